@@ -1,0 +1,27 @@
+# Each target does all of its own set-up: python3 (3.11 or newer) with venv and pip, make, and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test bench clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+run: .venv/ready
+	$(BIN)/flowc run examples/ask_docs/ask_docs.flow question="How does the with statement handle exceptions?"
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build dist *.egg-info

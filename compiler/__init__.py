@@ -1,0 +1,1 @@
+"""Source to artifact: syntax tree, checker, diagnostics, lowering, back ends."""

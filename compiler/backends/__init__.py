@@ -1,0 +1,1 @@
+"""Back ends: from optimised IR to machine code, or to the plan that the runtime executes."""

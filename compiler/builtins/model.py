@@ -1,0 +1,107 @@
+"""What a built-in function is: one row of the table that the checker, the documentation and both front ends read."""
+
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from flowc.runtime.types import Type
+
+
+class RuleError(Exception):
+    """Arguments that a built-in does not take. `argument` is the index of the one at fault, None for the call."""
+
+    def __init__(self, code: str, message: str, *, why: str = "", help: str = "", argument: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.why = why
+        self.help = help
+        self.argument = argument
+
+
+Constant = bool | int | float | str | None
+
+
+@frozen
+class Parameter:
+    """A parameter of a built-in.
+
+    `fixed` ones (`axis`) must be literals, known when the program is compiled. `expected` is the type an argument is
+    checked against, None where the rule takes several.
+    """
+
+    name: str
+    required: bool = True
+    default: Constant = None
+    fixed: bool = False
+    expected: Type | None = None
+
+
+@frozen
+class Given:
+    """What a type rule sees: argument types in parameter order, and the values of the fixed parameters.
+
+    `values` holds the value of each argument that is a literal, by name. `fields` looks up a record's fields.
+    """
+
+    types: tuple[Type, ...]
+    values: Mapping[str, Constant | tuple[int, ...]]
+    fields: Mapping[str, Mapping[str, Type]]
+
+
+@frozen
+class Outcome:
+    """What a call comes to: its type, what it is lowered to, and conversions of arguments by index."""
+
+    type: Type
+    form: str = "apply"
+    operator: str = ""
+    options: Mapping[str, object] = field(factory=dict)
+    coercions: Mapping[int, Type] = field(factory=dict)
+
+
+Rule = Callable[[Given], Outcome]
+
+
+@frozen
+class Builtin:
+    """A built-in function. `variadic` repeats the last parameter; `method` allows `x.f(a)` for `f(x, a)`."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    rule: Rule
+    documentation: str
+    group: str
+    effect: str = "pure"
+    variadic: bool = False
+    method: bool = False
+
+    @property
+    def usage(self) -> str:
+        """The call as the reference shows it: `sum(values, axis=none, keepdims=false)`."""
+        shown = [_shown(parameter) for parameter in self.parameters]
+        return f"{self.name}({', '.join(shown)}{', ...' if self.variadic else ''})"
+
+
+def _shown(parameter: Parameter) -> str:
+    if parameter.required:
+        return parameter.name
+    literal = {True: "true", False: "false", None: "none"}
+    default = parameter.default
+    text = f'"{default}"' if isinstance(default, str) else literal.get(default, str(default))
+    return f"{parameter.name}={text}"
+
+
+def required(name: str, expected: Type | None = None) -> Parameter:
+    """A parameter that every call must give."""
+    return Parameter(name, expected=expected)
+
+
+def optional(name: str, default: Constant, expected: Type | None = None) -> Parameter:
+    """A parameter with a default."""
+    return Parameter(name, False, default, expected=expected)
+
+
+def fixed(name: str, default: Constant) -> Parameter:
+    """An optional parameter whose argument must be a literal."""
+    return Parameter(name, False, default, fixed=True)

@@ -1,0 +1,49 @@
+"""What a decorator leaves behind: the function, what kind of callable it is, and the settings it was given."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
+
+from attrs import asdict, frozen
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Kind = Literal["flow", "llm", "tool", "human", "kernel"]
+
+
+@frozen
+class Settings:
+    """The arguments of a decorator. Times in seconds, money in US dollars, memory in bytes."""
+
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    cached: bool = False
+    retry: int | None = None
+    backoff: float | None = None
+    timeout: float | None = None
+    budget: float | None = None
+    tokens: int | None = None
+    calls: int | None = None
+    memory: int | None = None
+    effects: str | None = None
+
+    def limits(self) -> dict[str, Any]:
+        """The limits that are set."""
+        names = ("retry", "backoff", "timeout", "budget", "tokens", "calls", "memory")
+        return {name: value for name, value in asdict(self).items() if name in names and value is not None}
+
+
+class Definition(Generic[P, R]):
+    """A decorated function. What calling it does depends on the kind; the compiler only reads it."""
+
+    def __init__(self, kind: Kind, function: Callable[P, R], settings: Settings) -> None:
+        self.kind = kind
+        self.function = function
+        self.settings = settings
+        self.__name__ = getattr(function, "__name__", "flow")
+        functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        return f"<flowc {self.kind} {self.__name__}>"

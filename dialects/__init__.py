@@ -1,0 +1,1 @@
+"""The IR: the flow, agent, array and plan dialects on xDSL."""

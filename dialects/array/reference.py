@@ -1,0 +1,287 @@
+"""Reference semantics by NumPy: slow, obvious, and the oracle of every back end.
+
+Between load and store the half formats are held in f32, so a value rounds once where it is stored or cast.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from xdsl.dialects.builtin import FloatAttr
+from xdsl.ir import Operation, SSAValue
+
+from flowc.dialects.array import ops
+from flowc.dialects.array.inference import elementwise_operand_dtype
+from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
+from flowc.dialects.array.kinds import COMPARISON, compute_dtype, reduction_dtype
+from flowc.dialects.array.slices import Bound
+from flowc.dialects.array.types import dtype_of, is_float, promote
+
+NumpyArray = np.ndarray[Any, np.dtype[Any]]
+
+numpy_dtypes: dict[str, np.dtype[Any]] = {
+    "f64": np.dtype(np.float64),
+    "f32": np.dtype(np.float32),
+    "f16": np.dtype(np.float16),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "i64": np.dtype(np.int64),
+    "i32": np.dtype(np.int32),
+    "i8": np.dtype(np.int8),
+    "bool": np.dtype(np.bool_),
+}
+
+
+class KernelFault(Exception):
+    """What a kernel reports instead of a result: a position, a count or an extent that does not fit."""
+
+
+def evaluate_kernel(kernel: KernelOp, arguments: Sequence[object]) -> tuple[NumpyArray, ...]:
+    """The results of a kernel on NumPy arguments; raises KernelFault as the compiled kernel fails."""
+    block = kernel.body.block
+    values: dict[SSAValue, NumpyArray] = {
+        parameter: np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
+        for parameter, value in zip(block.args, arguments, strict=True)
+    }
+    for op in block.ops:
+        if isinstance(op, ReturnOp):
+            return tuple(
+                values[value].astype(numpy_dtypes[dtype_of(value.type)], copy=False) for value in op.operands
+            )
+        results = evaluate(op, [values[operand] for operand in op.operands], wide=True)
+        values.update(zip(op.results, results, strict=True))
+    raise ValueError(f"kernel {kernel.sym_name.data} returns nothing")
+
+
+def evaluate(
+    op: Operation,
+    inputs: Sequence[object],
+    *,
+    wide: bool = False,
+    kernels: Mapping[str, KernelOp] | None = None,
+) -> tuple[NumpyArray, ...]:
+    """The results of one array op on NumPy inputs, a tuple with an entry per result.
+
+    With `wide`, f16 and bf16 results stay in f32. `kernels` is where a launch finds its callee.
+    """
+    arrays = [np.asarray(value) for value in inputs]
+    if isinstance(op, LaunchOp):
+        return evaluate_kernel((kernels or {})[op.kernel.string_value()], arrays)
+    wide_arrays = [_widened(array) for array in arrays]
+    with np.errstate(all="ignore"):
+        results = _evaluators[type(op)](op, wide_arrays)
+    stored = []
+    for value, result in zip(op.results, results, strict=True):
+        dtype = dtype_of(value.type)
+        stored.append(np.asarray(result).astype(numpy_dtypes[compute_dtype(dtype) if wide else dtype], copy=False))
+    return tuple(stored)
+
+
+def _widened(array: NumpyArray) -> NumpyArray:
+    return array.astype(np.float32) if array.dtype in (numpy_dtypes["f16"], numpy_dtypes["bf16"]) else array
+
+
+def _erf(x: NumpyArray) -> NumpyArray:
+    from math import erf
+
+    return np.vectorize(erf, otypes=[np.float64])(x.astype(np.float64)) if x.size else x
+
+
+def _sigmoid(x: NumpyArray) -> NumpyArray:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _power(base: NumpyArray, exponent: NumpyArray) -> NumpyArray:
+    """Powers; an integer to a negative power is what is left of the quotient after rounding towards zero."""
+    if base.dtype.kind == "f":
+        return np.asarray(np.power(base, exponent))
+    positive = np.power(base, np.maximum(exponent, 0))
+    odd = np.where(exponent % 2 == 0, 1, -1).astype(base.dtype)
+    inverse = np.where(base == 1, 1, np.where(base == -1, odd, 0)).astype(base.dtype)
+    return np.where(exponent < 0, inverse, positive)
+
+
+_scalar_functions: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.true_divide,
+    "floordiv": np.floor_divide,
+    "mod": np.mod,
+    "pow": _power,
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": np.sign,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "erf": _erf,
+    "sigmoid": _sigmoid,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.round,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "not": np.logical_not,
+    "where": np.where,
+    "isnan": lambda x: np.isnan(x) if x.dtype.kind == "f" else np.zeros(x.shape, np.bool_),
+    "is_finite": lambda x: np.isfinite(x) if x.dtype.kind == "f" else np.ones(x.shape, np.bool_),
+}
+
+
+def _as_computed(array: NumpyArray, dtype: str) -> NumpyArray:
+    return array.astype(numpy_dtypes[compute_dtype(dtype)], copy=False)
+
+
+def _elementwise(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    kind = op.kind.data
+    dtype = elementwise_operand_dtype(kind, op.operand_types)
+    if kind in COMPARISON or dtype != "bool" or kind not in ("sub", "neg", "sign"):
+        first = 1 if kind == "where" else 0
+        inputs = [*inputs[:first], *(_as_computed(array, dtype) for array in inputs[first:])]
+    return [_scalar_functions[kind](*inputs)]
+
+
+def _cast(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    target = dtype_of(op.result.type)
+    source = inputs[0]
+    if source.dtype.kind == "f" and not is_float(target) and target != "bool":
+        limits = np.iinfo(numpy_dtypes[target])
+        wide = source.astype(np.float64)
+        clipped = np.clip(np.nan_to_num(np.trunc(wide), nan=0.0), float(limits.min), float(limits.max))
+        whole = np.where(wide >= float(limits.max), limits.max, clipped.astype(np.int64, copy=False))
+        return [whole.astype(numpy_dtypes[target])]
+    return [source.astype(numpy_dtypes[target]).astype(numpy_dtypes[compute_dtype(target)])]
+
+
+def _reduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    kind = op.kind.data
+    axes = tuple(int(axis) for axis in op.axes.get_values())
+    keep = op.keepdims is not None
+    source = inputs[0]
+    if kind in ("any", "all"):
+        return [getattr(np, kind)(source, axis=axes, keepdims=keep)]
+    if kind in ("min", "max"):
+        if source.size == 0 and np.any(source, axis=axes).size:
+            raise KernelFault("a minimum or maximum of nothing")
+        return [getattr(np, kind)(source, axis=axes, keepdims=keep, initial=None) if source.size else
+                np.any(source, axis=axes, keepdims=keep)]
+    wide = _as_computed(source, reduction_dtype(kind, dtype_of(op.source.type)))
+    exact = wide.astype(np.float64) if wide.dtype.kind == "f" else wide
+    return [getattr(np, kind)(exact, axis=axes, keepdims=keep)]
+
+
+def _argreduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    axis = op.axis.value.data
+    source = inputs[0]
+    if source.shape[axis] == 0 and np.any(source, axis=axis).size:
+        raise KernelFault("the position of the extreme value of nothing")
+    if source.size == 0:
+        return [np.any(source, axis=axis, keepdims=op.keepdims is not None)]
+    return [getattr(np, op.kind.data)(source, axis=axis, keepdims=op.keepdims is not None)]
+
+
+def _contract(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    dtype = promote(dtype_of(op.left.type), dtype_of(op.right.type))
+    return [np.matmul(_as_computed(inputs[0], dtype), _as_computed(inputs[1], dtype))]
+
+
+def _slice(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    source, *bounds = inputs
+
+    def resolved(bound: Bound) -> int | None:
+        return int(bounds[int(bound[1:])]) if isinstance(bound, str) else bound
+
+    axes = tuple(slice(resolved(axis.start), resolved(axis.stop), axis.step) for axis in op.slices.axes)
+    return [source[axes]]
+
+
+def _checked(positions: NumpyArray, extent: int) -> NumpyArray:
+    if np.any((positions < -extent) | (positions >= extent)):
+        raise KernelFault(f"a position outside an axis of {extent}")
+    return np.where(positions < 0, positions + extent, positions).astype(np.int64)
+
+
+def _index(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    axis = op.axis.value.data
+    return [np.take(inputs[0], _checked(inputs[1], inputs[0].shape[axis]), axis=axis)]
+
+
+def _gather(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    return [inputs[0][_checked(inputs[1], inputs[0].shape[0])]]
+
+
+def _softmax(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    axis = op.axis.value.data
+    source = _as_computed(inputs[0], dtype_of(op.result.type))
+    if source.shape[axis] == 0:
+        return [source]
+    shifted = np.exp((source - source.max(axis=axis, keepdims=True)).astype(np.float64))
+    return [shifted / shifted.sum(axis=axis, keepdims=True)]
+
+
+def _topk(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    source, count = inputs[0], int(inputs[1])
+    if not 0 <= count <= source.shape[-1]:
+        raise KernelFault(f"the {count} largest of {source.shape[-1]}")
+    flipped = source[..., ::-1]
+    order = np.argsort(flipped, axis=-1, kind="stable")[..., ::-1][..., :count]
+    positions = source.shape[-1] - 1 - order
+    return [np.take_along_axis(source, positions, axis=-1), positions]
+
+
+def _broadcast(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    return [np.broadcast_to(inputs[0], tuple(int(extent) for extent in inputs[1:]))]
+
+
+def _concat(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    dtype = dtype_of(op.result.type)
+    return [np.concatenate([_as_computed(array, dtype) for array in inputs], axis=op.axis.value.data)]
+
+
+def _constant(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    value = op.value.value.data
+    dtype = dtype_of(op.result.type)
+    exact = np.asarray(value).astype(numpy_dtypes[dtype]) if isinstance(op.value, FloatAttr) else value
+    return [np.asarray(exact).astype(numpy_dtypes[compute_dtype(dtype)])]
+
+
+_evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], Sequence[Any]]] = {
+    ops.ConstantOp: _constant,
+    ops.ElementwiseOp: _elementwise,
+    ops.CastOp: _cast,
+    ops.ReduceOp: _reduce,
+    ops.ArgReduceOp: _argreduce,
+    ops.ContractOp: _contract,
+    ops.TransposeOp: lambda op, inputs: [np.transpose(inputs[0], [int(a) for a in op.permutation.get_values()])],
+    ops.SliceOp: _slice,
+    ops.IndexOp: _index,
+    ops.GatherOp: _gather,
+    ops.ExpandOp: lambda op, inputs: [np.expand_dims(inputs[0], op.axis.value.data)],
+    ops.BroadcastOp: _broadcast,
+    ops.SoftmaxOp: _softmax,
+    ops.TopKOp: _topk,
+    ops.CumulativeSumOp: lambda op, inputs: [
+        np.cumsum(_as_computed(inputs[0], dtype_of(op.result.type)), axis=op.axis.value.data)
+    ],
+    ops.ConcatOp: _concat,
+    ops.IotaOp: lambda op, inputs: [np.arange(max(int(inputs[0]), 0))],
+    ops.DimOp: lambda op, inputs: [np.asarray(inputs[0].shape[op.axis.value.data])],
+}

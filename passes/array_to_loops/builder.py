@@ -1,0 +1,203 @@
+"""Building structured loops: index arithmetic that folds, counted loops with carried values, memory.
+
+An index is a Python number while it is known, and an SSA value of type `index` once it is not, so that the loops
+of a kernel with static extents come out with constants.
+"""
+
+from collections.abc import Callable, Sequence
+
+from xdsl.dialects import arith, memref, scf
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    AnyFloat,
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    MemRefType,
+    i1,
+    i8,
+    i64,
+)
+from xdsl.dialects.utils import FastMathFlag
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.utils.locations import LocationAttr
+
+Index = int | SSAValue
+index_type = IndexType()
+CONTRACT = arith.FastMathFlagsAttr([FastMathFlag.ALLOW_CONTRACT])
+"""A product and a sum may become one fused operation; nothing else about a written expression changes."""
+REASSOCIATE = arith.FastMathFlagsAttr([FastMathFlag.REASSOC, FastMathFlag.ALLOW_CONTRACT])
+"""For the partial sums of a reduction, whose order is not the program's."""
+EXTREME = arith.FastMathFlagsAttr([FastMathFlag.NO_SIGNED_ZEROS])
+"""For minima and maxima, which do not tell -0.0 from 0.0."""
+
+
+class LoopBuilder:
+    """Appends ops to a block, giving each the location of the array op that it comes from."""
+
+    def __init__(self, block: Block, location: LocationAttr) -> None:
+        self.block = block
+        self.location = location
+
+    def insert(self, op: Operation) -> SSAValue:
+        """Appends an op; gives its first result."""
+        self.append(op)
+        return op.results[0]
+
+    def append(self, op: Operation) -> None:
+        """Appends an op without results."""
+        op.location = self.location
+        self.block.add_op(op)
+
+    def index(self, value: Index) -> SSAValue:
+        """The index as an SSA value."""
+        if isinstance(value, SSAValue):
+            return value
+        return self.insert(arith.ConstantOp(IntegerAttr(value, index_type)))
+
+    def constant(self, value: int | float, type_: Attribute) -> SSAValue:
+        """A number of an element type."""
+        if isinstance(type_, AnyFloat):
+            return self.insert(arith.ConstantOp(FloatAttr(float(value), type_)))
+        return self.insert(arith.ConstantOp.create(
+            properties={"value": IntegerAttr.from_int_and_width(int(value), _width(type_))}, result_types=[type_]
+        ))
+
+    def add(self, a: Index, b: Index) -> Index:
+        """a + b."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0 or b == 0:
+            return b if a == 0 else a
+        return self.insert(arith.AddiOp(self.index(a), self.index(b)))
+
+    def sub(self, a: Index, b: Index) -> Index:
+        """a - b."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a - b
+        return a if b == 0 else self.insert(arith.SubiOp(self.index(a), self.index(b)))
+
+    def mul(self, a: Index, b: Index) -> Index:
+        """a * b."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if a == 1 or b == 1:
+            return b if a == 1 else a
+        return self.insert(arith.MuliOp(self.index(a), self.index(b)))
+
+    def floordiv(self, a: Index, b: int) -> Index:
+        """a // b for a positive b."""
+        if isinstance(a, int):
+            return a // b
+        return a if b == 1 else self.insert(arith.FloorDivSIOp(a, self.index(b)))
+
+    def min(self, a: Index, b: Index) -> Index:
+        """The smaller."""
+        if isinstance(a, int) and isinstance(b, int):
+            return min(a, b)
+        return self.insert(arith.MinSIOp(self.index(a), self.index(b)))
+
+    def max(self, a: Index, b: Index) -> Index:
+        """The larger."""
+        if isinstance(a, int) and isinstance(b, int):
+            return max(a, b)
+        return self.insert(arith.MaxSIOp(self.index(a), self.index(b)))
+
+    def wrap(self, a: Index, extent: Index) -> Index:
+        """A position counted from the end where it is negative."""
+        if isinstance(a, int) and a >= 0:
+            return a
+        below = self.compare("slt", self.index(a), self.index(0))
+        return self.select(below, self.index(self.add(a, extent)), self.index(a))
+
+    def compare(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
+        """An integer comparison."""
+        return self.insert(arith.CmpiOp(a, b, predicate))
+
+    def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+        """a if condition else b."""
+        return self.insert(arith.SelectOp(condition, a, b))
+
+    def to_index(self, value: SSAValue) -> SSAValue:
+        """An integer of any width as an index."""
+        return self.insert(arith.IndexCastOp(value, index_type))
+
+    def to_integer(self, value: Index) -> SSAValue:
+        """An index as an i64."""
+        return self.insert(arith.IndexCastOp(self.index(value), i64))
+
+    def loop(
+        self,
+        low: Index,
+        high: Index,
+        carried: Sequence[SSAValue],
+        body: Callable[[SSAValue, tuple[SSAValue, ...]], Sequence[SSAValue]],
+        step: int = 1,
+    ) -> tuple[SSAValue, ...]:
+        """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last round."""
+        bounds = [self.index(low), self.index(high), self.index(step)]
+        inner = Block(arg_types=[index_type, *(value.type for value in carried)])
+        outer, self.block = self.block, inner
+        results = body(inner.args[0], tuple(inner.args[1:]))
+        self.append(scf.YieldOp(*results))
+        self.block = outer
+        loop = scf.ForOp(*bounds, carried, Region(inner))
+        self.append(loop)
+        return tuple(loop.results)
+
+    def nest(self, extents: Sequence[Index], body: Callable[[tuple[SSAValue, ...]], None]) -> None:
+        """A perfect nest of loops from 0 over `extents`, the last innermost."""
+
+        def level(indices: tuple[SSAValue, ...]) -> None:
+            if len(indices) == len(extents):
+                body(indices)
+                return
+
+            def inside(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+                level((*indices, i))
+                return ()
+
+            self.loop(0, extents[len(indices)], (), inside)
+
+        level(())
+
+    def branch(
+        self,
+        condition: SSAValue,
+        then: Callable[[], Sequence[SSAValue]],
+        otherwise: Callable[[], Sequence[SSAValue]],
+    ) -> tuple[SSAValue, ...]:
+        """`if condition: then() else: otherwise()`; gives what the taken side gives."""
+        blocks = []
+        types: list[Attribute] = []
+        outer = self.block
+        for side in (then, otherwise):
+            self.block = Block()
+            blocks.append(self.block)
+            results = side()
+            types = [value.type for value in results]
+            self.append(scf.YieldOp(*results))
+        self.block = outer
+        op = scf.IfOp(condition, types, Region(blocks[0]), Region(blocks[1]))
+        self.append(op)
+        return tuple(op.results)
+
+    def allocate(self, element: Attribute, extents: Sequence[Index]) -> SSAValue:
+        """Fresh memory on the heap, aligned to a cache line."""
+        stored = i8 if element == i1 else element
+        sizes = [extent if isinstance(extent, int) else DYNAMIC_INDEX for extent in extents]
+        dynamic = [extent for extent in extents if isinstance(extent, SSAValue)]
+        return self.insert(memref.AllocOp(dynamic, (), MemRefType(stored, sizes), IntegerAttr(64, i64)))
+
+    def load(self, buffer: SSAValue, indices: Sequence[Index]) -> SSAValue:
+        """An element as it is stored."""
+        return self.insert(memref.LoadOp.get(buffer, [self.index(i) for i in indices]))
+
+    def store(self, value: SSAValue, buffer: SSAValue, indices: Sequence[Index]) -> None:
+        """Stores an element as it is."""
+        self.append(memref.StoreOp.get(value, buffer, [self.index(i) for i in indices]))
+
+
+def _width(type_: Attribute) -> int:
+    widths = {i1: 1, i8: 8, i64: 64}
+    return widths.get(type_, 32) if not isinstance(type_, IndexType) else 64

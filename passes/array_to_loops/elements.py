@@ -1,0 +1,176 @@
+"""The state of one kernel's lowering, and how an element of any value is obtained at given positions.
+
+A value lies in a buffer, is a scalar in a register, or is recomputed where it is used: views always, other operators
+when fusion has marked them `inline`.
+"""
+
+from collections.abc import Sequence
+
+from xdsl.ir import Block, SSAValue
+from xdsl.utils.locations import LocationAttr
+
+from flowc.dialects.array import ops
+from flowc.dialects.array.inference import elementwise_operand_dtype
+from flowc.dialects.array.kernel import KernelOp
+from flowc.dialects.array.types import Shape, dtype_of, shape_of
+from flowc.passes.array_extents import Expression, ExtentAnalysis
+from flowc.passes.array_to_loops import scalars
+from flowc.passes.array_to_loops.builder import Index, LoopBuilder
+
+Indices = tuple[Index, ...]
+
+
+class Lowering:
+    """What is known of a kernel while it is lowered.
+
+    `b` builds where the lowering stands, `top` in the enclosing straight-line code, before the loop being built.
+    """
+
+    def __init__(self, kernel: KernelOp, block: Block, location: LocationAttr) -> None:
+        self.b = LoopBuilder(block, location)
+        self.top = LoopBuilder(block, location)
+        self.extents = ExtentAnalysis(kernel)
+        self.arguments: list[SSAValue] = []
+        self.buffers: dict[SSAValue, SSAValue] = {}
+        self.registers: dict[SSAValue, SSAValue] = {}
+        self.positions: dict[SSAValue, Index] = {}
+        self._sizes: dict[Expression, Index] = {}
+        self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
+
+    def size(self, expression: Expression) -> Index:
+        """An extent expression as index arithmetic, computed once, ahead of every loop."""
+        if isinstance(expression, int):
+            return expression
+        if expression not in self._sizes:
+            self._sizes[expression] = self._computed(expression)
+        return self._sizes[expression]
+
+    def sizes(self, value: SSAValue) -> list[Index]:
+        """The extents of a value."""
+        return [self.size(extent) for extent in self.extents.shape(value)]
+
+    def _computed(self, expression: tuple[object, ...]) -> Index:
+        from xdsl.dialects import memref
+
+        match expression:
+            case ("dim", int(position), int(axis)):
+                return self.top.insert(memref.DimOp(self.arguments[position], self.top.index(axis)))
+            case ("scalar", int(position)):
+                return self.top.to_index(self.arguments[position])
+            case ("value", SSAValue() as value):
+                return self.top.to_index(self.registers[value])
+            case (str(operator), left, right):
+                operands = (self.size(left), self.size(right))  # type: ignore[arg-type]
+                result: Index = getattr(self.top, operator)(*operands)
+                return result
+        raise ValueError(f"not an extent: {expression}")
+
+    def element(self, value: SSAValue, at: Sequence[Index]) -> SSAValue:
+        """The held value of an element, recomputed at most once a block."""
+        key = (self.b.block, value, tuple(at))
+        if key not in self._seen:
+            self._seen[key] = self._element(value, tuple(at))
+        return self._seen[key]
+
+    def _element(self, value: SSAValue, at: Indices) -> SSAValue:
+        if value in self.registers:
+            return self.registers[value]
+        if value in self.buffers:
+            return scalars.load(self.b, self.buffers[value], at, dtype_of(value.type))
+        op = value.owner
+        match op:
+            case ops.ConstantOp():
+                return self.b.constant(op.value.value.data, scalars.held_type(dtype_of(value.type)))
+            case ops.ElementwiseOp():
+                return self._elementwise(op, at)
+            case ops.CastOp():
+                source, target = dtype_of(op.source.type), dtype_of(op.result.type)
+                return scalars.convert(self.b, self.element(op.source, at), source, target)
+            case ops.GatherOp():
+                return self._gathered(op, at)
+            case ops.ConcatOp():
+                return self._joined(op, at)
+            case ops.BroadcastOp():
+                return self.element(op.source, aligned(op.source, at))
+            case ops.IotaOp():
+                return self.b.to_integer(at[0])
+            case ops.DimOp():
+                return self.b.to_integer(self.size(self.extents.extent(op.source, op.axis.value.data)))
+            case ops.TransposeOp() | ops.SliceOp() | ops.IndexOp() | ops.ExpandOp():
+                return self.element(op.source, self.viewed(op, at))
+        raise ValueError(f"{op} has neither storage nor a recipe")
+
+    def viewed(self, op: ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp, at: Indices) -> Indices:
+        """The position in the source of a view that a position in the view means."""
+        match op:
+            case ops.TransposeOp():
+                source = list(at)
+                for axis, origin in enumerate(op.permutation.get_values()):
+                    source[int(origin)] = at[axis]
+                return tuple(source)
+            case ops.IndexOp():
+                axis = op.axis.value.data
+                return (*at[:axis], self.positions[op.result], *at[axis:])
+            case ops.ExpandOp():
+                axis = op.axis.value.data
+                return (*at[:axis], *at[axis + 1 :])
+        return tuple(self._sliced(op, axis, i) for axis, i in enumerate(at))
+
+    def _sliced(self, op: ops.SliceOp, axis: int, i: Index) -> Index:
+        start, step, _ = self.extents.slice_range(op, axis)
+        return self.b.add(self.size(start), self.b.mul(i, step))
+
+    def _elementwise(self, op: ops.ElementwiseOp, at: Indices) -> SSAValue:
+        kind = op.kind.data
+        dtype = elementwise_operand_dtype(kind, op.operand_types)
+        operands = []
+        for position, operand in enumerate(op.inputs):
+            held = self.element(operand, aligned(operand, at))
+            own = dtype_of(operand.type)
+            wanted = own if kind == "where" and position == 0 else dtype
+            operands.append(held if own == wanted else self._widened(held, own, wanted))
+        return scalars.apply(self.b, kind, dtype, operands)
+
+    def _widened(self, held: SSAValue, own: str, wanted: str) -> SSAValue:
+        """Promotion: an operand brought to the dtype of the operator; never rounds to a half format."""
+        if scalars.held_type(own) == scalars.held_type(wanted):
+            return held
+        return scalars.convert(self.b, held, own, wanted)
+
+    def _gathered(self, op: ops.GatherOp, at: Indices) -> SSAValue:
+        rank = len(shape_of(op.indices.type))
+        position = self.element(op.indices, at[:rank])
+        extent = self.size(self.extents.extent(op.source, 0))
+        return self.element(op.source, (self.b.wrap(self.b.to_index(position), extent), *at[rank:]))
+
+    def _joined(self, op: ops.ConcatOp, at: Indices) -> SSAValue:
+        """Asks which part a position falls into; memory outside that part is never read."""
+        axis, target = op.axis.value.data, dtype_of(op.result.type)
+
+        def part(number: int, i: Index) -> SSAValue:
+            source = op.inputs[number]
+
+            def own() -> Sequence[SSAValue]:
+                held = self.element(source, (*at[:axis], i, *at[axis + 1 :]))
+                return (self._widened(held, dtype_of(source.type), target),)
+
+            if number == len(op.inputs) - 1:
+                return own()[0]
+            extent = self.size(self.extents.extent(source, axis))
+            inside = self.b.compare("slt", self.b.index(i), self.b.index(extent))
+            return self.b.branch(inside, own, lambda: (part(number + 1, self.b.sub(i, extent)),))[0]
+
+        return part(0, at[axis])
+
+    def as_dtype(self, value: SSAValue, at: Sequence[Index], dtype: str) -> SSAValue:
+        """An element promoted to another dtype."""
+        return self._widened(self.element(value, at), dtype_of(value.type), dtype)
+
+
+def aligned(operand: SSAValue, at: Indices) -> Indices:
+    """The position in an operand that broadcasts to the result of which `at` is a position."""
+    shape: Shape = shape_of(operand.type)
+    own = at[len(at) - len(shape) :]
+    return tuple(0 if extent == 1 else i for extent, i in zip(shape, own, strict=True))
+
+

@@ -1,0 +1,1 @@
+"""The cost model that passes and the scheduler ask."""

@@ -1,0 +1,1 @@
+"""Plan to result: scheduler, providers, tools, limits, trace."""

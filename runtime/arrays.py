@@ -1,0 +1,66 @@
+"""Arrays at the edges: dtypes by the names of the language, and .npy files."""
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowc.runtime.errors import fail
+
+if TYPE_CHECKING:
+    import numpy
+
+NAMES = {
+    "f64": "float64",
+    "f32": "float32",
+    "f16": "float16",
+    "i64": "int64",
+    "i32": "int32",
+    "i8": "int8",
+    "bool": "bool",
+}
+"""NumPy's names of the dtypes that it has itself; `bf16` comes from ml_dtypes."""
+
+
+@functools.cache
+def dtype(name: str) -> "numpy.dtype[Any]":
+    """The NumPy dtype behind a dtype of the language."""
+    import numpy
+
+    if name == "bf16":
+        import ml_dtypes
+
+        return numpy.dtype(ml_dtypes.bfloat16)
+    return numpy.dtype(NAMES[name])
+
+
+def read_npy(path: Path) -> "numpy.ndarray":
+    """Reads a .npy file. Object arrays are refused, for they would run code."""
+    import numpy
+
+    try:
+        array = numpy.load(path, allow_pickle=False, mmap_mode=None)
+    except FileNotFoundError:
+        raise fail("E0706", f"there is no file {path}", help="check the path of the array") from None
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise fail(
+            "E0706",
+            f"{path} cannot be read as a .npy file",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            help="write it with numpy.save, without objects inside",
+        ) from None
+    if not isinstance(array, numpy.ndarray):
+        raise fail("E0706", f"{path} holds several arrays", help="give one array a .npy file of its own")
+    return array
+
+
+def write_npy(path: Path, array: object) -> None:
+    """Writes one array. bf16, which the format does not know, is written as f32."""
+    import numpy
+
+    written = numpy.asarray(array)
+    if written.dtype.kind not in "biuf":
+        written = written.astype("float32")
+    try:
+        numpy.save(path, written, allow_pickle=False)
+    except OSError as error:
+        raise fail("E0706", f"{path} cannot be written", why=str(error)) from None

@@ -1,0 +1,31 @@
+"""Failures of a run: coded, with a reason and a way out, as values until the edge prints them."""
+
+from attrs import field, frozen
+
+
+@frozen
+class Problem:
+    """One thing to tell the user of a run. `line` and `column` are the program's, 0 where unknown."""
+
+    code: str
+    message: str
+    why: str = ""
+    help: str = ""
+    line: int = 0
+    column: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+class FlowError(Exception):
+    """Raised where a run cannot go on; carries the `Problem`. Never reaches the user as a traceback."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.code}: {problem.message}")
+        self.problem = problem
+
+
+def fail(
+    code: str, message: str, *, why: str = "", help: str = "", line: int = 0, column: int = 0
+) -> FlowError:
+    """Makes the error to raise: `raise fail("E0701", "...")`."""
+    return FlowError(Problem(code, message, why, help, line, column))

@@ -1,0 +1,1 @@
+"""LLM providers, one a file."""

@@ -1,0 +1,1 @@
+"""flowc: a compiler and runtime for typed agentic programs."""

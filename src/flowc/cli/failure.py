@@ -1,0 +1,93 @@
+"""Turns whatever ended a command into words on stderr and an exit status."""
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from flowc.compiler.diagnostics.model import CompileError, Diagnostic
+from flowc.runtime.errors import FlowError
+
+FINE, PROGRAM, USAGE, RUN, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""Exit statuses; the last is the shell's own for Ctrl-C."""
+
+
+class UsageProblem(Exception):
+    """A wrong argument, file or option: one diagnostic without a place in a program."""
+
+    def __init__(self, code: str, title: str, *, why: str = "", help: str = "") -> None:
+        super().__init__(f"{code}: {title}")
+        self.diagnostic = Diagnostic(code, title, why=why, help=help)
+
+
+def report(error: BaseException, words: Sequence[str]) -> int:
+    """Prints what ended the command `flowc WORDS` and gives the exit status."""
+    from flowc.cli.terminal import show_compile_error, show_diagnostic, show_problem
+
+    match error:
+        case CompileError():
+            show_compile_error(error)
+            return PROGRAM
+        case FlowError():
+            show_problem(error.problem, None)
+            return PROGRAM if error.problem.code.startswith("E06") else RUN
+        case UsageProblem():
+            show_diagnostic(error.diagnostic, None)
+            return USAGE
+        case click.exceptions.NoArgsIsHelpError():
+            print(error.format_message(), file=sys.stderr)
+            return USAGE
+        case click.ClickException():
+            show_diagnostic(_usage_diagnostic(error), None)
+            return USAGE
+        case click.Abort() | KeyboardInterrupt():
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
+    print(_internal(error, words), file=sys.stderr)
+    return USAGE
+
+
+def _usage_diagnostic(error: click.ClickException) -> Diagnostic:
+    message = error.format_message().rstrip(".")
+    help_line = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        help_line = f"`{error.ctx.command_path} --help` lists what there is"
+    return Diagnostic("E0650", message[:1].lower() + message[1:], help=help_line)
+
+
+def _internal(error: BaseException, words: Sequence[str]) -> str:
+    lines = [
+        f"internal error: flowc itself failed ({type(error).__name__}), not your program",
+        "  = why: this should never happen; whatever the input was, flowc owed you a diagnostic",
+    ]
+    path = _keep_report(error, words)
+    if path is not None:
+        lines.append(f"  = help: please send {path}: it holds the input and what went wrong where")
+    return "\n".join(lines)
+
+
+def _keep_report(error: BaseException, words: Sequence[str]) -> Path | None:
+    """Writes a file with the command, its input files and the traceback; argument values are left out."""
+    import importlib.metadata
+    import platform
+
+    named = [Path(word) for word in words if word.endswith((".flow", ".mlir", ".ir"))]
+    parts = [
+        f"flowc {importlib.metadata.version('flowc')}, Python {platform.python_version()}, {platform.platform()}",
+        "flowc " + " ".join(word.split("=", 1)[0] + "=..." if "=" in word else word for word in words),
+        "".join(traceback.format_exception(error)),
+    ]
+    for path in named:
+        if path.is_file():
+            parts.append(f"--- {path}\n{path.read_bytes()[:1_000_000].decode(errors='replace')}")
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="flowc-report-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write("\n\n".join(parts))
+        return Path(file.name)
+    except OSError:
+        return None
