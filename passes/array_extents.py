@@ -71,7 +71,7 @@ class ExtentAnalysis:
             return self._named[declared]
         key = (value, axis)
         if key not in self._known:
-            self._known[key] = self._derived(value, axis)
+            self._known[key] = self.derived(value, axis)
         return self._known[key]
 
     def shape(self, value: SSAValue) -> tuple[Expression, ...]:
@@ -93,7 +93,11 @@ class ExtentAnalysis:
                 operator = {"minimum": "min", "maximum": "max"}.get(op.kind.data, op.kind.data)
                 if operator in ("add", "sub", "mul", "min", "max"):
                     return combine(operator, self.scalar(op.inputs[0]), self.scalar(op.inputs[1]))
-                if operator == "floordiv" and isinstance(divisor := self.scalar(op.inputs[1]), int) and divisor > 0:
+                if (
+                    operator == "floordiv"
+                    and isinstance(divisor := self.scalar(op.inputs[1]), int)
+                    and divisor > 0
+                ):
                     return combine(operator, self.scalar(op.inputs[0]), divisor)
         return ("value", value)
 
@@ -105,7 +109,9 @@ class ExtentAnalysis:
             return 0, 1, whole
         return self._resolved(op, spec[axis], whole)
 
-    def _resolved(self, op: ops.SliceOp, bounds: AxisSlice, whole: Expression) -> tuple[Expression, int, Expression]:
+    def _resolved(
+        self, op: ops.SliceOp, bounds: AxisSlice, whole: Expression
+    ) -> tuple[Expression, int, Expression]:
         step = bounds.step
         low, high = (0, whole) if step > 0 else (-1, combine("sub", whole, 1))
 
@@ -122,7 +128,12 @@ class ExtentAnalysis:
         full = isinstance(start, int) and start == low and stop == high
         return start, step, count if full else combine("max", count, 0)
 
-    def _derived(self, value: SSAValue, axis: int) -> Expression:
+    def declared(self, extent: int | str) -> Expression:
+        """A number or the name of an argument's dimension as an expression."""
+        return self._named[extent] if isinstance(extent, str) else extent
+
+    def derived(self, value: SSAValue, axis: int) -> Expression:
+        """The extent by the rule of the operator that makes the value, whatever its type declares."""
         if isinstance(value, BlockArgument):
             return ("dim", value.index, axis)
         op = value.owner
@@ -143,7 +154,9 @@ class ExtentAnalysis:
                 return self.extent(op.source, axis - (axis > op.axis.value.data))
             case ops.GatherOp():
                 rank = len(shape_of(op.indices.type))
-                return self.extent(op.indices, axis) if axis < rank else self.extent(op.source, axis - rank + 1)
+                return (
+                    self.extent(op.indices, axis) if axis < rank else self.extent(op.source, axis - rank + 1)
+                )
             case ops.BroadcastOp():
                 return combine("max", self.scalar(op.extents[axis]), 0)
             case ops.IotaOp():

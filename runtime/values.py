@@ -160,9 +160,11 @@ def canonical(value: object) -> str:
 
 
 def as_text(value: object) -> str:
-    """How a value reads inside a text or a prompt: a string as it is, the rest as JSON."""
+    """How a value reads inside a text or a prompt: a string as it is, `none`, the rest as JSON."""
     if isinstance(value, str):
         return value
+    if value is None:
+        return "none"
     return json.dumps(to_json(value), ensure_ascii=False)
 
 

@@ -144,7 +144,10 @@ def matmul_shape(left: Shape, right: Shape) -> Shape:
     """The shape of `left @ right`; raises RuleError E0203 or E0204."""
     if not left or not right:
         raise RuleError(
-            "E0203", "`@` needs arrays on both sides", help="multiply by a scalar with `*`", argument=0 if not left else 1
+            "E0203",
+            "`@` needs arrays on both sides",
+            help="multiply by a scalar with `*`",
+            argument=0 if not left else 1,
         )
     rows, inner = left[:-1][-1:], left[-1]
     other, columns = (right[-2], right[-1:]) if len(right) > 1 else (right[0], ())
@@ -162,9 +165,7 @@ def require_numeric(type_: Type, name: str, argument: int) -> str:
     """The dtype of an argument; raises RuleError E0105 for what is neither array nor number."""
     found = dtype(type_)
     if found is None:
-        raise RuleError(
-            "E0105", f"`{name}` takes numbers and arrays, not `{text(type_)}`", argument=argument
-        )
+        raise RuleError("E0105", f"`{name}` takes numbers and arrays, not `{text(type_)}`", argument=argument)
     return found
 
 

@@ -10,7 +10,9 @@ from flowc.runtime.types import Type
 class RuleError(Exception):
     """Arguments that a built-in does not take. `argument` is the index of the one at fault, None for the call."""
 
-    def __init__(self, code: str, message: str, *, why: str = "", help: str = "", argument: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, why: str = "", help: str = "", argument: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -39,14 +41,19 @@ class Parameter:
 
 @frozen
 class Given:
-    """What a type rule sees: argument types in parameter order, and the values of the fixed parameters.
+    """What a type rule sees of a call.
 
-    `values` holds the value of each argument that is a literal, by name. `fields` looks up a record's fields.
+    `types` are those of the arguments but the fixed ones, in parameter order; of a variadic built-in there may be more
+    than it has parameters. `values` holds, by name, the value of each argument that is a literal, and the extents of a
+    `shape` argument. `present` names the parameters that the call gives. `join` is the type that two types have in
+    common, or None.
     """
 
     types: tuple[Type, ...]
-    values: Mapping[str, Constant | tuple[int, ...]]
+    values: Mapping[str, object]
+    present: frozenset[str]
     fields: Mapping[str, Mapping[str, Type]]
+    join: Callable[[Type, Type], Type | None]
 
 
 @frozen
@@ -65,7 +72,7 @@ Rule = Callable[[Given], Outcome]
 
 @frozen
 class Builtin:
-    """A built-in function. `variadic` repeats the last parameter; `method` allows `x.f(a)` for `f(x, a)`."""
+    """A built-in function. `variadic` repeats the first parameter; `method` allows `x.f(a)` for `f(x, a)`."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -80,7 +87,9 @@ class Builtin:
     def usage(self) -> str:
         """The call as the reference shows it: `sum(values, axis=none, keepdims=false)`."""
         shown = [_shown(parameter) for parameter in self.parameters]
-        return f"{self.name}({', '.join(shown)}{', ...' if self.variadic else ''})"
+        if self.variadic:
+            shown.insert(1, "...")
+        return f"{self.name}({', '.join(shown)})"
 
 
 def _shown(parameter: Parameter) -> str:

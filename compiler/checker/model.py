@@ -60,7 +60,7 @@ class Signature:
     result_labels: Labels
     effects: tuple[Effect, ...]
     declaration: Callable
-    limits: Limits = Limits()
+    limits: Limits = field(factory=Limits)
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None

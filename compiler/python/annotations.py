@@ -1,4 +1,4 @@
-"""Python annotations as the language's types; dataclasses, attrs classes and named tuples are records, enums enums."""
+"""Python annotations as the language's types: dataclasses, attrs classes and named tuples are records."""
 
 import dataclasses
 import enum
@@ -32,7 +32,7 @@ class Unsupported(Exception):
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function or class as objects; names in strings are looked up where it was defined."""
+    """The annotations of a function or class as objects; names in strings are looked up where it stands."""
     try:
         return typing.get_type_hints(function, localns=closure(function), include_extras=True)
     except (NameError, TypeError, SyntaxError) as error:
@@ -84,7 +84,9 @@ class TypeTable:
 
     def _plain(self, annotation: Any, span: Span) -> TypeRef:
         if isinstance(annotation, ArrayMark):
-            return TypeRef(annotation.dtype, tuple(Dimension(d, span=span) for d in annotation.dims), span=span)
+            return TypeRef(
+                annotation.dtype, tuple(Dimension(d, span=span) for d in annotation.dims), span=span
+            )
         if isinstance(annotation, ElementMark):
             return TypeRef(annotation.dtype, span=span)
         origin, arguments = get_origin(annotation), get_args(annotation)
@@ -106,7 +108,9 @@ class TypeTable:
     def _optional(self, arguments: tuple[Any, ...], span: Span) -> TypeRef:
         rest = [item for item in arguments if item is not type(None)]
         if len(rest) != 1 or len(rest) == len(arguments):
-            raise Unsupported("a union can only be `T | None`; for more kinds write a dataclass with optional fields")
+            raise Unsupported(
+                "a union can only be `T | None`; for more kinds write a dataclass with optional fields"
+            )
         return attrs.evolve(self.reference(rest[0], span), optional=True)
 
     def _class(self, class_: type, span: Span) -> TypeRef:

@@ -1,4 +1,4 @@
-"""What a decorator leaves behind: the function, what kind of callable it is, and the settings it was given."""
+"""What a decorator leaves behind: the function, its kind, and the settings it was given."""
 
 import functools
 from collections.abc import Callable

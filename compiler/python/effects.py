@@ -1,4 +1,4 @@
-"""The `effects=` of a tool, read as the language writes them: "reads web, writes mail idempotent undo unsend"."""
+"""The `effects=` of a tool, as the language writes them: "reads web, writes mail idempotent"."""
 
 from flowc.compiler.syntax import Effect, Span
 

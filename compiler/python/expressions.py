@@ -9,7 +9,15 @@ from typing import Any, Protocol
 from attrs import define
 
 from flowc.compiler.diagnostics.model import Diagnostic
-from flowc.compiler.python.scope import MISSING, Cast, Scope, known_function
+from flowc.compiler.python.arrays import (
+    OVER_FIRST_AXIS,
+    axis_argument,
+    expanded,
+    is_numpy,
+    joined_parts,
+    new_axes,
+)
+from flowc.compiler.python.scope import MISSING, NUMPY_INSTEAD, Cast, Scope, known_function
 from flowc.compiler.python.source import File, problem
 from flowc.compiler.syntax import (
     Argument,
@@ -70,6 +78,7 @@ class Translator:
     scope: Scope
     callables: Callables
     problems: list[Diagnostic]
+    kernel: bool = False
 
     def expression(self, node: ast.expr) -> Expression:
         """Translates one expression; what the language lacks is noted and stands as `none`."""
@@ -157,8 +166,12 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
     if constant is not None:
         return constant
     shown = ast.unparse(node)
+    name = getattr(value, "__name__", shown)
+    if (getattr(value, "__module__", None) or type(value).__module__).startswith("numpy"):
+        help = NUMPY_INSTEAD.get(name, "compute it in a tool, or from the functions that are built in")
+        return self.refuse(node, f"NumPy's `{name}` is not built in", help, "E0092")
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
-        help = f'decorate it: `@flowc.tool(effects="pure")` above `def {getattr(value, "__name__", shown)}`'
+        help = f'decorate it: `@flowc.tool(effects="pure")` above `def {name}`'
         return self.refuse(node, f"`{shown}` is an ordinary Python function", help, "E0085")
     return self.refuse(
         node,
@@ -176,31 +189,48 @@ def _call(self: Translator, node: ast.Call) -> Expression:
             if isinstance(cast, Cast):
                 argument = Argument(None, self.expression(value), span=self.file.span(value))
                 return Call(Name(cast.dtype, span=self.file.span(dtype)), (argument,), span=span)
-        case ast.Attribute(value=value, attr="append" | "extend" | "insert" | "pop" | "sort" | "update" as name), _:
+        case ast.Attribute(
+            value=value, attr="append" | "extend" | "insert" | "pop" | "sort" | "update" as name
+        ), _:
             help = "values never change: write `xs = xs + [x]`, `sorted(xs)`"
             if self.scope.lookup(value) is MISSING:
                 return self.refuse(node, f"`.{name}` changes a value in place", help)
-    arguments = [Argument(None, self.expression(item), span=self.file.span(item)) for item in node.args]
+    function = self.scope.lookup(node.func)
+    positional, called = list(node.args), None
+    if is_numpy(function, "concatenate", "concat"):
+        positional = [*(joined_parts(node) or ()), *node.args[1:]]
+        called = Name("concat", span=self.file.span(node.func))
+    arguments = [Argument(None, self.expression(item), span=self.file.span(item)) for item in positional]
     for keyword in node.keywords:
         if keyword.arg is None:
-            self.refuse(keyword.value, "`**` hides which arguments a call has", "pass the arguments one by one")
+            self.refuse(
+                keyword.value, "`**` hides which arguments a call has", "pass the arguments one by one"
+            )
         else:
             value = self.expression(keyword.value)
             arguments.append(Argument(keyword.arg, value, span=self.file.span(keyword)))
-    if self.scope.lookup(node.func) is round and len(node.args) == 1:
-        return Call(Name("int", span=span), (Argument(None, _rounded(arguments[0], span), span=span),), span=span)
-    return Call(self.expression(node.func), tuple(arguments), span=span)
+    if self.kernel and len(arguments) == 1 and _hashable(function) and function in OVER_FIRST_AXIS:
+        arguments.append(axis_argument(0, span))
+    if is_numpy(function, "cumsum") and not any(argument.name == "axis" for argument in arguments):
+        return self.refuse(
+            node, "`np.cumsum` runs over all elements when no axis is said", "say `axis=`", "E0092"
+        )
+    return Call(called or self.expression(node.func), tuple(arguments), span=span)
 
 
-def _rounded(argument: Argument, span: Span) -> Expression:
-    return Call(Name("round", span=span), (argument,), span=span)
+def _hashable(value: object) -> bool:
+    return type(value).__hash__ is not None
 
 
 def _binary(self: Translator, node: ast.BinOp) -> Expression:
     operator = BINARY.get(type(node.op))
     if operator is None:
-        return self.refuse(node, f"the operator of `{ast.unparse(node)}` is not part of a flow", "multiply or divide")
-    return Binary(operator, self.expression(node.left), self.expression(node.right), span=self.file.span(node))
+        return self.refuse(
+            node, f"the operator of `{ast.unparse(node)}` is not part of a flow", "multiply or divide"
+        )
+    return Binary(
+        operator, self.expression(node.left), self.expression(node.right), span=self.file.span(node)
+    )
 
 
 def _boolean(self: Translator, node: ast.BoolOp) -> Expression:
@@ -247,8 +277,23 @@ def _dict(self: Translator, node: ast.Dict) -> Expression:
 
 def _subscript(self: Translator, node: ast.Subscript) -> Expression:
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    axes = new_axes([_plain_none(self, item) for item in items])
+    if axes:
+        kept = tuple(_index(self, item) for item in items if not _is_new_axis(self, item))
+        return expanded(self.expression(node.value), kept, axes, self.file.span(node))
     indices = tuple(_index(self, item) for item in items)
     return Subscript(self.expression(node.value), indices, span=self.file.span(node))
+
+
+def _is_new_axis(self: Translator, node: ast.expr) -> bool:
+    """`None`, or `np.newaxis`, which is None."""
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    return isinstance(node, ast.Name | ast.Attribute) and self.scope.lookup(node) is None
+
+
+def _plain_none(self: Translator, node: ast.expr) -> ast.expr:
+    return ast.Constant(None) if _is_new_axis(self, node) else node
 
 
 def _index(self: Translator, node: ast.expr) -> Expression | Slice:
@@ -263,7 +308,9 @@ def _comprehension(self: Translator, node: ast.ListComp | ast.GeneratorExp) -> E
     for part in node.generators:
         names = targets(part.target)
         if names is None or part.is_async:
-            return self.refuse(part.target, "a comprehension binds names, one or several", "unpack in two steps")
+            return self.refuse(
+                part.target, "a comprehension binds names, one or several", "unpack in two steps"
+            )
         span = self.file.span(part.target)
         generators.append(Generator(names, self.expression(part.iter), self.all(part.ifs), span=span))
     return Comprehension(self.expression(node.elt), tuple(generators), span=self.file.span(node))
@@ -286,7 +333,9 @@ def _template(self: Translator, node: ast.JoinedStr) -> Expression:
             parts.append(str(value.value))
         elif isinstance(value, ast.FormattedValue):
             if value.conversion != -1 or value.format_spec is not None:
-                self.refuse(value, "a hole of a template has no format", "format the value before: `round(x, 2)`")
+                self.refuse(
+                    value, "a hole of a template has no format", "format the value before: `round(x, 2)`"
+                )
             parts.append(Hole(self.expression(value.value), span=self.file.span(value.value)))
     return Template(tuple(parts), span=self.file.span(node))
 

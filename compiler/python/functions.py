@@ -17,7 +17,7 @@ class TopK(NamedTuple):
 
 
 def topk(x: Any, k: int) -> TopK:
-    """The `k` largest values along the last axis; of equal values the one with the lower index comes first."""
+    """The `k` largest values along the last axis; of equal values the lower index comes first."""
     import numpy as np
 
     order = np.argsort(-np.asarray(x), axis=-1, kind="stable")[..., :k]
@@ -74,4 +74,6 @@ def agreement(values: Sequence[Any]) -> float:
 
 def embed(texts: Sequence[str]) -> Any:
     """Vectors of texts, one row each. Only a compiled flow has a provider to ask."""
-    raise RuntimeError(f"embed of {len(texts)} texts needs a provider: call it inside a function decorated with @flowc.flow")
+    raise RuntimeError(
+        f"embed of {len(texts)} texts needs a provider: call it inside a function decorated with @flowc.flow"
+    )

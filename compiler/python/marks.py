@@ -1,7 +1,8 @@
 """What Python programs write in annotations and flow bodies that Python itself has no word for.
 
-Everything here is inert: an annotation holds its arguments, a limit is a context manager that does nothing, and
-`race`, `vote`, `endorse` behave as a plain sequential program would. The compiler reads them in the source.
+Everything here is inert: an annotation holds its arguments, a limit is a context manager that does nothing,
+and `race`, `vote`, `endorse` behave as a plain sequential program would. The compiler reads them in the
+source.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ class ArrayMark:
         return ElementMark(self.dtype)(value)
 
     def __or__(self, other: Any) -> Any:
-        return Union[self, other]
+        return Union[self, other]  # a mark is no class, so `|` of classes does not know it
 
 
 @frozen
@@ -74,6 +75,11 @@ f64, f32, f16, bf16 = ElementMark("f64"), ElementMark("f32"), ElementMark("f16")
 i64, i32, i8 = ElementMark("i64"), ElementMark("i32"), ElementMark("i8")
 
 
+def dims(names: str) -> tuple[str, ...]:
+    """Names of dimensions as variables, which linters like better: `n, d = dims("n d")`, then `f32[n, d]`."""
+    return tuple(names.split())
+
+
 class Array:
     """`Array["f32", "n", 384]` is `f32["n", 384]`."""
 
@@ -85,7 +91,8 @@ class Array:
 
 @contextmanager
 def limit(**_limits: float) -> Iterator[None]:
-    """Limits a block of a flow: `with flowc.limit(timeout=30, budget=0.02, tokens=1000, retry=2, memory=2e9):`.
+    """Limits a block of a flow: `with flowc.limit(timeout=30, budget=0.02, tokens=1000, retry=2,
+    memory=2e9):`.
 
     Times in seconds, money in US dollars, memory in bytes. Outside a compiled flow it limits nothing.
     """

@@ -52,7 +52,7 @@ class Built:
 
 
 def build(entry: Definition[..., Any]) -> Built:
-    """Translates a decorated function with everything it calls; raises CompileError with all that is wrong."""
+    """Translates a decorated function with all it calls; raises CompileError with all that is wrong."""
     builder = _Builder()
     name = builder.define(entry)
     if entry.kind != "flow" and not builder.problems:
@@ -113,8 +113,12 @@ class _Builder:
         )
         return outer
 
-    def _callable(self, definition: Definition[..., Any], name: str, file: File, node: FunctionNode) -> Callable:
-        translator = Translator(file, scope_of(definition.function, node), self, self.problems)
+    def _callable(
+        self, definition: Definition[..., Any], name: str, file: File, node: FunctionNode
+    ) -> Callable:
+        translator = Translator(
+            file, scope_of(definition.function, node), self, self.problems, definition.kind == "kernel"
+        )
         header = _header(file, node)
         annotations = self._hints(definition, header)
         return Callable(
@@ -136,7 +140,9 @@ class _Builder:
             return hints(definition.function)
         except Unsupported as error:
             self.problems.append(
-                problem("E0084", f"the annotations of `{definition.__name__}` cannot be read: {error}", header)
+                problem(
+                    "E0084", f"the annotations of `{definition.__name__}` cannot be read: {error}", header
+                )
             )
             return {}
 
@@ -165,14 +171,20 @@ class _Builder:
 
     def _type(self, annotation: Any, name: str, role: str, span: Span) -> TypeRef:
         if annotation is inspect.Parameter.empty:
-            what = f"`{name}` has no annotation" if role == "parameter" else f"`{name}` does not say what it gives"
+            what = (
+                f"`{name}` has no annotation"
+                if role == "parameter"
+                else f"`{name}` does not say what it gives"
+            )
             help = "write `-> str`" if role == "result" else f"write its type: `{name}: str`"
             self.problems.append(problem("E0083", what, span, help=help))
             return TypeRef("none", span=span)
         try:
             return self.types.reference(annotation, span)
         except Unsupported as error:
-            self.problems.append(problem("E0084", f"the type of {role} `{name}` is not understood", span, help=str(error)))
+            self.problems.append(
+                problem("E0084", f"the type of {role} `{name}` is not understood", span, help=str(error))
+            )
             return TypeRef("none", span=span)
 
     def _effects(self, definition: Definition[..., Any], header: Span) -> tuple[Effect, ...] | None:
@@ -181,7 +193,9 @@ class _Builder:
             return None
         effects = parse_effects(text, header)
         if effects is None:
-            help = 'say `pure`, `reads R` or `writes R`, each with a resource: effects="reads web, writes mail"'
+            help = (
+                'say `pure`, `reads R` or `writes R`, each with a resource: effects="reads web, writes mail"'
+            )
             self.problems.append(problem("E0091", f"`{text}` are no effects", header, help=help))
         return effects
 
@@ -197,7 +211,9 @@ class _Builder:
         self.problems.append(problem("E0089", f"`{definition.__name__}` has no prompt", header, help=help))
         return Template((), span=header)
 
-    def _body(self, translator: Translator, definition: Definition[..., Any], node: FunctionNode) -> Block | None:
+    def _body(
+        self, translator: Translator, definition: Definition[..., Any], node: FunctionNode
+    ) -> Block | None:
         if definition.kind not in ("flow", "kernel"):
             return None
         if isinstance(node, ast.AsyncFunctionDef):
@@ -220,7 +236,11 @@ def _decorators(definition: Definition[..., Any], span: Span) -> tuple[Decorator
     settings = definition.settings
     found = []
     if settings.model is not None:
-        found.append(Decorator("model", (Argument(None, Constant("str", settings.model, span=span), span=span),), span=span))
+        found.append(
+            Decorator(
+                "model", (Argument(None, Constant("str", settings.model, span=span), span=span),), span=span
+            )
+        )
     if settings.cached:
         found.append(Decorator("cached", span=span))
     for call in limit_calls(settings.limits(), span):

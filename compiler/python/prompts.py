@@ -31,7 +31,7 @@ def prompt(translator: Translator, node: ast.Constant) -> Template:
 
 
 def _end_of_hole(text: str, start: int) -> int:
-    """The closing brace of the hole that starts there: the first one before which an expression is complete."""
+    """The closing brace of the hole that starts there: the first before which an expression is complete."""
     end = text.find("}", start)
     while end != -1:
         if _parse(text[start:end]) is not None:
@@ -54,10 +54,15 @@ def _hole(translator: Translator, docstring: ast.Constant, source: str) -> Hole:
     span = translator.file.span(docstring)
     if node is None:
         help = "write an expression between the braces, or {{ and }} for the braces themselves"
-        return Hole(translator.refuse(docstring, f"`{{{source}}}` is no expression", help, "E0090"), span=span)
+        return Hole(
+            translator.refuse(docstring, f"`{{{source}}}` is no expression", help, "E0090"), span=span
+        )
     for part in ast.walk(node):
         if isinstance(part, ast.expr | ast.keyword):
-            part.col_offset, part.end_col_offset = part.col_offset + column, (part.end_col_offset or 0) + column
+            part.col_offset, part.end_col_offset = (
+                part.col_offset + column,
+                (part.end_col_offset or 0) + column,
+            )
             part.lineno = part.end_lineno = line
     found: Expression = translator.expression(node)
     place = translator.file.span(node)
@@ -65,7 +70,7 @@ def _hole(translator: Translator, docstring: ast.Constant, source: str) -> Hole:
 
 
 def _place(translator: Translator, docstring: ast.Constant, source: str) -> tuple[int, int]:
-    """The line and the byte offset of a hole's expression in the file; the docstring's start if it is not found."""
+    """The line and byte offset of a hole's expression in the file; the docstring's start if it is not found."""
     for number in range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1):
         line = translator.file.lines[number - 1]
         at = line.find("{" + source + "}")

@@ -1,4 +1,4 @@
-"""What a name in a decorated function means: a variable of its own, or an object that Python's scopes hold."""
+"""What a name in a decorated function means: a variable, or an object that Python's scopes hold."""
 
 import ast
 import builtins
@@ -38,10 +38,12 @@ class Scope:
 
 
 def scope_of(function: Callable[..., Any], node: ast.FunctionDef | ast.AsyncFunctionDef) -> Scope:
-    """The scope of a function: parameters and assigned names are its own, all else is looked up when compiled."""
+    """The scope of a function: parameters and assigned names are its own, the rest is looked up."""
     arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     bound = {argument.arg for argument in arguments}
-    bound |= {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+    bound |= {
+        item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
+    }
     return Scope(frozenset(bound), {**function.__globals__, **closure(function)})
 
 
@@ -67,7 +69,25 @@ def known_function(value: Any) -> str | Cast | None:
 
 def _table() -> dict[Any, str]:
     if not _TABLE:
-        plain = "range len sum min max abs sorted reversed zip enumerate any all str int float bool round".split()
+        plain = [
+            "range",
+            "len",
+            "sum",
+            "min",
+            "max",
+            "abs",
+            "sorted",
+            "reversed",
+            "zip",
+            "enumerate",
+            "any",
+            "all",
+            "str",
+            "int",
+            "float",
+            "bool",
+            "round",
+        ]
         _TABLE.update({getattr(builtins, name): name for name in plain})
         for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "erf", "floor", "ceil"):
             _TABLE[getattr(math, name)] = name
@@ -83,19 +103,79 @@ _TABLE: dict[Any, str] = {}
 NUMPY_FUNCTIONS: Mapping[str, str] = {
     **{
         name: name
-        for name in (
-            "exp exp2 log log2 log1p expm1 sqrt tanh sin cos floor ceil sign sum mean min max prod any all argmax "
-            "argmin cumsum where minimum maximum matmul transpose reshape abs round isnan"
-        ).split()
+        for name in [
+            "exp",
+            "exp2",
+            "log",
+            "log2",
+            "log1p",
+            "expm1",
+            "sqrt",
+            "tanh",
+            "sin",
+            "cos",
+            "floor",
+            "ceil",
+            "sign",
+            "sum",
+            "mean",
+            "min",
+            "max",
+            "prod",
+            "any",
+            "all",
+            "argmax",
+            "argmin",
+            "cumsum",
+            "where",
+            "minimum",
+            "maximum",
+            "matmul",
+            "transpose",
+            "abs",
+            "round",
+            "isnan",
+            "isfinite",
+        ]
     },
-    **{"absolute": "abs", "amax": "max", "amin": "min", "dot": "matmul", "power": "power", "negative": "negative"},
-    **{"isfinite": "is_finite", "take": "gather"},
+    "absolute": "abs",
+    "fabs": "abs",
+    "amax": "max",
+    "amin": "min",
+    "rint": "round",
+    "expand_dims": "expand",
 }
 """NumPy's functions by their names, and the built-ins that do the same."""
 
+NUMPY_INSTEAD: Mapping[str, str] = {
+    "dot": "write `a @ b`",
+    "inner": "write `a @ b.T`",
+    "einsum": "write `@`, `.T` and sums over an axis",
+    "norm": "write `np.sqrt(np.sum(x * x))`",
+    "clip": "write `np.minimum(np.maximum(x, low), high)`",
+    "square": "write `x * x`",
+    "power": "write `x ** y`",
+    "negative": "write `-x`",
+    "add": "write `x + y`",
+    "multiply": "write `x * y`",
+    "reciprocal": "write `1 / x`",
+    "var": "write `np.mean((x - np.mean(x)) ** 2)`",
+    "std": "write `np.sqrt(np.mean((x - np.mean(x)) ** 2))`",
+    "take": "write `x[indices]`",
+    "sort": "use `flowc.topk`",
+    "argsort": "use `flowc.topk`",
+}
+"""What to write for functions of NumPy that are not built in."""
+
 NUMPY_DTYPES: Mapping[str, str] = {
-    **{"float64": "f64", "float32": "f32", "float16": "f16", "int64": "i64", "int32": "i32", "int8": "i8"},
-    **{"bool": "bool", "bfloat16": "bf16"},
+    "float64": "f64",
+    "float32": "f32",
+    "float16": "f16",
+    "int64": "i64",
+    "int32": "i32",
+    "int8": "i8",
+    "bool": "bool",
+    "bfloat16": "bf16",
 }
 """NumPy's (and ml_dtypes') names of the element types."""
 

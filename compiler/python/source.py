@@ -1,7 +1,8 @@
 """Finds the text and the syntax of a Python function, and lays the files of a program end to end.
 
-A syntax tree has spans of one source only, but decorated functions may stand in several files. So the files form one
-text, each from a line of its own; `Sources.relocate` takes what the compiler says about that text back to the files.
+A syntax tree has spans of one source only, but decorated functions may stand in several files. So the files
+form one text, each from a line of its own; `Sources.relocate` takes what the compiler says about that text
+back to the files.
 """
 
 import ast
@@ -131,6 +132,8 @@ def _no_source(name: str, path: str) -> Diagnostic:
     )
 
 
-def problem(code: str, title: str, span: Span, text: str = "", *, why: str = "", help: str = "") -> Diagnostic:
+def problem(
+    code: str, title: str, span: Span, text: str = "", *, why: str = "", help: str = ""
+) -> Diagnostic:
     """A diagnostic with one place."""
     return Diagnostic(code, title, (Label(span, text),), why, help)

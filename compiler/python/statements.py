@@ -1,7 +1,7 @@
 """Python statements as statements of the language."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -28,13 +28,15 @@ from flowc.compiler.syntax import (
     With,
 )
 
+_IMPORTS = "import at the top of the file; a flow calls only decorated functions and built-ins"
+
 INSTEAD = {
     ast.While: "write `for _ in range(N):` with `if not ...: break`: every loop of a flow is bounded",
     ast.FunctionDef: "move it out of the flow and decorate it",
     ast.AsyncFunctionDef: "move it out of the flow and decorate it",
     ast.ClassDef: "move it out of the flow",
-    ast.Import: "import at the top of the file; inside a flow only decorated functions and built-ins are called",
-    ast.ImportFrom: "import at the top of the file; inside a flow only decorated functions and built-ins are called",
+    ast.Import: _IMPORTS,
+    ast.ImportFrom: _IMPORTS,
     ast.Raise: "fail inside a tool, or return an optional result",
     ast.Assert: "fail inside a tool, or return an optional result",
     ast.Match: "write `if`/`elif`",
@@ -49,7 +51,9 @@ INSTEAD = {
 
 def block(translator: Translator, types: TypeTable, nodes: Sequence[ast.stmt]) -> Block:
     """Translates the statements of a body; a leading docstring is not one."""
-    return tuple(found for node in nodes for found in [_statement(translator, types, node)] if found is not None)
+    return tuple(
+        found for node in nodes for found in [_statement(translator, types, node)] if found is not None
+    )
 
 
 def _statement(self: Translator, types: TypeTable, node: ast.stmt) -> Statement | None:
@@ -90,7 +94,9 @@ def _assign(
     names = targets(target)
     if names is None or (isinstance(node, ast.Assign) and len(node.targets) > 1):
         help = "values never change: bind a new name, one assignment each"
-        self.refuse(target, f"`{ast.unparse(target)} = ...` assigns to something that is not a name", help, "E0081")
+        self.refuse(
+            target, f"`{ast.unparse(target)} = ...` assigns to something that is not a name", help, "E0081"
+        )
         return None
     if node.value is None:
         self.refuse(node, f"`{names[0]}` is declared without a value", "give it a value here", "E0081")
@@ -105,7 +111,7 @@ def _assign(
 
 
 def _annotation(self: Translator, types: TypeTable, node: ast.expr) -> Any:
-    """A variable's annotation: Python never evaluates it inside a function, so it is done here, in the function's world."""
+    """A variable's annotation: Python never evaluates it inside a function, so it is done here, in its world."""
     try:
         return types.reference(_evaluate(self, node), self.file.span(node))
     except Unsupported as error:
@@ -150,29 +156,47 @@ def _for(self: Translator, types: TypeTable, node: ast.For) -> Statement | None:
 
 
 def _with(self: Translator, types: TypeTable, node: ast.With) -> Statement | None:
-    found: list[Call] = []
+    limits: dict[str, Any] = {}
     for item in node.items:
         call = item.context_expr
-        if not (isinstance(call, ast.Call) and self.scope.lookup(call.func) is marks.limit) or item.optional_vars:
-            self.refuse(call, "only limits stand in a `with` of a flow", "write `with flowc.limit(timeout=30):`", "E0081")
+        if (
+            not (isinstance(call, ast.Call) and self.scope.lookup(call.func) is marks.limit)
+            or item.optional_vars
+        ):
+            self.refuse(
+                call,
+                "only limits stand in a `with` of a flow",
+                "write `with flowc.limit(timeout=30):`",
+                "E0081",
+            )
             return None
         for keyword in call.keywords:
             value = keyword.value
-            if not (isinstance(value, ast.Constant) and isinstance(value.value, int | float)) or keyword.arg is None:
-                self.refuse(value, "a limit is a plain number", "write the number here: `timeout=30`", "E0087")
+            if (
+                not (isinstance(value, ast.Constant) and isinstance(value.value, int | float))
+                or keyword.arg is None
+            ):
+                self.refuse(
+                    value, "a limit is a plain number", "write the number here: `timeout=30`", "E0087"
+                )
                 continue
-            found += limit_calls({keyword.arg: value.value}, self.file.span(keyword))
+            limits[keyword.arg] = value.value
+    found = limit_calls(limits, self.file.span(node.items[0].context_expr))
     return With(tuple(found), block(self, types, node.body), span=self.file.span(node))
 
 
 def limit_calls(limits: dict[str, Any], span: Span) -> list[Call]:
-    """Limits as the language writes them: `timeout(30s)`, `budget($0.02, tokens=1000)`, `retry(2, backoff=200ms)`."""
+    """Limits as the language writes them: `timeout(30s)`, `budget($0.02, tokens=1000)`."""
     calls: dict[str, list[Argument]] = {}
     for name, value in limits.items():
-        owner, key = {"tokens": ("budget", "tokens"), "calls": ("budget", "calls"), "backoff": ("retry", "backoff")}.get(
-            name, (name, None)
+        owner, key = {
+            "tokens": ("budget", "tokens"),
+            "calls": ("budget", "calls"),
+            "backoff": ("retry", "backoff"),
+        }.get(name, (name, None))
+        kind = {"timeout": "duration", "backoff": "duration", "memory": "size", "budget": "money"}.get(
+            name, "int"
         )
-        kind = {"timeout": "duration", "backoff": "duration", "memory": "size", "budget": "money"}.get(name, "int")
         constant = _quantity(kind, value, span)
         calls.setdefault(owner, []).append(Argument(key, constant, span=span))
     for arguments in calls.values():

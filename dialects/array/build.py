@@ -79,7 +79,8 @@ def reduce(
     normal = inference.normalise_axes(axes, len(shape_of(source.type)))
     return ops.ReduceOp.create(
         operands=[source],
-        properties={"kind": StringAttr(kind), "axes": DenseArrayBase.from_list(i64, normal)} | _keepdims(keepdims),
+        properties={"kind": StringAttr(kind), "axes": DenseArrayBase.from_list(i64, normal)}
+        | _keepdims(keepdims),
         result_types=[inference.reduce_type(kind, source.type, normal, keepdims)],
     )
 
@@ -205,9 +206,9 @@ def iota(extent: SSAValue, size: Extent = "") -> ops.IotaOp:
 def dim(source: SSAValue, axis: int) -> ops.DimOp:
     """The extent of an axis, as i64."""
     normal = inference.normalise_axis(axis, len(shape_of(source.type)))
-    return ops.DimOp.create(operands=[source], properties={"axis": IntegerAttr(normal, i64)}, result_types=[i64])
-
-
+    return ops.DimOp.create(
+        operands=[source], properties={"axis": IntegerAttr(normal, i64)}, result_types=[i64]
+    )
 
 
 def _keepdims(keepdims: bool) -> dict[str, UnitAttr]:

@@ -103,7 +103,9 @@ def contract_type(left: Attribute, right: Attribute) -> Attribute:
         raise ShapeError("`@` needs arrays; multiply by a number with `*`")
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[-1]
     if inner_a != inner_b and "" not in (inner_a, inner_b):
-        raise ShapeError(f"{shape_text(a)} @ {shape_text(b)}: the inner extents {inner_a} and {inner_b} differ")
+        raise ShapeError(
+            f"{shape_text(a)} @ {shape_text(b)}: the inner extents {inner_a} and {inner_b} differ"
+        )
     stack = broadcast([a[:-2], b[:-2]])
     rows = a[-2:-1]
     columns = b[-1:] if len(b) > 1 else ()

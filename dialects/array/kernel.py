@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FunctionType, StringAttr, SymbolNameConstraint, SymbolRefAttr
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    FunctionType,
+    StringAttr,
+    SymbolNameConstraint,
+    SymbolRefAttr,
+)
 from xdsl.dialects.utils import AbstractYieldOperation, parse_func_op_like, print_func_op_like
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.irdl import (
@@ -17,7 +24,15 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, ReturnLike, SymbolOpInterface, SymbolTable
+from xdsl.traits import (
+    HasParent,
+    IsolatedFromAbove,
+    IsTerminator,
+    Pure,
+    ReturnLike,
+    SymbolOpInterface,
+    SymbolTable,
+)
 from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.array.ops import refines
@@ -82,7 +97,9 @@ class KernelOp(IRDLOperation):
             raise VerifyException(f"array.kernel @{self.sym_name.data} must end in array.return")
         for type_ in (*self.function_type.inputs, *self.function_type.outputs):
             if not is_array_type(type_):
-                raise VerifyException(f"array.kernel @{self.sym_name.data}: {type_} is neither an array nor a number")
+                raise VerifyException(
+                    f"array.kernel @{self.sym_name.data}: {type_} is neither an array nor a number"
+                )
 
     @classmethod
     def parse(cls, parser: Parser) -> "KernelOp":

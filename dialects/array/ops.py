@@ -7,7 +7,16 @@ The reference semantics of each stands in `reference`, the way to build one in `
 from abc import abstractmethod
 from typing import ClassVar
 
-from xdsl.dialects.builtin import DenseArrayBase, FloatAttr, I64, IntegerAttr, IntegerType, StringAttr, UnitAttr, i64
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    FloatAttr,
+    I64,
+    IntegerAttr,
+    IntegerType,
+    StringAttr,
+    UnitAttr,
+    i64,
+)
 from xdsl.ir import Attribute, Operation
 from xdsl.irdl import (
     IRDLOperation,
@@ -56,7 +65,9 @@ class ArrayOperation(IRDLOperation):
         declared = tuple(result.type for result in self.results)
         if len(declared) != len(inferred) or not all(map(refines, declared, inferred)):
             wanted = ", ".join(map(str, inferred))
-            raise VerifyException(f"{self.name}: results must be ({wanted}), not ({', '.join(map(str, declared))})")
+            raise VerifyException(
+                f"{self.name}: results must be ({wanted}), not ({', '.join(map(str, declared))})"
+            )
 
 
 def refines(declared: Attribute, inferred: Attribute) -> bool:
@@ -362,5 +373,3 @@ class DimOp(ArrayOperation):
 def is_view(op: Operation) -> bool:
     """Whether the op only renames positions, so that its value never needs storage of its own."""
     return isinstance(op, TransposeOp | SliceOp | IndexOp | ExpandOp | BroadcastOp | IotaOp)
-
-

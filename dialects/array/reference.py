@@ -17,7 +17,7 @@ from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
 from flowc.dialects.array.kinds import COMPARISON, compute_dtype, reduction_dtype
 from flowc.dialects.array.slices import Bound
-from flowc.dialects.array.types import dtype_of, is_float, promote
+from flowc.dialects.array.types import dtype_of, is_float, promote, shape_of
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -74,7 +74,9 @@ def evaluate(
     stored = []
     for value, result in zip(op.results, results, strict=True):
         dtype = dtype_of(value.type)
-        stored.append(np.asarray(result).astype(numpy_dtypes[compute_dtype(dtype) if wide else dtype], copy=False))
+        stored.append(
+            np.asarray(result).astype(numpy_dtypes[compute_dtype(dtype) if wide else dtype], copy=False)
+        )
     return tuple(stored)
 
 
@@ -150,7 +152,21 @@ def _as_computed(array: NumpyArray, dtype: str) -> NumpyArray:
     return array.astype(numpy_dtypes[compute_dtype(dtype)], copy=False)
 
 
+def _require_equal_extents(op: Operation, inputs: Sequence[NumpyArray], skip: int = 0) -> None:
+    """Only an extent written as 1 stretches; one that happens to be 1 does not."""
+    found: dict[int, int] = {}
+    for operand, array in zip(op.operands, inputs, strict=True):
+        shape = shape_of(operand.type)
+        for axis in range(len(shape) - skip):
+            if (
+                shape[axis] != 1
+                and found.setdefault(len(shape) - axis, array.shape[axis]) != array.shape[axis]
+            ):
+                raise KernelFault(f"extents {found[len(shape) - axis]} and {array.shape[axis]} differ")
+
+
 def _elementwise(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    _require_equal_extents(op, inputs)
     kind = op.kind.data
     dtype = elementwise_operand_dtype(kind, op.operand_types)
     if kind in COMPARISON or dtype != "bool" or kind not in ("sub", "neg", "sign"):
@@ -181,8 +197,11 @@ def _reduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
     if kind in ("min", "max"):
         if source.size == 0 and np.any(source, axis=axes).size:
             raise KernelFault("a minimum or maximum of nothing")
-        return [getattr(np, kind)(source, axis=axes, keepdims=keep, initial=None) if source.size else
-                np.any(source, axis=axes, keepdims=keep)]
+        return [
+            getattr(np, kind)(source, axis=axes, keepdims=keep, initial=None)
+            if source.size
+            else np.any(source, axis=axes, keepdims=keep)
+        ]
     wide = _as_computed(source, reduction_dtype(kind, dtype_of(op.source.type)))
     exact = wide.astype(np.float64) if wide.dtype.kind == "f" else wide
     return [getattr(np, kind)(exact, axis=axes, keepdims=keep)]
@@ -199,7 +218,10 @@ def _argreduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
 
 
 def _contract(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
+    _require_equal_extents(op, inputs, skip=2)
     dtype = promote(dtype_of(op.left.type), dtype_of(op.right.type))
+    if inputs[0].shape[-1] != inputs[1].shape[max(inputs[1].ndim - 2, 0)]:
+        raise KernelFault(f"inner extents of {inputs[0].shape} @ {inputs[1].shape} differ")
     return [np.matmul(_as_computed(inputs[0], dtype), _as_computed(inputs[1], dtype))]
 
 
@@ -270,7 +292,9 @@ _evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], Sequenc
     ops.ReduceOp: _reduce,
     ops.ArgReduceOp: _argreduce,
     ops.ContractOp: _contract,
-    ops.TransposeOp: lambda op, inputs: [np.transpose(inputs[0], [int(a) for a in op.permutation.get_values()])],
+    ops.TransposeOp: lambda op, inputs: [
+        np.transpose(inputs[0], [int(a) for a in op.permutation.get_values()])
+    ],
     ops.SliceOp: _slice,
     ops.IndexOp: _index,
     ops.GatherOp: _gather,

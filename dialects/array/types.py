@@ -162,8 +162,10 @@ def _meet(extents: Sequence[Extent], shapes: Sequence[Shape]) -> Extent:
     wide = [extent for extent in extents if extent != 1]
     known = list(dict.fromkeys(extent for extent in wide if extent != ""))
     if len(known) > 1:
-        raise ShapeError(f"shapes {' and '.join(shape_text(shape) for shape in shapes)} do not broadcast: "
-                         f"{known[0]} is not {known[1]}")
+        raise ShapeError(
+            f"shapes {' and '.join(shape_text(shape) for shape in shapes)} do not broadcast: "
+            f"{known[0]} is not {known[1]}"
+        )
     if known:
         return known[0]
     return "" if wide else 1

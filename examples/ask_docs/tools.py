@@ -1,4 +1,4 @@
-"""The Python side of ask_docs: cuts the language reference into passages, and ranks them by words and by titles."""
+"""The Python side of ask_docs: cuts the language reference into passages, ranks them by words and titles."""
 
 import math
 import re
@@ -7,8 +7,44 @@ from typing import NamedTuple
 
 PASSAGE_LENGTH = 900
 COMMON = frozenset(
-    "a an and are as at be by can do does for from how i if in is it its of on or that the this to what when where "
-    "which who why will with you".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "how",
+        "i",
+        "if",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "this",
+        "to",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "why",
+        "will",
+        "with",
+        "you",
+    ]
 )
 
 
@@ -64,7 +100,7 @@ def by_words(question: str, passages: list[Passage], limit: int) -> list[int]:
 
 
 def by_titles(question: str, passages: list[Passage], limit: int) -> list[int]:
-    """Passages of the sections whose titles or names share words with the question; the first pieces first."""
+    """Passages of sections whose titles or names share words with the question; the first pieces first."""
     asked = set(_words(question))
     scores = []
     for passage in passages:
@@ -75,7 +111,7 @@ def by_titles(question: str, passages: list[Passage], limit: int) -> list[int]:
 
 
 def fuse(rankings: list[list[int]], limit: int) -> list[int]:
-    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009): high in several rankings beats first in one."""
+    """Reciprocal rank fusion (Cormack et al., 2009): high in several rankings beats first in one."""
     scores: Counter[int] = Counter()
     for ranking in rankings:
         for rank, index in enumerate(ranking):

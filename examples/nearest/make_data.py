@@ -1,6 +1,8 @@
-"""Writes the data of the example: 100,000 clustered vectors of 384 numbers and 8 queries, the same on every machine.
+"""Writes the data of the example: 100,000 clustered vectors of 384 numbers and 8 queries, the same on every
+machine.
 
-Queries are rows of the corpus with a little noise, so the right answer is known: query i is nearest to row i * 12,345.
+Queries are rows of the corpus with a little noise, so the right answer is known: query i is nearest to row i
+* 12,345.
 """
 
 import argparse

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import (
+    LocationAttr,
     DYNAMIC_INDEX,
     AnyFloat,
     FloatAttr,
     IndexType,
     IntegerAttr,
+    IntegerType,
     MemRefType,
     i1,
     i8,
@@ -20,7 +22,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.utils.locations import LocationAttr
 
 Index = int | SSAValue
 index_type = IndexType()
@@ -59,9 +60,9 @@ class LoopBuilder:
         """A number of an element type."""
         if isinstance(type_, AnyFloat):
             return self.insert(arith.ConstantOp(FloatAttr(float(value), type_)))
-        return self.insert(arith.ConstantOp.create(
-            properties={"value": IntegerAttr.from_int_and_width(int(value), _width(type_))}, result_types=[type_]
-        ))
+        if not isinstance(type_, IntegerType | IndexType):
+            raise TypeError(f"{type_} has no numbers")
+        return self.insert(arith.ConstantOp(IntegerAttr(int(value), type_)))
 
     def add(self, a: Index, b: Index) -> Index:
         """a + b."""
@@ -153,6 +154,10 @@ class LoopBuilder:
                 body(indices)
                 return
 
+            if extents[len(indices)] == 1:
+                level((*indices, self.index(0)))
+                return
+
             def inside(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
                 level((*indices, i))
                 return ()
@@ -196,8 +201,3 @@ class LoopBuilder:
     def store(self, value: SSAValue, buffer: SSAValue, indices: Sequence[Index]) -> None:
         """Stores an element as it is."""
         self.append(memref.StoreOp.get(value, buffer, [self.index(i) for i in indices]))
-
-
-def _width(type_: Attribute) -> int:
-    widths = {i1: 1, i8: 8, i64: 64}
-    return widths.get(type_, 32) if not isinstance(type_, IndexType) else 64

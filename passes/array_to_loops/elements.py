@@ -6,8 +6,9 @@ when fusion has marked them `inline`.
 
 from collections.abc import Sequence
 
-from xdsl.ir import Block, SSAValue
-from xdsl.utils.locations import LocationAttr
+from xdsl.dialects import memref
+from xdsl.dialects.builtin import LocationAttr
+from xdsl.ir import Attribute, Block, SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.inference import elementwise_operand_dtype
@@ -34,6 +35,7 @@ class Lowering:
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.registers: dict[SSAValue, SSAValue] = {}
         self.positions: dict[SSAValue, Index] = {}
+        self.allocated: list[SSAValue] = []
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
 
@@ -50,8 +52,6 @@ class Lowering:
         return [self.size(extent) for extent in self.extents.shape(value)]
 
     def _computed(self, expression: tuple[object, ...]) -> Index:
-        from xdsl.dialects import memref
-
         match expression:
             case ("dim", int(position), int(axis)):
                 return self.top.insert(memref.DimOp(self.arguments[position], self.top.index(axis)))
@@ -64,6 +64,12 @@ class Lowering:
                 result: Index = getattr(self.top, operator)(*operands)
                 return result
         raise ValueError(f"not an extent: {expression}")
+
+    def allocate(self, element: Attribute, extents: Sequence[Index]) -> SSAValue:
+        """Memory that lasts to the end of the straight-line code in which the lowering stands."""
+        buffer = self.top.allocate(element, extents)
+        self.allocated.append(buffer)
+        return buffer
 
     def element(self, value: SSAValue, at: Sequence[Index]) -> SSAValue:
         """The held value of an element, recomputed at most once a block."""
@@ -172,5 +178,3 @@ def aligned(operand: SSAValue, at: Indices) -> Indices:
     shape: Shape = shape_of(operand.type)
     own = at[len(at) - len(shape) :]
     return tuple(0 if extent == 1 else i for extent, i in zip(shape, own, strict=True))
-
-

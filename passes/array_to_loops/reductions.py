@@ -22,12 +22,16 @@ BLOCK = 1024
 ElementAt = Callable[[tuple[Index, ...]], SSAValue]
 
 
-def accumulate(b: LoopBuilder, kind: str, dtype: str, extents: Sequence[Index], element: ElementAt) -> SSAValue:
+def accumulate(
+    b: LoopBuilder, kind: str, dtype: str, extents: Sequence[Index], element: ElementAt
+) -> SSAValue:
     """Reduces `element` over all positions below `extents`; the element is held in `dtype`, the result too,
     but for sums of f32, which come as f64."""
     if kind == "sum" and is_float(dtype):
         return _float_sum(b, dtype, extents, element)
-    return _carried(b, extents, (identity(b, kind, dtype),), element, lambda c, v: (combine(b, kind, c[0], v),))[0]
+    return _carried(
+        b, extents, (identity(b, kind, dtype),), element, lambda c, v: (combine(b, kind, c[0], v),)
+    )[0]
 
 
 def _carried(
@@ -153,19 +157,32 @@ def lower_reduce(s: Lowering, op: ops.ReduceOp, destination: SSAValue | None) ->
         if not axes:
             return finished(element(kept_at))
         inner = [sizes[axis] for axis in axes]
-        return finished(accumulate(
-            s.b, kind, dtype, inner, lambda at: element(kept_at | dict(zip(axes, at, strict=True)))
-        ))
+        return finished(
+            accumulate(
+                s.b, kind, dtype, inner, lambda at: element(kept_at | dict(zip(axes, at, strict=True)))
+            )
+        )
 
     if destination is None:
         s.registers[op.result] = whole({})
     elif kept and axes and kept[-1] > axes[-1]:
-        _by_rows(s, kind, dtype, sizes, kept, element, lambda at, v: scalars.store(s.b, finished(v), destination, out(at)))
+        _by_rows(
+            s,
+            kind,
+            dtype,
+            sizes,
+            kept,
+            element,
+            lambda at, v: scalars.store(s.b, finished(v), destination, out(at)),
+        )
     else:
         s.b.nest(
             [sizes[axis] for axis in kept],
             lambda at: scalars.store(
-                s.b, whole(dict(zip(kept, at, strict=True))), destination, out(dict(zip(kept, at, strict=True)))
+                s.b,
+                whole(dict(zip(kept, at, strict=True))),
+                destination,
+                out(dict(zip(kept, at, strict=True))),
             ),
         )
 
@@ -288,7 +305,9 @@ def lower_cumsum(s: Lowering, op: ops.CumulativeSumOp, destination: SSAValue) ->
         def step(i: SSAValue, carried: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             at = [*outer[:axis], i, *outer[axis:]]
             value = s.as_dtype(op.source, at, wide)
-            total = s.b.insert(arith.AddfOp(carried[0], value) if wide == "f64" else arith.AddiOp(carried[0], value))
+            total = s.b.insert(
+                arith.AddfOp(carried[0], value) if wide == "f64" else arith.AddiOp(carried[0], value)
+            )
             scalars.store(s.b, scalars.convert(s.b, total, wide, dtype), destination, at)
             return (total,)
 

@@ -7,7 +7,7 @@ division follows Python, and division by zero gives 0, as in NumPy.
 from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith, llvm, math
-from xdsl.dialects.builtin import AnyFloat, f32, i1, i8, i64
+from xdsl.dialects.builtin import FloatAttr, MemRefType, f32, i1, i8, i64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.kinds import COMPARISON, LOGICAL, compute_dtype
@@ -25,6 +25,13 @@ def stored_type(dtype: str) -> Attribute:
     return i8 if dtype == "bool" else type_of_dtype[dtype]
 
 
+def element_type(buffer: SSAValue) -> Attribute:
+    """The type of the elements of a memref."""
+    if not isinstance(buffer.type, MemRefType):
+        raise TypeError(f"{buffer.type} is no memref")
+    return buffer.type.get_element_type()
+
+
 def load(b: LoopBuilder, buffer: SSAValue, indices: Sequence[Index], dtype: str) -> SSAValue:
     """Loads an element and brings it to the form in which values are held."""
     value = b.load(buffer, indices)
@@ -37,7 +44,7 @@ def load(b: LoopBuilder, buffer: SSAValue, indices: Sequence[Index], dtype: str)
 
 def store(b: LoopBuilder, value: SSAValue, buffer: SSAValue, indices: Sequence[Index]) -> None:
     """Stores a held value in whatever form the buffer has, rounding a half format to nearest even."""
-    element = buffer.type.get_element_type()  # type: ignore[attr-defined]
+    element = element_type(buffer)
     if value.type == i1:
         value = b.insert(arith.ExtUIOp(value, i8))
     elif value.type != element:
@@ -71,7 +78,9 @@ def _float_to_float(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
         return _rounded(b, value, target)
     if value.type == held:
         return value
-    return b.insert(arith.ExtFOp(value, held) if held == type_of_dtype["f64"] else arith.TruncFOp(value, held))
+    return b.insert(
+        arith.ExtFOp(value, held) if held == type_of_dtype["f64"] else arith.TruncFOp(value, held)
+    )
 
 
 def _rounded(b: LoopBuilder, value: SSAValue, half: str) -> SSAValue:
@@ -84,9 +93,9 @@ def _float_to_integer(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
     low, high = -(1 << width - 1), (1 << width - 1) - 1
     bottom, top = b.constant(float(low), kind), b.constant(float(1 << width - 1), kind)
     number = b.insert(arith.CmpfOp(value, value, "ord"))
-    inside = b.insert(arith.AndIOp(
-        b.insert(arith.CmpfOp(value, bottom, "oge")), b.insert(arith.CmpfOp(value, top, "olt"))
-    ))
+    inside = b.insert(
+        arith.AndIOp(b.insert(arith.CmpfOp(value, bottom, "oge")), b.insert(arith.CmpfOp(value, top, "olt")))
+    )
     safe = b.select(inside, value, b.constant(0.0, kind))
     whole = b.insert(arith.FPToSIOp(safe, held))
     above = b.insert(arith.CmpfOp(value, top, "oge"))
@@ -105,7 +114,12 @@ def truth(b: LoopBuilder, value: SSAValue, dtype: str) -> SSAValue:
     return b.compare("ne", value, zero)
 
 
-_float_binary: dict[str, type] = {"add": arith.AddfOp, "sub": arith.SubfOp, "mul": arith.MulfOp, "div": arith.DivfOp}
+_float_binary: dict[str, type] = {
+    "add": arith.AddfOp,
+    "sub": arith.SubfOp,
+    "mul": arith.MulfOp,
+    "div": arith.DivfOp,
+}
 _float_extreme: dict[str, type] = {"minimum": arith.MinimumfOp, "maximum": arith.MaximumfOp}
 _integer_binary: dict[str, type] = {
     "add": arith.AddiOp, "sub": arith.SubiOp, "mul": arith.MuliOp,
@@ -178,7 +192,9 @@ def _on_floats(b: LoopBuilder, kind: str, operands: Sequence[SSAValue]) -> SSAVa
     if kind == "isnan":
         return b.insert(arith.CmpfOp(value, value, "uno"))
     if kind == "is_finite":
-        return b.insert(arith.CmpfOp(b.insert(math.AbsFOp(value)), b.constant(float("inf"), value.type), "olt"))
+        return b.insert(
+            arith.CmpfOp(b.insert(math.AbsFOp(value)), b.constant(float("inf"), value.type), "olt")
+        )
     if kind == "sign":
         zero, one = b.constant(0.0, value.type), b.constant(1.0, value.type)
         nonzero = b.insert(arith.CmpfOp(value, zero, "one"))
@@ -195,7 +211,7 @@ def _sigmoid(b: LoopBuilder, x: SSAValue) -> SSAValue:
 def _float_power(b: LoopBuilder, base: SSAValue, exponent: SSAValue) -> SSAValue:
     owner = exponent.owner
     if isinstance(owner, arith.ConstantOp):
-        value = float(owner.value.value.data)  # type: ignore[union-attr]
+        value = owner.value.value.data if isinstance(owner.value, FloatAttr) else None
         if value == 1.0:
             return base
         if value == 2.0:
@@ -214,9 +230,9 @@ def _float_divmod(b: LoopBuilder, x: SSAValue, y: SSAValue) -> tuple[SSAValue, S
     remainder = b.insert(llvm.FRemOp(x, y))
     quotient = b.insert(arith.DivfOp(b.insert(arith.SubfOp(x, remainder)), y))
     nonzero = b.insert(arith.CmpfOp(remainder, zero, "une"))
-    signs = b.insert(arith.XOrIOp(
-        b.insert(arith.CmpfOp(y, zero, "olt")), b.insert(arith.CmpfOp(remainder, zero, "olt"))
-    ))
+    signs = b.insert(
+        arith.XOrIOp(b.insert(arith.CmpfOp(y, zero, "olt")), b.insert(arith.CmpfOp(remainder, zero, "olt")))
+    )
     moved = b.insert(arith.AndIOp(nonzero, signs))
     shifted = b.select(moved, b.insert(arith.AddfOp(remainder, y)), remainder)
     modulo = b.select(nonzero, shifted, b.insert(math.CopySignOp(zero, y)))

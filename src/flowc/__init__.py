@@ -1,1 +1,73 @@
-"""flowc: a compiler and runtime for typed agentic programs."""
+"""flowc: a compiler and runtime for typed agentic programs.
+
+Decorators: `flow`, `llm`, `tool`, `human`, `kernel`, `jit`. Types of arrays: `f32["n", 384]` and its kin.
+Labels: `Untrusted[str]`, `Secret[str]`. In flow bodies: `limit`, `race`, `vote`, `endorse`, `declassify` and
+the built-ins that Python lacks. Nothing is imported before it is used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowc.compiler.diagnostics.model import CompileError as CompileError
+    from flowc.compiler.python.decorators import flow as flow
+    from flowc.compiler.python.decorators import human as human
+    from flowc.compiler.python.decorators import kernel as kernel
+    from flowc.compiler.python.decorators import llm as llm
+    from flowc.compiler.python.decorators import tool as tool
+    from flowc.compiler.python.functions import agreement as agreement
+    from flowc.compiler.python.functions import argmax as argmax
+    from flowc.compiler.python.functions import argmin as argmin
+    from flowc.compiler.python.functions import embed as embed
+    from flowc.compiler.python.functions import erf as erf
+    from flowc.compiler.python.functions import majority as majority
+    from flowc.compiler.python.functions import sigmoid as sigmoid
+    from flowc.compiler.python.functions import softmax as softmax
+    from flowc.compiler.python.functions import topk as topk
+    from flowc.compiler.python.jit import jit as jit
+    from flowc.compiler.python.marks import Array as Array
+    from flowc.compiler.python.marks import Public as Public
+    from flowc.compiler.python.marks import Secret as Secret
+    from flowc.compiler.python.marks import Trusted as Trusted
+    from flowc.compiler.python.marks import Untrusted as Untrusted
+    from flowc.compiler.python.marks import bf16 as bf16
+    from flowc.compiler.python.marks import declassify as declassify
+    from flowc.compiler.python.marks import dims as dims
+    from flowc.compiler.python.marks import endorse as endorse
+    from flowc.compiler.python.marks import f16 as f16
+    from flowc.compiler.python.marks import f32 as f32
+    from flowc.compiler.python.marks import f64 as f64
+    from flowc.compiler.python.marks import i8 as i8
+    from flowc.compiler.python.marks import i32 as i32
+    from flowc.compiler.python.marks import i64 as i64
+    from flowc.compiler.python.marks import limit as limit
+    from flowc.compiler.python.marks import race as race
+    from flowc.compiler.python.marks import vote as vote
+    from flowc.runtime.errors import FlowError as FlowError
+
+_HOMES = {
+    "flowc.compiler.diagnostics.model": "CompileError",
+    "flowc.runtime.errors": "FlowError",
+    "flowc.compiler.python.decorators": "flow human kernel llm tool",
+    "flowc.compiler.python.functions": "agreement argmax argmin embed erf majority sigmoid softmax topk",
+    "flowc.compiler.python.jit": "jit",
+    "flowc.compiler.python.marks": (
+        "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i32 i64 limit race vote"
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = list(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'flowc' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*_HOME, "__version__"]

@@ -25,7 +25,7 @@ class UsageProblem(Exception):
 
 def report(error: BaseException, words: Sequence[str]) -> int:
     """Prints what ended the command `flowc WORDS` and gives the exit status."""
-    from flowc.cli.terminal import show_compile_error, show_diagnostic, show_problem
+    from flowc.cli.streams import show_compile_error, show_diagnostic, show_problem
 
     match error:
         case CompileError():
@@ -55,7 +55,7 @@ def _usage_diagnostic(error: click.ClickException) -> Diagnostic:
     help_line = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         help_line = f"`{error.ctx.command_path} --help` lists what there is"
-    return Diagnostic("E0650", message[:1].lower() + message[1:], help=help_line)
+    return Diagnostic("E0670", message[:1].lower() + message[1:], help=help_line)
 
 
 def _internal(error: BaseException, words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The command group: lazy subcommands, and the one edge where every error becomes a message and an exit status."""
+"""The command group: lazy subcommands, and the one edge where an error becomes a message and an exit status."""
 
 import importlib
 import os

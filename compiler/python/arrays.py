@@ -1,0 +1,59 @@
+"""Forms of NumPy that the language writes differently: new axes, joined arrays, Python's `sum` of an array."""
+
+import ast
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+from flowc.compiler.syntax import Argument, Call, Constant, Expression, Name, Slice, Span, Subscript
+
+OVER_FIRST_AXIS = {getattr(builtins, name): name for name in ("sum", "min", "max", "any", "all")}
+"""Python's functions that go over an array row by row; the built-ins of these names take all elements."""
+
+JOINS = ("concatenate", "concat")
+
+
+def is_numpy(value: Any, *names: str) -> bool:
+    """Whether `value` is the NumPy function of one of these names."""
+    return getattr(value, "__name__", None) in names and (getattr(value, "__module__", "") or "").startswith(
+        "numpy"
+    )
+
+
+def joined_parts(call: ast.Call) -> list[ast.expr] | None:
+    """The arrays of `np.concatenate([a, b], ...)`, or None when they are not written out."""
+    match call.args:
+        case [ast.List(elts=parts) | ast.Tuple(elts=parts), *_]:
+            return parts
+    return None
+
+
+def axis_argument(axis: int, span: Span) -> Argument:
+    """`axis=...` as a literal."""
+    return Argument("axis", Constant("int", axis, span=span), span=span)
+
+
+def new_axes(nodes: Sequence[ast.expr]) -> list[int]:
+    """Where `None` in a subscript makes a new axis, counted in the result."""
+    axes, axis = [], 0
+    for node in nodes:
+        if isinstance(node, ast.Constant) and node.value is None:
+            axes.append(axis)
+        if isinstance(node, ast.Slice) or (isinstance(node, ast.Constant) and node.value is None):
+            axis += 1
+    return axes
+
+
+def expanded(
+    value: Expression, indices: tuple[Expression | Slice, ...], axes: list[int], span: Span
+) -> Expression:
+    """`value[indices]` with new axes of extent 1; whole slices at the end say nothing and are left out."""
+    kept = list(indices)
+    while kept and isinstance(kept[-1], Slice) and kept[-1] == Slice(span=span):
+        kept.pop()
+    if kept:
+        value = Subscript(value, tuple(kept), span=span)
+    for axis in axes:
+        arguments = (Argument(None, value, span=span), axis_argument(axis, span))
+        value = Call(Name("expand", span=span), arguments, span=span)
+    return value

@@ -1,0 +1,21 @@
+"""The agent dialect: models, tools, people and plans, the outside world of a program."""
+
+from xdsl.ir import Dialect
+
+from flowc.dialects.agent.calls import (
+    AskOp,
+    EmbedOp,
+    ExecuteOp,
+    GenerateOp,
+    PromptOp,
+    PromptType,
+    ToolCallOp,
+)
+from flowc.dialects.agent.declarations import HumanOp, LlmOp, ToolOp
+
+OPERATIONS = [AskOp, EmbedOp, ExecuteOp, GenerateOp, HumanOp, LlmOp, PromptOp, ToolCallOp, ToolOp]
+ATTRIBUTES = [PromptType]
+
+Agent = Dialect("agent", [*OPERATIONS], [*ATTRIBUTES])
+
+__all__ = ["ATTRIBUTES", "OPERATIONS", "Agent"]

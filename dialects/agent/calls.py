@@ -1,0 +1,169 @@
+"""Calls of the outside world: prompts, model calls, tools, people, embeddings, plans.
+
+A call carries the effects of its declaration, so that a pass need not look them up.
+"""
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from xdsl.dialects.builtin import SymbolRefAttr
+from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import Pure
+from xdsl.utils.exceptions import VerifyException
+
+from flowc.dialects.flow.attributes import EffectItem, EffectsAttr, Json, JsonAttr
+from flowc.dialects.flow.effects import DeclaredEffects
+from flowc.dialects.flow.types import ListType, PlanType, StrType
+
+OUTSIDE = "operands `)` `effects` `` $effects attr-dict `:` functional-type(operands, results)"
+
+LLM = EffectsAttr((EffectItem("llm"),))
+
+
+@irdl_attr_definition
+class PromptType(ParametrizedAttribute, TypeAttribute):
+    """A prompt whose holes are filled: segments of text, of which the compiler knows the static ones."""
+
+    name = "agent.prompt_value"
+
+
+@irdl_op_definition
+class PromptOp(IRDLOperation):
+    """Text and holes in order; the operands fill the holes in turn. A hole has the name of what fills it."""
+
+    name = "agent.prompt"
+    segments = prop_def(JsonAttr)
+    values = var_operand_def()
+    result = result_def(PromptType)
+    traits = traits_def(Pure())
+    assembly_format = "$segments `(` $values `)` attr-dict `:` functional-type($values, $result)"
+
+    def __init__(self, segments: Sequence[Json], values: Sequence[SSAValue]) -> None:
+        super().__init__(
+            operands=[values], properties={"segments": JsonAttr.of(list(segments))}, result_types=[PromptType()]
+        )
+
+    @property
+    def parts(self) -> list[str | dict[str, str]]:
+        """The segments: text, or `{"hole": name}`."""
+        return [part for part in _list(self.segments) if isinstance(part, str) or _is_hole(part)]
+
+    def verify_(self) -> None:
+        """Text and holes, a value a hole."""
+        parts = _list(self.segments)
+        if len(parts) != len(self.parts):
+            raise VerifyException("a segment is a text or a hole")
+        holes = sum(isinstance(part, dict) for part in parts)
+        if holes != len(self.values):
+            raise VerifyException(f"this prompt has {holes} holes and {len(self.values)} values")
+
+
+def _list(segments: JsonAttr) -> list[Json]:
+    value = segments.value
+    return value if isinstance(value, list) else [None]
+
+
+def _is_hole(part: Json) -> TypeGuard[dict[str, str]]:
+    return isinstance(part, dict) and list(part) == ["hole"] and isinstance(part["hole"], str)
+
+
+class PromptedCall(IRDLOperation):
+    """What calls of models and people share: the declaration, the prompt, the arguments."""
+
+    callee = prop_def(SymbolRefAttr)
+    effects = prop_def(EffectsAttr)
+    prompt = operand_def(PromptType)
+    arguments = var_operand_def()
+    result = result_def()
+    traits = traits_def(DeclaredEffects())
+    assembly_format = "$callee `(` " + OUTSIDE
+
+    def __init__(
+        self,
+        callee: str,
+        prompt: SSAValue,
+        arguments: Sequence[SSAValue],
+        result: Attribute,
+        effects: EffectsAttr,
+    ) -> None:
+        super().__init__(
+            operands=[prompt, arguments],
+            result_types=[result],
+            properties={"callee": SymbolRefAttr(callee), "effects": effects},
+        )
+
+
+@irdl_op_definition
+class GenerateOp(PromptedCall):
+    """A call of a model: the declared `agent.llm`, its prompt and its arguments."""
+
+    name = "agent.generate"
+
+
+@irdl_op_definition
+class AskOp(PromptedCall):
+    """A question to a person: the declared `agent.human`, its prompt and its arguments."""
+
+    name = "agent.ask"
+
+
+@irdl_op_definition
+class ToolCallOp(IRDLOperation):
+    """A call of a declared `agent.tool`."""
+
+    name = "agent.tool_call"
+    callee = prop_def(SymbolRefAttr)
+    effects = prop_def(EffectsAttr)
+    arguments = var_operand_def()
+    result = result_def()
+    traits = traits_def(DeclaredEffects())
+    assembly_format = "$callee `(` " + OUTSIDE
+
+    def __init__(
+        self, callee: str, arguments: Sequence[SSAValue], result: Attribute, effects: EffectsAttr
+    ) -> None:
+        super().__init__(
+            operands=[arguments],
+            result_types=[result],
+            properties={"callee": SymbolRefAttr(callee), "effects": effects},
+        )
+
+
+@irdl_op_definition
+class EmbedOp(IRDLOperation):
+    """The embeddings of texts, one row each. Equal texts have equal embeddings."""
+
+    name = "agent.embed"
+    effects = prop_def(EffectsAttr)
+    texts = operand_def(ListType(StrType()))
+    result = result_def()
+    traits = traits_def(DeclaredEffects())
+    assembly_format = "`(` " + OUTSIDE
+
+    def __init__(self, texts: SSAValue, result: Attribute) -> None:
+        super().__init__(operands=[texts], result_types=[result], properties={"effects": LLM})
+
+
+@irdl_op_definition
+class ExecuteOp(IRDLOperation):
+    """Runs a plan that a model wrote, with the tools its type names. `effects` are theirs together."""
+
+    name = "agent.execute"
+    effects = prop_def(EffectsAttr)
+    plan = operand_def(PlanType)
+    result = result_def(ListType)
+    traits = traits_def(DeclaredEffects())
+    assembly_format = "`(` " + OUTSIDE
+
+    def __init__(self, plan: SSAValue, result: Attribute, effects: EffectsAttr) -> None:
+        super().__init__(operands=[plan], result_types=[result], properties={"effects": effects})

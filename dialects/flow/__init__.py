@@ -1,0 +1,98 @@
+"""The flow dialect: structure and control of agentic programs."""
+
+from xdsl.ir import Dialect
+
+from flowc.dialects.flow.attributes import EffectsAttr, JsonAttr, LimitsAttr, ParameterAttr
+from flowc.dialects.flow.compute import (
+    AbsentOp,
+    ApplyOp,
+    CastOp,
+    ConstantOp,
+    DeclassifyOp,
+    DictOp,
+    EndorseOp,
+    FieldOp,
+    ItemOp,
+    ListOp,
+    RecordOp,
+    SelectOp,
+    TupleOp,
+)
+from flowc.dialects.flow.control import (
+    AttemptOp,
+    ForOp,
+    IfOp,
+    LimitOp,
+    MapOp,
+    RaceOp,
+    VoteOp,
+    WhileOp,
+    YieldOp,
+)
+from flowc.dialects.flow.declarations import CallOp, EnumDeclOp, FuncOp, RecordDeclOp, ReturnOp
+from flowc.dialects.flow.types import (
+    BytesType,
+    DictType,
+    EnumType,
+    IntType,
+    JsonType,
+    ListType,
+    NoneType,
+    OptionalType,
+    PlanType,
+    RecordType,
+    StrType,
+    TupleType,
+)
+
+OPERATIONS = [
+    AbsentOp,
+    ApplyOp,
+    AttemptOp,
+    CallOp,
+    CastOp,
+    ConstantOp,
+    DeclassifyOp,
+    DictOp,
+    EndorseOp,
+    EnumDeclOp,
+    FieldOp,
+    ForOp,
+    FuncOp,
+    IfOp,
+    ItemOp,
+    LimitOp,
+    ListOp,
+    MapOp,
+    RaceOp,
+    RecordDeclOp,
+    RecordOp,
+    ReturnOp,
+    SelectOp,
+    TupleOp,
+    VoteOp,
+    WhileOp,
+    YieldOp,
+]
+ATTRIBUTES = [
+    BytesType,
+    DictType,
+    EffectsAttr,
+    EnumType,
+    IntType,
+    JsonAttr,
+    JsonType,
+    LimitsAttr,
+    ListType,
+    NoneType,
+    OptionalType,
+    ParameterAttr,
+    PlanType,
+    RecordType,
+    StrType,
+    TupleType,
+]
+
+Flow = Dialect("flow", [*OPERATIONS], [*ATTRIBUTES])
+
+__all__ = ["ATTRIBUTES", "OPERATIONS", "Flow"]

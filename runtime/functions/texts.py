@@ -1,0 +1,33 @@
+"""Texts: search, change, split and join, and values as text."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowc.runtime.values import as_text
+
+
+def _split(text: str, separator: str | None = None) -> list[str]:
+    if separator == "":
+        raise ValueError("a text cannot be split at an empty separator")
+    return text.split(separator)
+
+
+def _format(*parts: object) -> str:
+    return "".join(map(as_text, parts))
+
+
+TEXTS: Mapping[str, Callable[..., Any]] = {
+    "str": as_text,
+    "format": _format,
+    "lower": str.lower,
+    "upper": str.upper,
+    "strip": lambda text, characters=None: text.strip(characters),
+    "split": _split,
+    "lines": str.splitlines,
+    "replace": lambda text, old, new: text.replace(old, new),
+    "startswith": lambda text, part: text.startswith(part),
+    "endswith": lambda text, part: text.endswith(part),
+    "find": lambda text, part: text.find(part),
+    "join": lambda separator, parts: separator.join(parts),
+}
+"""Functions of texts."""

@@ -1,0 +1,141 @@
+"""What every LLM provider is: a few coroutines over plain frozen data."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from attrs import field, frozen
+
+from flowc.runtime.coerce import Tables
+from flowc.runtime.errors import FlowError, Problem
+from flowc.runtime.limits import Price
+from flowc.runtime.plan import Json
+from flowc.runtime.types import Type
+
+
+@frozen
+class ModelSettings:
+    """A model as flowc.toml describes it under [models.ALIAS]. Limits of None are no limits."""
+
+    alias: str = "default"
+    provider: str = "offline"
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    price: Price = Price()
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_in_flight: int | None = None
+    max_tokens: int | None = None
+    timeout: float = 120.0
+
+
+@frozen
+class Hole:
+    """A hole of a prompt: the name it has in the program, its value, and the value as text."""
+
+    name: str
+    value: object
+    text: str
+
+
+Segment = str | Hole
+
+
+@frozen
+class Request:
+    """A prompt to answer. `schema` describes `{"value": ...}` and is None where plain text is wanted.
+
+    `step`, `attempt` and `seed` say which call this is, so that simulated and replayed answers do not depend on
+    the order in which parallel calls happen to run.
+    """
+
+    operation: str
+    result: Type
+    tables: Tables
+    prompt: str
+    segments: tuple[Segment, ...]
+    schema: Mapping[str, Json] | None
+    model: ModelSettings
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int = 0
+    step: str = ""
+    attempt: int = 1
+    stream: Callable[[str], None] | None = field(default=None, eq=False)
+
+
+@frozen
+class Usage:
+    """Tokens of a call. `estimated` says that the provider did not count them itself."""
+
+    prompt: int = 0
+    answer: int = 0
+    estimated: bool = False
+
+
+@frozen
+class Response:
+    """An answer as it came: JSON text where a schema was given. `note` says where it came from."""
+
+    text: str
+    usage: Usage = Usage()
+    finish: str = "stop"
+    note: str = ""
+
+
+@frozen
+class EmbedRequest:
+    """Texts to turn into vectors."""
+
+    texts: tuple[str, ...]
+    model: ModelSettings
+    step: str = ""
+    seed: int = 0
+
+
+@frozen
+class Embedding:
+    """One vector a text, in order, all of the same length."""
+
+    vectors: tuple[tuple[float, ...], ...] | object
+    usage: Usage = Usage()
+
+
+class Provider(Protocol):
+    """A place that answers prompts. Raises `ProviderError` and nothing else."""
+
+    async def generate(self, request: Request) -> Response:
+        """Answers one prompt."""
+        ...
+
+    async def embed(self, request: EmbedRequest) -> Embedding:
+        """Turns texts into vectors."""
+        ...
+
+    def prompt_bound(self, request: Request) -> int:
+        """The most tokens that the prompt can count."""
+        ...
+
+    async def close(self) -> None:
+        """Lets connections go."""
+        ...
+
+
+class ProviderError(FlowError):
+    """A call of a provider that failed. `after` is what the provider asked to wait, in seconds."""
+
+    def __init__(self, problem: Problem, *, retryable: bool = True, after: float | None = None) -> None:
+        super().__init__(problem)
+        self.retryable = retryable
+        self.after = after
+        self.usage = Usage()
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has: four bytes a token, which is near for English."""
+    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+
+
+def byte_bound(text: str) -> int:
+    """A bound that holds for every tokenizer over bytes: no token is empty."""
+    return len(text.encode("utf-8", "surrogatepass"))

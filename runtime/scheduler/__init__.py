@@ -1,0 +1,1 @@
+"""The scheduler: ready nodes over frames, worker threads for bodies, one loop for waiting."""

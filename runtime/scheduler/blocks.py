@@ -1,0 +1,157 @@
+"""A plan's regions, flattened once for running: who waits for whom, and what each node does.
+
+A `Block` is a region with everything counted out: the slots as they stand at the start, how many nodes each node
+waits for, which nodes start at once. An `Instruction` is a node with its behaviour bound: a plain function over
+the slots (BODY), a coroutine for the loop (WAIT), or a step of control flow (STRUCTURE).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import define
+
+from flowc.runtime.plan import Node, Operation, Region
+from flowc.runtime.plan_check import predecessors
+from flowc.runtime.values import from_constant
+
+BODY, WAIT, STRUCTURE = 0, 1, 2
+
+Slots = list[Any]
+
+
+@define(eq=False)
+class Pace:
+    """How long the bodies of one operation run, which decides whether its calls get threads of their own.
+
+    `slow` is set as soon as one body runs for a millisecond, and falls after `QUICK_CALLS` quick ones in a row.
+    """
+
+    slow: bool = False
+    quick: int = 0
+
+    def note(self, seconds: float) -> None:
+        """Takes in how long a body ran that had a thread of its own."""
+        if seconds > SLOW:
+            self.quick = 0
+            self.slow = True
+        else:
+            self.quick += 1
+            self.slow = self.slow and self.quick < QUICK_CALLS
+
+
+SLOW = 0.0005
+"""Seconds above which a body is worth a thread of its own."""
+
+QUICK_CALLS = 16
+
+
+class Instruction:
+    """A node, ready to run. `priority` is the negative rank, since the smallest leaves a heap first."""
+
+    __slots__ = (
+        "act",
+        "blocks",
+        "charged",
+        "convert",
+        "dependents",
+        "effectful",
+        "index",
+        "inputs",
+        "kind",
+        "node",
+        "operation",
+        "output",
+        "outputs",
+        "pace",
+        "priority",
+    )
+
+    def __init__(self, index: int, node: Node, behaviour: "Behaviour", blocks: "tuple[Block, ...]") -> None:
+        self.index = index
+        self.node = node
+        self.kind = behaviour.kind
+        self.act = behaviour.act
+        self.convert = behaviour.convert
+        self.pace = behaviour.pace
+        self.charged = behaviour.charged
+        self.effectful = behaviour.effectful
+        self.operation = behaviour.operation
+        self.inputs = node.inputs
+        self.outputs = node.outputs
+        self.output = node.outputs[0] if len(node.outputs) == 1 else -1
+        self.priority = -node.rank
+        self.blocks = blocks
+        self.dependents: tuple[tuple[int, Instruction], ...] = ()
+
+
+@define(eq=False)
+class Behaviour:
+    """What a node does: its kind, the function behind it, and how the engine must treat it.
+
+    `convert` checks a body's result after its time has been taken; `charged` bodies count against budgets of calls.
+    """
+
+    kind: int
+    act: Any
+    convert: Callable[[Any], Any] | None = None
+    pace: Pace | None = None
+    charged: bool = False
+    effectful: bool = False
+    operation: Operation | None = None
+
+
+Binder = Callable[[Node], Behaviour]
+
+
+class Block:
+    """A region, ready to run any number of times at once."""
+
+    __slots__ = (
+        "before",
+        "captures",
+        "count",
+        "initial",
+        "instructions",
+        "parameters",
+        "pending",
+        "results",
+        "template",
+    )
+
+    def __init__(self, region: Region, bind: Binder) -> None:
+        self.parameters = region.parameters
+        self.captures = region.captures
+        self.results = region.results
+        self.count = len(region.nodes)
+        self.template: Slots = [None] * region.size
+        for slot, value in region.constants:
+            self.template[slot] = from_constant(value)
+        self.instructions = tuple(
+            Instruction(index, node, bind(node), tuple(Block(inner, bind) for inner in node.regions))
+            for index, node in enumerate(region.nodes)
+        )
+        self.before = predecessors(region)
+        self._count_out()
+
+    def _count_out(self) -> None:
+        dependents: list[list[tuple[int, Instruction]]] = [[] for _ in self.instructions]
+        for instruction, earlier in zip(self.instructions, self.before, strict=True):
+            for index in earlier:
+                dependents[index].append((instruction.index, instruction))
+        for instruction, others in zip(self.instructions, dependents, strict=True):
+            instruction.dependents = tuple(others)
+        self.pending = [len(earlier) for earlier in self.before]
+        starters = [instruction for instruction in self.instructions if not self.before[instruction.index]]
+        self.initial = tuple(sorted(starters, key=lambda instruction: instruction.priority))
+
+
+def walk(blocks: Mapping[str, Block]) -> "list[Instruction]":
+    """Every instruction of these blocks, nested ones included."""
+    found: list[Instruction] = []
+    waiting = list(blocks.values())
+    while waiting:
+        block = waiting.pop()
+        for instruction in block.instructions:
+            found.append(instruction)
+            waiting.extend(instruction.blocks)
+    return found

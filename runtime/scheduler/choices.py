@@ -1,0 +1,276 @@
+"""Regions that may fail without failing the run: race, vote, attempt, and blocks under limits.
+
+Each opens a scope. What happens inside a scope ends with it; what it means that the scope failed is said here.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from flowc.runtime.errors import Problem
+from flowc.runtime.limits import Budget, is_limited
+from flowc.runtime.plan import Limits
+from flowc.runtime.scheduler.blocks import Block, Instruction
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.structure import Return, log_structure
+from flowc.runtime.values import canonical
+
+
+class Race:
+    """race: all arms at once; the first to succeed wins and the others are cancelled."""
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.start = engine.clock()
+        self.problems: list[Problem] = []
+        self.scopes: list[Scope] = []
+
+    def begin(self) -> None:
+        """Starts every arm; an arm without nodes has won before the others begin."""
+        for block in self.instruction.blocks:
+            scope = Scope(self.frame.scope, self._lost)
+            self.scopes.append(scope)
+            self.engine.enter(Frame(block, scope, self._won, self.frame, self.instruction, -1))
+            if not scope.cancelled and not block.count:
+                return
+
+    def _won(self, child: Frame) -> None:
+        values = child.results()
+        child.close()
+        for scope in self.scopes:
+            if scope is child.scope:
+                scope.leave()
+            elif not scope.cancelled:
+                self.engine.stop_scope(scope, abandon=True)
+                self.engine.settle(scope)
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, values)
+
+    def _lost(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        if len(self.problems) == len(self.instruction.blocks):
+            reasons = "; ".join(f"{problem.code}: {problem.message}" for problem in self.problems)
+            problem = Problem("E0718", "every arm of this race failed", why=reasons)
+            self.engine.fail(self.frame, self.instruction, problem)
+
+
+def enter_race(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """race: see `Race`."""
+    Race(engine, frame, instruction).begin()
+
+
+class Vote:
+    """vote: ballots until the leading answer is `lead` ahead or `max` are in; the plurality wins.
+
+    Only as many ballots are open as might still be needed: with `lead` 3 the first three start at once, and each
+    dissent opens another. After Wang et al., "Self-consistency", 2022, with the early stop of a sequential test.
+    """
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.start = engine.clock()
+        settings = instruction.node.settings
+        most, lead = settings.get("max"), settings.get("lead")
+        self.most = most if isinstance(most, int) else 1
+        self.lead = lead if isinstance(lead, int) else self.most
+        self.scope = Scope(frame.scope, self._failed)
+        self.opened = 0
+        self.ballots: dict[int, Any] = {}
+        self.decided = False
+
+    def go_on(self) -> None:
+        """Opens the ballots that are needed, or counts them."""
+        while not self.decided:
+            margin = self._margin()
+            if margin >= self.lead or len(self.ballots) >= self.most:
+                self._decide()
+                return
+            open_now = self.opened - len(self.ballots)
+            if self.opened >= self.most or open_now >= self.lead - margin:
+                return
+            block = self.instruction.blocks[0]
+            position = self.opened
+            self.opened += 1
+            child = Frame(block, self.scope, self._cast, self.frame, self.instruction, position)
+            for slot in block.parameters:
+                child.slots[slot] = position
+            if block.count:
+                self.engine.enter(child)
+            else:
+                self.ballots[position] = child.results()[0]
+
+    def _tally(self) -> list[tuple[str, int]]:
+        """Answers with their counts, the most frequent first, among equals the one given by the earliest ballot."""
+        answers = [canonical(self.ballots[position]) for position in sorted(self.ballots)]
+        return Counter(answers).most_common()
+
+    def _margin(self) -> int:
+        tally = self._tally()
+        second = tally[1][1] if len(tally) > 1 else 0
+        return tally[0][1] - second if tally else 0
+
+    def _cast(self, child: Frame) -> None:
+        self.ballots[child.position] = child.results()[0]
+        child.close()
+        self.go_on()
+
+    def _decide(self) -> None:
+        self.decided = True
+        best = self._tally()[0][0]
+        chosen = next(self.ballots[at] for at in sorted(self.ballots) if canonical(self.ballots[at]) == best)
+        if self.opened > len(self.ballots):
+            self.engine.stop_scope(self.scope, abandon=True)
+            self.engine.settle(self.scope)
+        else:
+            self.scope.leave()
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, [chosen])
+
+    def _failed(self, problem: Problem) -> None:
+        self.engine.fail(self.frame, self.instruction, problem)
+
+
+def enter_vote(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """vote: see `Vote`."""
+    Vote(engine, frame, instruction).go_on()
+
+
+def enter_attempt(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """attempt: the first region, and where it fails, the second."""
+    tried, otherwise = instruction.blocks
+    give_back = Return(engine)
+
+    def succeeded(child: Frame) -> None:
+        scope.leave()
+        give_back(child)
+
+    def failed(problem: Problem) -> None:
+        engine.enter(Frame(otherwise, frame.scope, give_back, frame, instruction, -1))
+
+    scope = Scope(frame.scope, failed)
+    engine.enter(Frame(tried, scope, succeeded, frame, instruction, -1))
+
+
+class Limited:
+    """A block or a call under limits: one budget and one deadline over all of its tries."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        block: Block,
+        limits: Limits,
+        arguments: Sequence[Any] = (),
+    ) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.block = block
+        self.limits = limits
+        self.arguments = arguments
+        self.give_back = Return(engine)
+        self.tries = 0
+        self.over = False
+        name = instruction.node.name
+        self.budgets = (Budget(name, limits, instruction.node.line),) if is_limited(limits) else ()
+        self.scope = Scope(frame.scope, self._failed, *self.budgets)
+
+    def begin(self) -> None:
+        """Starts the deadline and the first try."""
+        if self.limits.timeout is not None:
+            self.engine.later(self.limits.timeout, self._time_is_up)
+        self._try()
+
+    def _try(self) -> None:
+        if self.over or self.frame.scope.cancelled:
+            return
+        self.tries += 1
+        child = Frame(self.block, self.scope, self._succeeded, self.frame, self.instruction, -1)
+        for slot, value in zip(self.block.parameters, self.arguments, strict=True):
+            child.slots[slot] = value
+        self.engine.enter(child)
+
+    def _succeeded(self, child: Frame) -> None:
+        self.over = True
+        self.scope.leave()
+        self.give_back(child)
+
+    def _time_is_up(self) -> None:
+        if self.over:
+            return
+        self.over = True
+        if self.scope.cancelled:
+            self.engine.stop_scope(self.scope, abandon=True)
+            self.engine.settle(self.scope)
+        else:
+            problem = timed_out(self.instruction, self.limits.timeout or 0.0)
+            self.engine.fail_scope(self.scope, problem, abandon=True)
+
+    def _failed(self, problem: Problem) -> None:
+        if self.over or self.tries > self.limits.retries or not may_retry(problem):
+            self.over = True
+            self.engine.fail(self.frame, self.instruction, problem)
+            return
+        self.engine.log_retry(self.frame, self.instruction, problem, self.tries)
+        self.scope = Scope(self.frame.scope, self._failed, *self.budgets)
+        delay = self.engine.backoff(self.limits.backoff, self.tries)
+        self.engine.later(delay, self._try)
+
+
+def may_retry(problem: Problem) -> bool:
+    """Whether trying again could help: never where a budget is spent."""
+    return not problem.code.startswith("E072")
+
+
+def timed_out(instruction: Instruction, seconds: float) -> Problem:
+    """The problem of what took longer than its limit."""
+    return Problem(
+        "E0714",
+        f"`{instruction.node.name}` took longer than its limit of {seconds:g} s",
+        why="everything inside it was cancelled when the time was up",
+        help="raise the timeout, or give another way with `try ... else`",
+        line=instruction.node.line,
+        column=instruction.node.column,
+    )
+
+
+def limits_of(instruction: Instruction) -> Limits:
+    """The limits that a `limit` node carries in its settings."""
+    settings = instruction.node.settings
+
+    def number(name: str) -> float | None:
+        value = settings.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+    def whole(name: str) -> int | None:
+        value = settings.get(name)
+        return value if isinstance(value, int) else None
+
+    return Limits(
+        timeout=number("timeout"),
+        money=number("money"),
+        tokens=whole("tokens"),
+        calls=whole("calls"),
+        memory=whole("memory"),
+        retries=whole("retries") or 0,
+        backoff=number("backoff") or 0.0,
+    )
+
+
+def enter_limit(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """limit: the region under the limits of the node's settings."""
+    Limited(engine, frame, instruction, instruction.blocks[0], limits_of(instruction)).begin()
+
+
+def enter_limited_call(
+    engine: Engine, frame: Frame, instruction: Instruction, block: Block, limits: Limits
+) -> None:
+    """call: of a flow that has limits of its own."""
+    arguments = [frame.slots[slot] for slot in instruction.inputs]
+    Limited(engine, frame, instruction, block, limits, arguments).begin()

@@ -1,0 +1,373 @@
+"""The engine of one run: what is ready, what has ended, what failed, and who must hear of it.
+
+One lock guards all state. A runner thread takes the ready node of the highest rank, runs its body, and goes on with
+what that made ready, so a chain of quick nodes costs no hand-over. Bodies known to be slow get threads of their
+own; nodes that wait for the world are posted to the loop. Control flow happens under the lock and never blocks.
+"""
+
+import asyncio
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from heapq import heappop, heappush, heappushpop
+from itertools import count
+from typing import Any
+
+from flowc.runtime.errors import FlowError, Problem
+from flowc.runtime.limits import charge_call, charge_memory
+from flowc.runtime.scheduler.blocks import BODY, WAIT, Block, Instruction
+from flowc.runtime.scheduler.failure import UNCATCHABLE, placed, problem_of
+from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.workers import Workers
+from flowc.runtime.values import size_of
+
+Entry = tuple[str, Frame, Instruction, float, float, Any]
+"""A line of the log: kind, frame, instruction, start and end on the run's clock, and what else there is to say."""
+
+
+class Engine:
+    """Runs one block to its end. `clock` gives seconds; `loop` is where waiting happens."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], *, threads: int, virtual: bool, seed: int
+    ) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.virtual = virtual
+        self.random = random.Random(seed)
+        self.lock = threading.Lock()
+        self.ready: list[tuple[float, int, Frame, Instruction]] = []
+        self.sequence = count().__next__
+        self.log: list[Entry] = []
+        self.outbox: deque[tuple[Frame, Instruction]] = deque()
+        self.posted = False
+        self.observed = False
+        self.outcome: asyncio.Future[Problem | list[Any]] = loop.create_future()
+        self.root = Scope(None, self._run_failed)
+        self.workers = Workers(self.lock, self.drain, self._at_rest, threads)
+
+    # ---- the start and the end
+
+    def start(self, block: Block, arguments: list[Any], root: Scope | None = None) -> None:
+        """Begins to run `block` with these values of its parameters."""
+        with self.lock:
+            frame = Frame(block, root or self.root, self._run_done, None, None, -1)
+            for slot, value in zip(block.parameters, arguments, strict=True):
+                frame.slots[slot] = value
+            self.enter(frame)
+        self.workers.start()
+
+    def _run_done(self, frame: Frame) -> None:
+        self._conclude(frame.results())
+        frame.close()
+
+    def _run_failed(self, problem: Problem) -> None:
+        self._conclude(problem)
+
+    def _conclude(self, outcome: Problem | list[Any]) -> None:
+        self.workers.stop()
+        self.loop.call_soon_threadsafe(self._settle_outcome, outcome)
+
+    def _settle_outcome(self, outcome: Problem | list[Any]) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def cancel(self, problem: Problem) -> None:
+        """Ends the run from outside: waiting stops, threads are left to themselves."""
+        with self.lock:
+            self.fail_scope(self.root, problem, abandon=True)
+
+    # ---- going on; everything below runs under the lock
+
+    def enter(self, frame: Frame) -> None:
+        """Makes the first nodes of a new frame ready; a frame without nodes is done at once."""
+        if not frame.remaining:
+            frame.done(frame)
+            return
+        ready, sequence = self.ready, self.sequence
+        for instruction in frame.block.initial:
+            heappush(ready, (instruction.priority, sequence(), frame, instruction))
+        self.workers.wake()
+
+    def finish(self, frame: Frame, instruction: Instruction, values: list[Any]) -> None:
+        """Ends a node that is not a body: writes its outputs and readies what waited for it."""
+        if frame.scope.cancelled:
+            return
+        slots = frame.slots
+        for slot, value in zip(instruction.outputs, values, strict=True):
+            slots[slot] = value
+        self.queue(self.release(frame, instruction))
+
+    def release(
+        self, frame: Frame, instruction: Instruction
+    ) -> tuple[float, int, Frame, Instruction] | None:
+        """Readies the nodes that waited for this one only; returns one of them instead of queueing it."""
+        pending = frame.pending
+        following = None
+        for index, other in instruction.dependents:
+            left = pending[index] - 1
+            pending[index] = left
+            if not left:
+                if following is None:
+                    following = (other.priority, self.sequence(), frame, other)
+                else:
+                    heappush(self.ready, (other.priority, self.sequence(), frame, other))
+                    self.workers.wake()
+        frame.remaining -= 1
+        if not frame.remaining:
+            frame.done(frame)
+        return following
+
+    def dispatch(self, frame: Frame, instruction: Instruction) -> None:
+        """Starts a node that is no body: control flow here and now, waiting on the loop."""
+        if instruction.kind == WAIT:
+            frame.scope.waiting += 1
+            self.outbox.append((frame, instruction))
+            self._post()
+            return
+        try:
+            instruction.act(self, frame, instruction)
+        except Exception as error:
+            self.fail(frame, instruction, problem_of(error, instruction))
+
+    # ---- failing and cancelling
+
+    def fail(self, frame: Frame, instruction: Instruction, problem: Problem) -> None:
+        """A node failed: its scope ends, and whoever owns the scope hears of it once all has come to rest."""
+        now = self.clock()
+        self.log.append(("node.failed", frame, instruction, now, now, problem))
+        scope = self.root if problem.code in UNCATCHABLE else frame.scope
+        self.fail_scope(scope, placed(problem, instruction))
+
+    def fail_scope(self, scope: Scope, problem: Problem, *, abandon: bool = False) -> None:
+        """Cancels everything in `scope` for this reason. With `abandon`, threads are not waited for."""
+        if scope.cancelled:
+            return
+        scope.problem = problem
+        self.stop_scope(scope, abandon=abandon)
+        self.settle(scope)
+
+    def stop_scope(self, scope: Scope, *, abandon: bool) -> None:
+        """Cancels everything in `scope` without calling it a failure: the losers of a race."""
+        tasks: list[asyncio.Task[None]] = []
+        for inner in scope.tree():
+            inner.cancelled = True
+            inner.abandoned = inner.abandoned or abandon
+            tasks.extend(inner.tasks)
+        if tasks:
+            self.loop.call_soon_threadsafe(_cancel_all, tasks)
+
+    def settle(self, scope: Scope) -> None:
+        """Reports the failed scopes from here outwards that have come to rest."""
+        at: Scope | None = scope
+        while at is not None:
+            outer = at.parent
+            if at.cancelled and not at.reported and at.at_rest():
+                at.reported = True
+                at.leave()
+                if at.problem is not None:
+                    at.failed(at.problem)
+            at = outer
+
+    # ---- bodies, on worker threads
+
+    def drain(self, token: object) -> None:
+        """The runner's work: ready nodes by rank, until the run ends or another thread has become the runner."""
+        lock, ready, clock, log = self.lock, self.ready, self.clock, self.log
+        workers = self.workers
+        following = None
+        lock.acquire()
+        try:
+            while workers.token is token:
+                if following is not None:
+                    following = heappushpop(ready, following) if ready else following
+                elif ready:
+                    following = heappop(ready)
+                elif workers.sleep():
+                    continue
+                else:
+                    return
+                _, _, frame, instruction = following
+                following = None
+                scope = frame.scope
+                if scope.cancelled:
+                    continue
+                if instruction.kind != BODY:
+                    self.dispatch(frame, instruction)
+                    continue
+                pace = instruction.pace
+                if pace is not None and pace.slow:
+                    scope.running += 1
+                    workers.submit(partial(self.work, frame, instruction))
+                    continue
+                if not scope.plain and not self.may_start(frame, instruction):
+                    continue
+                scope.running += 1
+                workers.current = instruction
+                lock.release()
+                problem = None
+                value = None
+                workers.started = start = clock()
+                try:
+                    value = instruction.act(frame.slots)
+                except BaseException as error:
+                    problem = problem_of(error, instruction)
+                end = clock()
+                if instruction.convert is not None and problem is None:
+                    try:
+                        value = instruction.convert(value)
+                    except Exception as error:
+                        problem = problem_of(error, instruction)
+                lock.acquire()
+                log.append(("node.done", frame, instruction, start, end, None))
+                if pace is not None and end - start > 0.001:
+                    pace.slow = True
+                scope.running -= 1
+                if problem is None and scope.plain and not scope.cancelled:
+                    frame.slots[instruction.output] = value
+                    following = self.release(frame, instruction)
+                else:
+                    following = self.ended(frame, instruction, value, problem)
+            self.queue(following)
+        finally:
+            lock.release()
+
+    def work(self, frame: Frame, instruction: Instruction) -> None:
+        """A slow body, on a thread of its own."""
+        scope = frame.scope
+        with self.lock:
+            if scope.cancelled or not (scope.plain or self.may_start(frame, instruction)):
+                scope.running -= 1
+                self.settle(scope)
+                return
+        problem = None
+        value = None
+        start = self.clock()
+        try:
+            value = instruction.act(frame.slots)
+        except BaseException as error:
+            problem = problem_of(error, instruction)
+        end = self.clock()
+        if instruction.convert is not None and problem is None:
+            try:
+                value = instruction.convert(value)
+            except Exception as error:
+                problem = problem_of(error, instruction)
+        with self.lock:
+            self.log.append(("node.done", frame, instruction, start, end, None))
+            if instruction.pace is not None:
+                instruction.pace.note(end - start)
+            scope.running -= 1
+            self.queue(self.ended(frame, instruction, value, problem))
+
+    def queue(self, item: tuple[float, int, Frame, Instruction] | None) -> None:
+        """Puts a node that became ready among the others."""
+        if item is not None:
+            heappush(self.ready, item)
+            self.workers.wake()
+
+    def _at_rest(self) -> None:
+        """No thread has anything to do: a loop that waits for that, as the virtual one does, may look again."""
+        if self.virtual:
+            self.loop.call_soon_threadsafe(_nothing)
+
+    def may_start(self, frame: Frame, instruction: Instruction) -> bool:
+        """Charges a body's call to the budgets around it; false where that failed the scope."""
+        if instruction.charged:
+            try:
+                charge_call(frame.scope.budgets, instruction.node.name)
+            except FlowError as error:
+                self.fail(frame, instruction, error.problem)
+                return False
+        return True
+
+    def ended(
+        self, frame: Frame, instruction: Instruction, value: object, problem: Problem | None
+    ) -> tuple[float, int, Frame, Instruction] | None:
+        """A body has ended, in whatever way; what it made ready is returned as `release` does."""
+        scope = frame.scope
+        if scope.cancelled:
+            self.log.append(("node.dropped", frame, instruction, self.clock(), self.clock(), None))
+            self.settle(scope)
+            return None
+        if problem is None and not scope.plain:
+            try:
+                charge_memory(scope.budgets, size_of(value), instruction.node.name)
+            except FlowError as error:
+                problem = error.problem
+        if problem is not None:
+            self.fail(frame, instruction, problem)
+            return None
+        frame.slots[instruction.output] = value
+        return self.release(frame, instruction)
+
+    # ---- waiting, on the loop
+
+    def _post(self) -> None:
+        if not self.posted:
+            self.posted = True
+            self.loop.call_soon_threadsafe(self._collect)
+
+    def _collect(self) -> None:
+        """On the loop: starts what was posted."""
+        with self.lock:
+            self.posted = False
+            while self.outbox:
+                frame, instruction = self.outbox.popleft()
+                if frame.scope.cancelled:
+                    frame.scope.waiting -= 1
+                    self.settle(frame.scope)
+                    continue
+                task = self.loop.create_task(self._perform(frame, instruction))
+                frame.scope.tasks.add(task)
+                task.add_done_callback(frame.scope.tasks.discard)
+
+    async def _perform(self, frame: Frame, instruction: Instruction) -> None:
+        """One waiting node: its coroutine, its time, its end."""
+        problem: Problem | None = None
+        value: object = None
+        dropped = False
+        start = self.clock()
+        try:
+            value = await instruction.act(self, frame, instruction)
+        except asyncio.CancelledError:
+            dropped = True
+        except BaseException as error:
+            problem = problem_of(error, instruction)
+        end = self.clock()
+        with self.lock:
+            frame.scope.waiting -= 1
+            kind = "cancelled" if dropped else "node.done"
+            self.log.append((kind, frame, instruction, start, end, None))
+            if dropped and not frame.scope.cancelled:
+                problem = Problem("E0715", f"`{instruction.node.name}` was cancelled from outside")
+            self.queue(self.ended(frame, instruction, value, problem))
+
+    def backoff(self, first: float, tries: int) -> float:
+        """Seconds to wait before another try: exponential, with full jitter from the run's seed."""
+        return first * 2.0 ** (tries - 1) * (0.5 + self.random.random() / 2)
+
+    def log_retry(self, frame: Frame, instruction: Instruction, problem: Problem, tries: int) -> None:
+        """Notes that something failed and is tried again."""
+        now = self.clock()
+        self.log.append(("retry", frame, instruction, now, now, (problem, tries)))
+
+    def later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Calls `callback`, under the lock, after `delay` seconds of the loop's time."""
+
+        def fire() -> None:
+            with self.lock:
+                callback()
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.call_later(delay, fire))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()

@@ -1,0 +1,123 @@
+"""What went wrong in a node, as a coded problem: exceptions are values from here on."""
+
+import traceback
+from collections.abc import Callable, Mapping
+
+from attrs import evolve
+
+from flowc.runtime.coerce import Mismatch
+from flowc.runtime.errors import FlowError, Problem
+from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.types import text
+
+WAITING = "E0730"
+CANCELLED = "E0716"
+UNCATCHABLE = frozenset({WAITING, CANCELLED})
+"""These end the run wherever they happen: no `try` of the program answers for an absent person or for Ctrl-C."""
+
+OVER_BUDGET = frozenset({"E0721", "E0722", "E0723", "E0724"})
+
+
+def placed(problem: Problem, instruction: Instruction) -> Problem:
+    """The problem with the line of the node, where it has none of its own."""
+    if problem.line or not instruction.node.line:
+        return problem
+    return evolve(problem, line=instruction.node.line, column=instruction.node.column)
+
+
+def problem_of(error: BaseException, instruction: Instruction) -> Problem:
+    """The problem behind an exception that a node raised; tools answer for themselves, the rest is the program's."""
+    if isinstance(error, FlowError):
+        return error.problem
+    if instruction.node.op == "tool":
+        return _of_tool(error, instruction)
+    for kind, make in _PLAIN.items():
+        if isinstance(error, kind):
+            return make(error, instruction)
+    return Problem(
+        "E0719",
+        f"`{instruction.node.name}` failed",
+        why=_said(error),
+        help="check the values that reach this line",
+        notes=_trace(error),
+    )
+
+
+def _said(error: BaseException) -> str:
+    message = str(error).strip()
+    name = type(error).__name__
+    return f"{name}: {message}" if message else name
+
+
+def _trace(error: BaseException) -> tuple[str, ...]:
+    return tuple("".join(traceback.format_exception(error)).splitlines())
+
+
+def _of_tool(error: BaseException, instruction: Instruction) -> Problem:
+    name = instruction.node.name
+    operation = instruction.operation
+    if isinstance(error, Mismatch):
+        wanted = text(operation.result) if operation is not None else "its declared type"
+        return Problem(
+            "E0802",
+            f"tool `{name}` returned something that is not a {wanted}",
+            why=str(error),
+            help="change what the function returns, or the type that the program declares for it",
+        )
+    return Problem(
+        "E0801",
+        f"tool `{name}` failed",
+        why=_said(error),
+        help=f"`try {name}(...) else ...` gives a value in its place, `@retry` repeats what may succeed later",
+        notes=_trace(error),
+    )
+
+
+def _division(error: BaseException, instruction: Instruction) -> Problem:
+    return Problem("E0710", "division by zero", help="test the divisor first, or use `try ... else`")
+
+
+def _index(error: BaseException, instruction: Instruction) -> Problem:
+    return Problem(
+        "E0711",
+        "there is no element at this place",
+        why=_said(error),
+        help="compare with `len(...)` first, or use `try ... else`",
+    )
+
+
+def _key(error: BaseException, instruction: Instruction) -> Problem:
+    return Problem(
+        "E0712",
+        f"there is no key {error}",
+        help="test with `in` first, or use `get` with a default",
+    )
+
+
+def _value(error: BaseException, instruction: Instruction) -> Problem:
+    return Problem(
+        "E0713",
+        f"`{instruction.node.name}` cannot take this value",
+        why=str(error),
+        help="check the value first, or use `try ... else`",
+        notes=_trace(error),
+    )
+
+
+def _memory(error: BaseException, instruction: Instruction) -> Problem:
+    return Problem(
+        "E0717",
+        f"the machine has not enough memory for the result of `{instruction.node.name}`",
+        why=_said(error),
+        help="work on fewer rows at a time",
+    )
+
+
+_PLAIN: Mapping[type[BaseException], Callable[[BaseException, Instruction], Problem]] = {
+    ZeroDivisionError: _division,
+    IndexError: _index,
+    KeyError: _key,
+    OverflowError: _value,
+    ValueError: _value,
+    MemoryError: _memory,
+}

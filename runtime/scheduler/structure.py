@@ -1,0 +1,225 @@
+"""Control flow: calls, branches, loops and parallel maps, each a few steps over frames.
+
+Every function here is called under the engine's lock and returns at once; what it starts reports back through the
+`done` of its frames.
+"""
+
+from typing import Any
+
+from flowc.runtime.errors import fail
+from flowc.runtime.scheduler.blocks import Block, Instruction
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.frames import Frame
+
+WIDTH = 64
+"""How many elements of a map run at once where the program does not say."""
+
+
+def open_frame(engine: Engine, block: Block, frame: Frame, instruction: Instruction, done: Any) -> Frame:
+    """A frame of `block` inside `frame`, whose results go to `done`."""
+    return Frame(block, frame.scope, done, frame, instruction, -1)
+
+
+class Return:
+    """Gives the results of a child frame to the node that opened it, and notes how long that took."""
+
+    __slots__ = ("engine", "start")
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.start = engine.clock()
+
+    def __call__(self, child: Frame) -> None:
+        frame, instruction = child.parent, child.instruction
+        assert frame is not None
+        assert instruction is not None
+        values = child.results()
+        child.close()
+        log_structure(self.engine, frame, instruction, self.start)
+        self.engine.finish(frame, instruction, values)
+
+
+def log_structure(engine: Engine, frame: Frame, instruction: Instruction, start: float) -> None:
+    """Notes a step of control flow: it has no body, yet the trace shows how long it lasted."""
+    engine.log.append(("structure", frame, instruction, start, engine.clock(), None))
+
+
+def enter_call(engine: Engine, frame: Frame, instruction: Instruction, block: Block) -> None:
+    """call: the flow's body in a frame of its own."""
+    child = open_frame(engine, block, frame, instruction, Return(engine))
+    for slot, source in zip(block.parameters, instruction.inputs, strict=True):
+        child.slots[slot] = frame.slots[source]
+    engine.enter(child)
+
+
+def enter_if(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """if: one of two regions."""
+    condition = frame.slots[instruction.inputs[0]]
+    block = instruction.blocks[0 if condition else 1]
+    engine.enter(open_frame(engine, block, frame, instruction, Return(engine)))
+
+
+class Map:
+    """map: the elements side by side, at most `width` at a time, results in order."""
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.start = engine.clock()
+        self.columns = [frame.slots[slot] for slot in instruction.inputs]
+        settings = instruction.node.settings
+        width = settings.get("width")
+        self.width = width if isinstance(width, int) and width > 0 else WIDTH
+        self.filtered = bool(settings.get("filtered"))
+        lengths = {len(column) for column in self.columns}
+        if len(lengths) > 1:
+            raise fail("E0713", "these lists are to be taken together but differ in length: "
+                       + ", ".join(str(len(column)) for column in self.columns))
+        self.count = lengths.pop() if lengths else 0
+        self.results: list[Any] = [None] * self.count
+        self.next = 0
+        self.ended = 0
+
+    def begin(self) -> None:
+        """Starts the first elements."""
+        if not self.count:
+            self._conclude()
+            return
+        block = self.instruction.blocks[0]
+        if not block.count:
+            while self.next < self.count:
+                child = self._open()
+                self.results[child.position] = child.results()
+            self._conclude()
+            return
+        for _ in range(min(self.width, self.count)):
+            self.engine.enter(self._open())
+
+    def _open(self) -> Frame:
+        block = self.instruction.blocks[0]
+        position = self.next
+        self.next += 1
+        child = Frame(block, self.frame.scope, self._element, self.frame, self.instruction, position)
+        slots = child.slots
+        for slot, column in zip(block.parameters, self.columns, strict=True):
+            slots[slot] = column[position]
+        return child
+
+    def _element(self, child: Frame) -> None:
+        self.results[child.position] = child.results()
+        child.close()
+        self.ended += 1
+        if self.next < self.count:
+            self.engine.enter(self._open())
+        elif self.ended == self.count:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self.filtered:
+            value = [result[1] for result in self.results if result[0]]
+        else:
+            value = [result[0] for result in self.results]
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, [value])
+
+
+def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """map: see `Map`."""
+    Map(engine, frame, instruction).begin()
+
+
+class For:
+    """for: one element after the other, the carried values handed on, until the list or `stop` ends it."""
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.start = engine.clock()
+        values = [frame.slots[slot] for slot in instruction.inputs]
+        self.elements, self.carried = values[0], values[1:]
+        self.next = 0
+
+    def go_on(self) -> None:
+        """Runs the next element; bodies without nodes are gone through here, not by recursion."""
+        block = self.instruction.blocks[0]
+        while self.next < len(self.elements):
+            position = self.next
+            self.next += 1
+            child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, position)
+            for slot, value in zip(
+                block.parameters, (self.elements[position], *self.carried), strict=True
+            ):
+                child.slots[slot] = value
+            if block.count:
+                self.engine.enter(child)
+                return
+            self._take(child)
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, self.carried)
+
+    def _take(self, child: Frame) -> None:
+        stop, *self.carried = child.results()
+        child.close()
+        if stop:
+            self.next = len(self.elements)
+
+    def _ended(self, child: Frame) -> None:
+        self._take(child)
+        self.go_on()
+
+
+def enter_for(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """for: see `For`."""
+    For(engine, frame, instruction).go_on()
+
+
+class While:
+    """while: test, then body, at most `bound` times; at the bound the loop ends."""
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        self.engine = engine
+        self.frame = frame
+        self.instruction = instruction
+        self.start = engine.clock()
+        values = [frame.slots[slot] for slot in instruction.inputs]
+        self.bound, self.carried = values[0], values[1:]
+        self.turn = 0
+        self.testing = True
+
+    def go_on(self) -> None:
+        """Runs the next test or body; what has no nodes is gone through here, not by recursion."""
+        while self.turn < self.bound:
+            block = self.instruction.blocks[0 if self.testing else 1]
+            child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, self.turn)
+            for slot, value in zip(block.parameters, self.carried, strict=True):
+                child.slots[slot] = value
+            if block.count:
+                self.engine.enter(child)
+                return
+            self._take(child)
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, self.carried)
+
+    def _take(self, child: Frame) -> None:
+        if self.testing:
+            going = child.results()[0]
+            self.testing = False
+        else:
+            stop, *self.carried = child.results()
+            going = not stop
+            self.turn += 1
+            self.testing = True
+        child.close()
+        if not going:
+            self.turn = self.bound
+
+    def _ended(self, child: Frame) -> None:
+        self._take(child)
+        self.go_on()
+
+
+def enter_while(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """while: see `While`."""
+    While(engine, frame, instruction).go_on()

@@ -1,0 +1,177 @@
+"""Worker threads: one runner, one standby that watches it, and threads of their own for slow bodies.
+
+The runner runs bodies where it stands, which is cheapest while they are quick. The standby looks every
+millisecond whether the runner is still in the same body. If so, it marks the operation slow and takes the runner's
+place; the stuck thread serves slow bodies once its own has ended. Bodies known to be slow never hold the runner.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from flowc.runtime.scheduler.blocks import Instruction
+
+PATIENCE = 0.001
+"""Seconds that a body may hold the runner."""
+
+Job = Callable[[], None]
+
+
+class Workers:
+    """The threads of one run. `lock` is the engine's; every method but `start` is called while it is held.
+
+    `drain` is the runner's work and returns when `token` is no longer its own. `at_rest` is called when no thread
+    has anything to do: a virtual clock may then go on.
+    """
+
+    def __init__(
+        self,
+        lock: threading.Lock,
+        drain: Callable[[object], None],
+        at_rest: Callable[[], None],
+        limit: int,
+    ) -> None:
+        self.lock = lock
+        self.drain = drain
+        self.at_rest = at_rest
+        self.limit = limit
+        self.token: object | None = None
+        self.stopped = False
+        self.asleep = False
+        self.watched = False
+        self.current: Instruction | None = None
+        self.started = 0.0
+        self.bodies = 0
+        self.threads = 0
+        self.spare = 0
+        self.backlog = 0
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.runner = threading.Condition(lock)
+        self.standby = threading.Condition(lock)
+
+    def start(self) -> None:
+        """Starts the runner and its standby."""
+        for _ in range(2):
+            threading.Thread(target=self._live, name="flowc", daemon=True).start()
+
+    def stop(self) -> None:
+        """Lets every thread go; those inside a body go when it ends."""
+        self.stopped = True
+        self.token = None
+        self.asleep = False
+        self.runner.notify_all()
+        self.standby.notify_all()
+        for _ in range(self.threads):
+            self.jobs.put(None)
+
+    def busy(self) -> bool:
+        """Whether any thread has something to do."""
+        return not self.stopped and (not self.asleep or self.bodies > 0)
+
+    def wake(self) -> None:
+        """Tells the runner that something became ready."""
+        if self.asleep:
+            self.asleep = False
+            self.runner.notify()
+            self.standby.notify()
+
+    def sleep(self) -> bool:
+        """The runner has nothing to do: waits for `wake`; false where the run has ended."""
+        if self.stopped:
+            return False
+        self.asleep = True
+        if not self.bodies:
+            self.at_rest()
+        while self.asleep:
+            self.runner.wait()
+        return not self.stopped
+
+    def submit(self, job: Job) -> None:
+        """Gives `job` a thread of its own, as far as the limit of threads allows."""
+        self.bodies += 1
+        if self.spare:
+            self.spare -= 1
+        elif self.threads < self.limit:
+            self.threads += 1
+            threading.Thread(target=self._serve, name="flowc-body", daemon=True).start()
+        else:
+            self.backlog += 1
+        self.jobs.put(job)
+
+    def rested(self) -> None:
+        """One body outside the runner has ended."""
+        self.bodies -= 1
+        if not self.bodies and self.asleep:
+            self.at_rest()
+
+    def _live(self) -> None:
+        """A thread that is the runner, or watches it, or serves slow bodies: whatever is wanting."""
+        while True:
+            with self.lock:
+                role = self._take_role()
+            if role == "none":
+                return
+            if role == "serve":
+                self._serve()
+            elif role == "watch":
+                self._watch()
+            else:
+                token = self.token
+                self.drain(token)
+                with self.lock:
+                    if not self.stopped:
+                        self.rested()
+
+    def _take_role(self) -> Literal["none", "run", "watch", "serve"]:
+        if self.stopped:
+            return "none"
+        if self.token is None:
+            self.token = object()
+            return "run"
+        if not self.watched:
+            self.watched = True
+            return "watch"
+        self.threads += 1
+        if self.backlog:
+            self.backlog -= 1
+        else:
+            self.spare += 1
+        return "serve"
+
+    def _watch(self) -> None:
+        """Waits until the runner is stuck in one body, then leaves its place free and a new standby behind."""
+        with self.lock:
+            while not self.stopped:
+                if self.asleep:
+                    self.standby.wait()
+                    continue
+                started, current = self.started, self.current
+                self.standby.wait(PATIENCE)
+                stuck = not self.asleep and started == self.started and current is self.current
+                if stuck and current is not None and not self.stopped:
+                    if current.pace is not None:
+                        current.pace.slow = True
+                        current.pace.quick = 0
+                    self.token = None
+                    self.watched = False
+                    self.bodies += 1
+                    self.current = None
+                    break
+            if self.stopped:
+                return
+        threading.Thread(target=self._live, name="flowc", daemon=True).start()
+
+    def _serve(self) -> None:
+        """Runs slow bodies, one after the other, until the run ends."""
+        while (job := self.jobs.get()) is not None:
+            job()
+            with self.lock:
+                if self.stopped:
+                    return
+                self.rested()
+                if self.backlog:
+                    self.backlog -= 1
+                else:
+                    self.spare += 1
+

@@ -1,0 +1,91 @@
+"""Where output goes and how: results plainly on stdout, all else on stderr, in colour where that is wanted."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
+from flowc.compiler.syntax import Span
+from flowc.runtime.errors import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 100
+"""Columns where stderr is no terminal, so that a log does not depend on who wrote it."""
+
+_chosen = {"colour": "auto"}
+
+
+def choose_colour(value: str) -> None:
+    """Takes the `--color` of the running command: auto, always or never."""
+    _chosen["colour"] = value
+
+
+def coloured() -> bool:
+    """Whether stderr is coloured: `--color` decides, then NO_COLOR and TERM, then whether it is a terminal."""
+    if _chosen["colour"] != "auto":
+        return _chosen["colour"] == "always"
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+
+
+def stderr() -> "Console":
+    """A console on stderr. Made anew each time, for tests replace the stream."""
+    from rich.console import Console
+
+    if coloured():
+        return Console(stderr=True, force_terminal=True, highlight=False)
+    width = None if sys.stderr.isatty() else WIDTH
+    return Console(stderr=True, force_terminal=False, no_color=True, highlight=False, width=width)
+
+
+def write(text: str) -> None:
+    """Prints a result on stdout, with a line end."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def say(text: str) -> None:
+    """Prints a plain message on stderr."""
+    print(text, file=sys.stderr)
+
+
+def show_diagnostic(diagnostic: Diagnostic, source: Source | None) -> None:
+    """Draws one diagnostic on stderr."""
+    from flowc.compiler.diagnostics import render
+
+    drawn_from = source or Source(diagnostic.path or "", "")
+    if coloured():
+        stderr().print(render.render(diagnostic, drawn_from), soft_wrap=True, end="")
+    else:
+        sys.stderr.write(render.render_plain(diagnostic, drawn_from))
+
+
+def show_compile_error(error: CompileError) -> None:
+    """Draws all that is wrong with a program, and counts it."""
+    for diagnostic in error.diagnostics:
+        show_diagnostic(diagnostic, error.source)
+    errors = sum(diagnostic.severity == "error" for diagnostic in error.diagnostics)
+    if errors > 1:
+        say(f"{errors} errors")
+
+
+def show_problem(problem: Problem, source: Source | None) -> None:
+    """Draws what went wrong in a run, at its place in the program where that is known."""
+    show_diagnostic(problem_diagnostic(problem, source), source)
+
+
+def problem_diagnostic(problem: Problem, source: Source | None) -> Diagnostic:
+    """A run's problem in the form of the compiler's diagnostics."""
+    labels: tuple[Label, ...] = ()
+    if source is not None and problem.line:
+        labels = (Label(_statement_at(source, problem.line, problem.column)),)
+    why = "\n".join(part for part in (problem.why, *problem.notes) if part)
+    return Diagnostic(problem.code, problem.message, labels, why=why, help=problem.help)
+
+
+def _statement_at(source: Source, line: int, column: int) -> Span:
+    """From the place to the end of its line; the plan knows where a node begins, not where it ends."""
+    lines = source.text.split("\n")
+    text = lines[line - 1].rstrip() if line <= len(lines) else ""
+    start = column or len(text) - len(text.lstrip()) + 1
+    return Span(line, start, line, max(len(text) + 1, start + 1))
