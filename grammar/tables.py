@@ -29,7 +29,7 @@ class Production:
     kept: tuple[tuple[int, bool], ...]
 
 
-@frozen
+@frozen(eq=False)
 class Tables:
     """`actions[s][terminal]` is the state to shift to, or -1 - r to reduce by production r; terminals stand as
     written. `gotos[s][origin]` is the state after a reduction."""

@@ -49,7 +49,7 @@ def _fuse(kernel: KernelOp) -> int:
             result.type
         ):
             continue
-        cost = _own_cost(op) + sum(costs.get(operand, 1) for operand in op.operands)
+        cost = _own_cost(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
         times = _evaluations(result)
         extra = max(times - 1, 0) * cost
         if result not in returned and cost <= LARGEST and extra <= STORE_AND_LOAD:
@@ -67,9 +67,18 @@ def _own_cost(op: Operation) -> int:
     return 3
 
 
+def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAValue) -> int:
+    """What an operand adds to each element; one that is constant along the last axis is computed once a row."""
+    shape, whole = shape_of(operand.type), shape_of(result.type)
+    if not shape or (shape[-1] == 1 and whole[-1] != 1):
+        return 1
+    return costs.get(operand, 1)
+
+
 def _evaluations(value: SSAValue) -> int:
-    """How often the uses of a value evaluate each of its elements."""
-    return sum(_times(value, use.operation, use.index) for use in value.uses)
+    """How often the uses of a value evaluate each of its elements; twice in one operator counts once."""
+    users = {(use.operation, isinstance(use.operation, ops.ContractOp) and use.index) for use in value.uses}
+    return sum(_times(value, user, position) for user, position in users)
 
 
 def _times(value: SSAValue, user: Operation, position: int) -> int:
@@ -82,7 +91,7 @@ def _times(value: SSAValue, user: Operation, position: int) -> int:
     if type(user) in fixed:
         return fixed[type(user)]
     if isinstance(user, ops.ContractOp):
-        return MANY if position == 0 else 2
+        return 1 if position else MANY
     if isinstance(user, ops.GatherOp | ops.IndexOp):
         return MANY if isinstance(user, ops.GatherOp) else 1
     if isinstance(user, ops.BroadcastOp):
@@ -90,9 +99,7 @@ def _times(value: SSAValue, user: Operation, position: int) -> int:
     if ops.is_view(user):
         return max(_evaluations(user.results[0]), 1)
     if isinstance(user, ops.ElementwiseOp):
-        own = MANY if _stretches(value, user) else 1
-        inlined = "inline" in user.properties
-        return own if not inlined else own
+        return MANY if _stretches(value, user) else 1
     return 1
 
 

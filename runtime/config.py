@@ -146,9 +146,7 @@ def _known_provider(name: str, place: str, path: Path) -> None:
         raise _wrong(f"there is no provider {name!r} ({place}); there are {', '.join(PROVIDERS)}", path)
 
 
-def _typed(
-    members: dict[str, object], keys: Mapping[str, type], place: str, path: Path
-) -> dict[str, object]:
+def _typed(members: dict[str, object], keys: Mapping[str, type], place: str, path: Path) -> dict[str, object]:
     _known(members, tuple(keys), place, path)
     for name, value in members.items():
         wanted = keys[name]

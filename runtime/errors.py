@@ -2,6 +2,15 @@
 
 from attrs import field, frozen
 
+WAITING = "E0730"
+"""A person is waited for, and nobody can be asked here."""
+
+CANCELLED = "E0716"
+"""The run was ended from outside."""
+
+OVER_BUDGET = frozenset({"E0721", "E0722", "E0723", "E0724"})
+"""A budget of calls, tokens, money or memory is spent."""
+
 
 @frozen
 class Problem:

@@ -1,8 +1,8 @@
 """What a run reports of itself: one frozen event class for the progress view, the trace and, later, the journal.
 
-A run is the ordered stream of its events. Everything a durable journal needs is in it: the plan's hash and the
-arguments (`run.started`), the intent of each effect with its inputs' hash, idempotency key and attempt
-(`effect.intent`) before the effect, its completion or failure after it, what was spent, and the end.
+A run is the ordered stream of its events. What a durable journal needs is in it: the intent of each effect before
+it happens, with the hash of its inputs, its idempotency key and its attempt; its result or failure afterwards; what
+was spent. Times are seconds since the run began.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,19 +13,16 @@ from attrs import field, frozen
 from flowc.runtime.plan import Json
 
 Kind = Literal[
-    "run.started",
-    "run.ended",
     "node.done",
     "node.failed",
     "node.dropped",
+    "structure",
     "effect.intent",
     "effect.done",
-    "effect.failed",
     "retry",
     "cancelled",
     "spent",
-    "waiting",
-    "partial",
+    "note",
 ]
 
 

@@ -6,8 +6,10 @@ result its address and extents. It returns 0 or a status, and neither allocates 
 """
 
 import struct
-from collections.abc import Mapping, Sequence
-from ctypes import CFUNCTYPE, c_char_p, c_int64
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import CFUNCTYPE, c_char_p, c_int64, c_void_p
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
@@ -98,7 +100,7 @@ def _extent(value: object) -> Extent:
     raise ValueError(f"not an extent: {value!r}")
 
 
-_operators = {
+_operators: dict[str, Callable[[int, int], int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -136,63 +138,84 @@ class Kernel:
     """A callable on NumPy arrays and numbers, safe to use from several threads at once; releases the GIL."""
 
     def __init__(self, signature: KernelSignature, address: int, engine: object) -> None:
+        import numpy as np
+
         self.signature = signature
         self._engine = engine
+        self._array: type = np.ndarray
+        self._empty = np.empty
+        self._address_of = _find_address_of()
         self._function = CFUNCTYPE(c_int64, c_char_p)(address)
-        self._dtypes = [numpy_dtype(p.dtype) if p.dims else None for p in signature.params]
-        self._result_dtypes = [numpy_dtype(r.dtype) for r in signature.results]
+        self._params = [(p, numpy_dtype(p.dtype) if p.dims else None, p.dims) for p in signature.params]
+        self._results = [(numpy_dtype(r.dtype), list(map(_sizer, r.dims))) for r in signature.results]
         self._packer = struct.Struct("".join(map(_format, signature.params)) + _result_format(signature))
 
     def __call__(self, *arguments: object) -> Any:
         """The result, or a tuple of several. Raises FlowError where arguments or values do not fit."""
-        import numpy as np
-
-        signature = self.signature
-        if len(arguments) != len(signature.params):
-            raise fail(
-                "E0715",
-                f"kernel `{signature.name}` takes {len(signature.params)} arguments, not {len(arguments)}",
-                help=f"it takes {', '.join(map(_parameter_text, signature.params)) or 'nothing'}",
-            )
+        if len(arguments) != len(self._params):
+            raise _wrong_count(self.signature, len(arguments))
         words: list[int | float] = []
         bound: dict[str, int] = {}
-        kept: list[object] = []
-        for parameter, dtype, argument in zip(signature.params, self._dtypes, arguments, strict=True):
+        kept: list[Any] = []
+        for (parameter, dtype, dims), argument in zip(self._params, arguments, strict=True):
             if dtype is None:
-                value = _scalar(signature.name, parameter, argument)
-                words.append(value)
-                kept.append(value)
+                number = _scalar(self.signature.name, parameter, argument)
+                words.append(number)
+                kept.append(number)
                 continue
-            array = (
-                argument
-                if isinstance(argument, np.ndarray)
-                else _as_array(signature.name, parameter, argument)
-            )
+            array: Any = argument
+            if type(array) is not self._array:
+                array = _as_array(self.signature.name, parameter, argument)
             if array.dtype != dtype:
-                raise _wrong_dtype(signature.name, parameter, array)
-            array = _bind(signature.name, parameter, array, bound)
+                raise _wrong_dtype(self.signature.name, parameter, array)
+            shape = array.shape
+            if len(shape) != len(dims):
+                raise _wrong_rank(self.signature.name, parameter, array)
+            for dimension, extent in zip(dims, shape, strict=True):
+                wanted = bound.setdefault(dimension, extent) if type(dimension) is str else dimension
+                if wanted != extent and dimension != "":
+                    raise _wrong_extent(self.signature.name, parameter, array, bound)
+            size = dtype.itemsize
+            strides = array.strides
+            if not array.flags.aligned or any(stride % size for stride in strides):
+                # No stride in elements describes it: a field of records, or a view at an odd address.
+                array = array.copy()
+                strides = array.strides
             kept.append(array)
-            size = array.itemsize
-            words.append(array.ctypes.data)
-            words += array.shape
-            words += [stride // size for stride in array.strides]
-        results = []
-        for result, dtype in zip(signature.results, self._result_dtypes, strict=True):
-            shape = [
-                d if isinstance(d, int) else bound[d] if isinstance(d, str) else _evaluated(d, kept)
-                for d in result.dims
-            ]
-            if min(shape, default=0) < 0:
-                shape = [max(extent, 0) for extent in shape]
-            output = np.empty(shape, dtype)
-            results.append(output)
-            words.append(output.ctypes.data)
-            words += output.shape
+            words += (self._address_of(array), *shape, *[stride // size for stride in strides])
+        outputs = []
+        for dtype, sizes in self._results:
+            output = self._empty([size(bound, kept) for size in sizes], dtype)
+            outputs.append(output)
+            words += (self._address_of(output), *output.shape)
         status = self._function(self._packer.pack(*words))
         if status:
-            raise _failure(signature, status)
-        values = [output if output.ndim else output[()] for output in results]
+            raise _failure(self.signature, status)
+        values = [output if output.ndim else output[()] for output in outputs]
         return values[0] if len(values) == 1 else tuple(values)
+
+
+@cache
+def _find_address_of() -> Callable[["np.ndarray[Any, Any]"], int]:
+    """`array.ctypes.data`, which takes a microsecond, or the same word read from the array object itself.
+
+    In CPython the address of the elements is the first field of an array after the object's head. Arrays of several
+    kinds are tried before that is believed.
+    """
+    import numpy as np
+
+    def slow(array: "np.ndarray[Any, Any]") -> int:
+        return int(array.ctypes.data)
+
+    if sys.implementation.name != "cpython":
+        return slow
+    word, head = c_void_p.from_address, object.__basicsize__
+
+    def fast(array: "np.ndarray[Any, Any]") -> int:
+        return word(id(array) + head).value or 0
+
+    probes = [np.zeros(3), np.zeros((2, 3), np.int8)[:, ::-1], np.zeros(()), np.empty(0, np.float32)]
+    return fast if all(fast(probe) == slow(probe) for probe in probes) else slow
 
 
 def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str, Kernel]:
@@ -286,49 +309,53 @@ def _wrong_dtype(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]
     )
 
 
-def _bind(
-    kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]", bound: dict[str, int]
-) -> "np.ndarray[Any, Any]":
-    """Checks rank and extents, notes named dimensions; copies only what no stride in elements can describe."""
-    dims = parameter.dims
-    if array.ndim != len(dims):
-        raise fail(
-            "E0720",
-            f"argument `{parameter.name}` of kernel `{kernel}` must have {len(dims)} axes, not {array.ndim}",
-            why=f"it is {_parameter_text(parameter)}, and the array's shape is {array.shape}",
-            help="add an axis with `x[None]` or drop one with `x[0]`",
-        )
-    for axis, (dimension, extent) in enumerate(zip(dims, array.shape, strict=True)):
-        if dimension == "":
-            continue
-        wanted = bound.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
-        if wanted != extent:
-            named = f"`{dimension}`, which is {wanted}" if isinstance(dimension, str) else str(wanted)
-            raise fail(
-                "E0721",
-                f"axis {axis} of argument `{parameter.name}` of kernel `{kernel}` must be {named}, not {extent}",
-                why="a dimension's name stands for one extent in a call",
-                help=f"the kernel takes {_parameter_text(parameter)}",
-            )
-    size = array.itemsize
-    # Byte order too: a swapped array compares unequal in dtype and never gets here.
-    if array.flags.aligned and all(stride % size == 0 for stride in array.strides):
-        return array
-    return array.copy()
+def _wrong_count(signature: KernelSignature, given: int) -> FlowError:
+    return fail(
+        "E0715",
+        f"kernel `{signature.name}` takes {len(signature.params)} arguments, not {given}",
+        help=f"it takes {', '.join(map(_parameter_text, signature.params)) or 'nothing'}",
+    )
 
 
-def _evaluated(extent: tuple[object, ...], arguments: Sequence[Any]) -> int:
+def _wrong_rank(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
+    return fail(
+        "E0720",
+        f"argument `{parameter.name}` of kernel `{kernel}` must have {len(parameter.dims)} axes, not {array.ndim}",
+        why=f"it is declared as {_parameter_text(parameter)}, and the array's shape is {array.shape}",
+        help="add an axis with `x[None]` or drop one with `x[0]`",
+    )
+
+
+def _wrong_extent(
+    kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]", bound: Mapping[str, int]
+) -> FlowError:
+    for axis, (dimension, extent) in enumerate(zip(parameter.dims, array.shape, strict=True)):
+        wanted = bound.get(dimension, extent) if isinstance(dimension, str) else dimension
+        if wanted != extent and dimension != "":
+            break
+    named = f"`{dimension}`, which is {wanted}" if isinstance(dimension, str) else str(wanted)
+    return fail(
+        "E0721",
+        f"axis {axis} of argument `{parameter.name}` of kernel `{kernel}` must be {named}, not {extent}",
+        why="a dimension's name stands for one extent in a call",
+        help=f"the kernel takes {_parameter_text(parameter)}",
+    )
+
+
+def _sizer(extent: object) -> Callable[[Mapping[str, int], Sequence[Any]], int]:
+    """An extent as a function of the bound dimensions and the arguments."""
     match extent:
+        case int():
+            return lambda bound, arguments: extent
+        case str():
+            return lambda bound, arguments: bound[extent]
         case ("dim", int(position), int(axis)):
-            return int(arguments[position].shape[axis])
+            return lambda bound, arguments: int(arguments[position].shape[axis])
         case ("scalar", int(position)):
-            return int(arguments[position])
+            return lambda bound, arguments: int(arguments[position])
         case (str(operator), left, right):
-            a, b = (
-                item if isinstance(item, int) else _evaluated(item, arguments)  # type: ignore[arg-type]
-                for item in (left, right)
-            )
-            return int(_operators[operator](a, b))  # type: ignore[no-untyped-call]
+            combine, first, second = _operators[operator], _sizer(left), _sizer(right)
+            return lambda bound, arguments: combine(first(bound, arguments), second(bound, arguments))
     raise ValueError(f"not an extent: {extent!r}")
 
 

@@ -95,10 +95,13 @@ class Builtin:
 def _shown(parameter: Parameter) -> str:
     if parameter.required:
         return parameter.name
-    literal = {True: "true", False: "false", None: "none"}
-    default = parameter.default
-    text = f'"{default}"' if isinstance(default, str) else literal.get(default, str(default))
-    return f"{parameter.name}={text}"
+    match parameter.default:
+        case str(text):
+            return f'{parameter.name}="{text}"'
+        case None | True | False as value:
+            return f"{parameter.name}={str(value).lower()}"
+        case number:
+            return f"{parameter.name}={number}"
 
 
 def required(name: str, expected: Type | None = None) -> Parameter:

@@ -2,12 +2,12 @@
 
 from flowc.compiler.builtins import BUILTINS, SPECIAL_FORMS
 from flowc.compiler.builtins.dtypes import INTEGERS, Extent, array, dtype, shape_text
-from flowc.compiler.checker.context import ERROR, Context, infer, is_hole, resolve, shown_type
+from flowc.compiler.checker.context import ERROR, Context, a_type, infer, is_hole, resolve, shown_type
 from flowc.compiler.checker.convert import axes, coerce, literal_value
 from flowc.compiler.checker.names import did_you_mean, listed
 from flowc.compiler.checker.narrowing import path_of
 from flowc.compiler.checker.scope import lookup, names_in_sight, shown
-from flowc.compiler.syntax import Attribute, Constant, Expression, Name, Slice, Subscript
+from flowc.compiler.syntax import Attribute, Constant, Expression, Name, Slice, Span, Subscript
 from flowc.runtime.types import (
     INT,
     JSON,
@@ -123,7 +123,7 @@ def _member(context: Context, node: Attribute, enum: str) -> Type:
         context.report.error(
             "E0112",
             f"`{enum}` has no member `{node.name}`",
-            node.span,
+            name_span(node),
             help=did_you_mean(node.name, members, f"its members are {listed(members)}"),
         )
     return Enum(enum)
@@ -139,7 +139,7 @@ def _attribute(context: Context, node: Attribute, found: Type) -> Type:
         case Scalar("json"):
             return JSON
         case Array(_, dims):
-            kinds = {
+            kinds: dict[str, Type] = {
                 "T": Array(found.dtype, dims[::-1]),
                 "shape": Tuple((INT,) * len(dims)),
                 "size": INT,
@@ -167,6 +167,12 @@ def _attribute(context: Context, node: Attribute, found: Type) -> Type:
     return ERROR
 
 
+def name_span(node: Attribute) -> Span:
+    """Where the name after the dot stands."""
+    end = node.span
+    return Span(end.end_line, end.end_column - len(node.name), end.end_line, end.end_column)
+
+
 def _no_attribute(context: Context, node: Attribute, found: Type, known: list[str]) -> None:
     type_ = shown_type(context, found)
     if node.name in BUILTINS and BUILTINS[node.name].method:
@@ -177,7 +183,7 @@ def _no_attribute(context: Context, node: Attribute, found: Type, known: list[st
     context.report.error(
         "E0111",
         f"`{type_}` has no field `{node.name}`",
-        node.span,
+        name_span(node),
         help=hint,
         causes=((node.value.span, f"this is `{type_}`"),),
     )
@@ -231,7 +237,7 @@ def _subscript(context: Context, node: Subscript, found: Type, index: Expression
         return ERROR
     context.report.error(
         "E0114",
-        f"a `{shown_type(context, found)}` cannot be indexed",
+        f"{a_type(context, found)} cannot be indexed",
         node.value.span,
         f"this is `{shown_type(context, found)}`",
         help="read a field: `x.name`" if isinstance(found, Record) else "",

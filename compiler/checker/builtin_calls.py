@@ -1,6 +1,7 @@
 """Calls of built-in functions: the table's type rules at work."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from flowc.compiler.builtins import Builtin, Given, Outcome, RuleError
 from flowc.compiler.builtins.dtypes import Extent
@@ -22,7 +23,7 @@ from flowc.compiler.syntax import (
 from flowc.runtime.types import BOOL, FLOAT, INT, NONE, STR, Array, Optional, Tuple, Type
 
 _KERNEL_GROUPS = ("Numbers", "Arrays")
-_TYPES: dict[type, tuple[str, Type]] = {
+_TYPES: dict[type, tuple[Literal["bool", "int", "float", "str", "none"], Type]] = {
     bool: ("bool", BOOL),
     int: ("int", INT),
     float: ("float", FLOAT),
@@ -177,7 +178,7 @@ def _fixed(context: Context, builtin: Builtin, named: dict[str, Expression]) -> 
 
 def _default(context: Context, parameter: Parameter, span: Span) -> Constant:
     kind, type_ = _TYPES[type(parameter.default)]
-    made = Constant(kind, parameter.default, span=span)  # type: ignore[arg-type]
+    made = Constant(kind, parameter.default, span=span)
     context.facts.types[id(made)] = type_
     return made
 

@@ -1,10 +1,10 @@
 """Calls of what a program declares: callables, records and enums."""
 
 from flowc.compiler.builtins import BUILTINS, SPECIAL_FORMS
-from flowc.compiler.checker.access import declared_kind
+from flowc.compiler.checker.access import declared_kind, name_span
 from flowc.compiler.checker.arguments import Slot, match_arguments
 from flowc.compiler.checker.builtin_calls import builtin_type
-from flowc.compiler.checker.context import ERROR, CallMade, Context, infer, resolve, shown_type
+from flowc.compiler.checker.context import ERROR, CallMade, Context, a_type, infer, resolve, shown_type
 from flowc.compiler.checker.convert import coerce, literal_value, require
 from flowc.compiler.checker.dimensions import Bindings, bind_extents, substitute
 from flowc.compiler.checker.forms import form_type
@@ -20,8 +20,8 @@ def call_type(context: Context, node: Call, expected: Type | None) -> Type:
     match node.function:
         case Name(id=name):
             return _call_name(context, node, name, expected)
-        case Attribute(value=receiver, name=name):
-            return _call_method(context, node, receiver, name)
+        case Attribute(value=receiver, name=name) as function:
+            return _call_method(context, node, function, receiver, name)
     found = infer(context, node.function)
     return _not_callable(context, node, found)
 
@@ -70,7 +70,7 @@ def _not_callable(context: Context, node: Call, found: Type) -> Type:
     kind = declared_kind(context, name) if name else None
     context.report.error(
         "E0113",
-        f"a `{shown_type(context, found)}` cannot be called",
+        f"{a_type(context, found)} cannot be called",
         node.function.span,
         f"this is `{shown_type(context, found)}`",
         why=f"the variable `{name}` hides {kind} of the same name" if kind else "",
@@ -79,7 +79,7 @@ def _not_callable(context: Context, node: Call, found: Type) -> Type:
     return ERROR
 
 
-def _call_method(context: Context, node: Call, receiver: Expression, name: str) -> Type:
+def _call_method(context: Context, node: Call, function: Attribute, receiver: Expression, name: str) -> Type:
     if name in BUILTINS and BUILTINS[name].method:
         return builtin_type(context, node, BUILTINS[name], receiver)
     found = resolve(context, infer(context, receiver))
@@ -95,7 +95,7 @@ def _call_method(context: Context, node: Call, receiver: Expression, name: str) 
     context.report.error(
         "E0111",
         f"`{shown_type(context, found)}` has no function `{name}`",
-        node.function.span,
+        name_span(function),
         help=hint,
         causes=((receiver.span, f"this is `{shown_type(context, found)}`"),),
     )

@@ -25,17 +25,22 @@ class World:
     callables: dict[str, Signature] = Factory(dict)
     chains: tuple[tuple[str, ...], ...] = ()
     fields: dict[str, Mapping[str, Type]] = Factory(dict)
+    tools: tuple[str, ...] = ()
     broken: set[str] = Factory(set)
 
 
 @define
 class Facts:
-    """What is known about expressions and statements, by id. Shared by all bodies."""
+    """What is known about expressions and statements, by id. Shared by all bodies.
+
+    `made` keeps alive the expressions that checking made up, so that no other gets their ids.
+    """
 
     types: dict[int, Type] = Factory(dict)
     calls: dict[int, BoundCall] = Factory(dict)
     coercions: dict[int, Type] = Factory(dict)
     limits: dict[int, Limits] = Factory(dict)
+    made: list[Expression] = Factory(list)
 
 
 @frozen
@@ -68,6 +73,7 @@ class Context:
     scope: Scope
     dispatch: "Callable[[Context, Expression, Type | None], Type]"
     result: Type | None = None
+    result_span: Span | None = None
     loops: int = 0
     limits: tuple[tuple[Limits, Span], ...] = ()
     calls: list[CallMade] = Factory(list)
@@ -139,6 +145,12 @@ def shown_type(context: Context, type_: Type) -> str:
     """A type as a message has it; what is not known yet shows as `_`."""
     resolved = resolve(context, type_)
     return text(_blanked(resolved)) if has_hole(resolved) else text(resolved)
+
+
+def a_type(context: Context, type_: Type) -> str:
+    """A type with its article: "an `int`"."""
+    shown = shown_type(context, type_)
+    return f"{'an' if shown[0] in 'aeiEIAO' or (shown.startswith('f') and shown[1:2].isdigit()) else 'a'} `{shown}`"
 
 
 def _blanked(type_: Type) -> Type:

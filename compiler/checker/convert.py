@@ -163,7 +163,7 @@ def _fit_scalar(have: str, want: str, literal: bool) -> Misfit | None:
             return Misfit(help="convert it with `str(...)`")
         return Misfit(help="say what counts as true: `x != 0`") if want == "bool" else _json(want)
     if have == "str" and (want in ("int", "float") or want in NUMERIC):
-        return Misfit(help=f"convert it with `{want if want in ('int', 'float') else f'{want}(float(...))'}`")
+        return Misfit(help=f"convert it with `{want}({'...' if want in ('int', 'float') else 'float(...)'})`")
     if have == "json" and want in ("str", "int", "float", "bool"):
         return Misfit(
             why="json may hold anything", help=f"convert it with `{want}(...)`, which fails on anything else"
@@ -184,7 +184,11 @@ def _fit_number(have: str, want: str, literal: bool) -> Misfit | None:
     if source == target or target in _WIDENS[source]:
         return None
     what = "would lose digits" if target in FLOATS else "may not fit"
-    return Misfit("E0209", f"a `{have}` {what} as `{want}`", f"if that is meant, say so: `{want}(...)`")
+    return Misfit(
+        "E0209",
+        f"{'an' if have[0] == 'i' else 'a'} `{have}` {what} as `{want}`",
+        f"if that is meant, say so: `{want}(...)`",
+    )
 
 
 def _concrete(name: str) -> str:
@@ -241,10 +245,11 @@ def require(
     want: Type,
     headline: str = "expected `{want}`, found `{have}`",
     causes: tuple[tuple[Span, str], ...] = (),
+    code: str = "E0105",
 ) -> Type:
     """Checks an expression against a type, notes the conversion it needs, and reports where it does not fit."""
     have = infer(context, expression, want)
-    coerce(context, expression, have, want, headline, causes)
+    coerce(context, expression, have, want, headline, causes, code)
     return have
 
 
@@ -255,8 +260,12 @@ def coerce(
     want: Type,
     headline: str = "expected `{want}`, found `{have}`",
     causes: tuple[tuple[Span, str], ...] = (),
+    code: str = "E0105",
 ) -> bool:
-    """Notes the conversion of a value whose type is known; reports and gives False where there is none."""
+    """Notes the conversion of a value whose type is known; reports and gives False where there is none.
+
+    `code` is that of a plain mismatch; where more is known (a value that may be `none`, a shape) that code is taken.
+    """
     misfit = fits(context, have, want, is_literal(expression))
     have, want = resolve(context, have), resolve(context, want)
     if misfit is None:
@@ -266,7 +275,7 @@ def coerce(
         return True
     shown = {"have": shown_type(context, have), "want": shown_type(context, want)}
     context.report.error(
-        misfit.code,
+        code if misfit.code == "E0105" else misfit.code,
         headline.format(**shown),
         expression.span,
         f"this is `{shown['have']}`",

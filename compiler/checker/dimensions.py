@@ -29,7 +29,7 @@ def bind_extents(
     match want, have:
         case Array(dims=names), Array(dims=extents) if len(names) == len(extents):
             return all(
-                [_bind(context, bindings, want, have, axis, parameter, span) for axis in range(len(names))]
+                _bind(context, bindings, want, have, axis, parameter, span) for axis in range(len(names))
             )
         case (List(a), List(b)) | (Dict(a), Dict(b)) | (Optional(a), Optional(b)):
             return bind_extents(context, bindings, a, b, parameter, span)
@@ -37,7 +37,7 @@ def bind_extents(
             return bind_extents(context, bindings, a, have, parameter, span)
         case Tuple(a), Tuple(b) if len(a) == len(b):
             return all(
-                [bind_extents(context, bindings, x, y, parameter, span) for x, y in zip(a, b, strict=True)]
+                bind_extents(context, bindings, x, y, parameter, span) for x, y in zip(a, b, strict=True)
             )
     return True
 

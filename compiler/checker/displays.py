@@ -2,7 +2,7 @@
 
 from flowc.compiler.builtins.arguments import is_text
 from flowc.compiler.builtins.dtypes import array
-from flowc.compiler.checker.context import ERROR, Context, infer, new_hole, resolve, shown_type
+from flowc.compiler.checker.context import ERROR, Context, a_type, infer, new_hole, resolve, shown_type
 from flowc.compiler.checker.convert import coerce, fits, is_literal, join, require
 from flowc.compiler.checker.narrowing import facts_of, with_facts
 from flowc.compiler.checker.operators import require_condition
@@ -252,7 +252,7 @@ def element_type(context: Context, iterable: Expression) -> Type:
         return ERROR
     context.report.error(
         "E0129",
-        f"a `{shown_type(context, found)}` cannot be iterated",
+        f"{a_type(context, found)} cannot be iterated",
         iterable.span,
         f"this is `{shown_type(context, found)}`",
         why="a `for` takes a list or an array, which are finite",

@@ -14,7 +14,7 @@ from flowc.compiler.builtins.dtypes import (
     shape,
 )
 from flowc.compiler.builtins.model import RuleError
-from flowc.compiler.checker.context import ERROR, Context, infer, is_hole, resolve, shown_type
+from flowc.compiler.checker.context import ERROR, Context, a_type, infer, is_hole, resolve, shown_type
 from flowc.compiler.checker.convert import fits, is_literal, join, literal_value
 from flowc.compiler.checker.narrowing import facts_of, with_facts
 from flowc.compiler.syntax import Binary, Compare, Expression, Unary
@@ -178,14 +178,11 @@ def _plain(node: Binary, left: Type, right: Type) -> Type:
 
 
 def _report_rule(context: Context, node: Binary, problem: RuleError) -> None:
-    left, right = node.left, node.right
-    types = context.facts.types
-    span = {0: left.span, 1: right.span}.get(-1 if problem.argument is None else problem.argument, node.span)
-    causes = () if span is not node.span else tuple(
-        (side.span, f"this is `{shown_type(context, types[id(side)])}`") for side in (left, right)
-    )  # fmt: skip
+    sides = [(side.span, f"this is `{shown_type(context, context.facts.types[id(side)])}`")
+             for side in (node.left, node.right)]  # fmt: skip
+    first, second = sides if problem.argument != 0 else sides[::-1]
     context.report.error(
-        problem.code, problem.message, span, why=problem.why, help=problem.help, causes=causes
+        problem.code, problem.message, *second, why=problem.why, help=problem.help, causes=(first,)
     )
 
 
@@ -193,12 +190,10 @@ def _refuse(context: Context, node: Binary, left: Type, right: Type) -> Type:
     context.report.error(
         "E0109",
         f"`{node.operator}` has no form for `{shown_type(context, left)}` and `{shown_type(context, right)}`",
-        node.span,
+        node.right.span,
+        f"this is `{shown_type(context, right)}`",
         help=_operator_help(node.operator, left, right),
-        causes=(
-            (node.left.span, f"this is `{shown_type(context, left)}`"),
-            (node.right.span, f"this is `{shown_type(context, right)}`"),
-        ),
+        causes=((node.left.span, f"this is `{shown_type(context, left)}`"),),
     )
     return ERROR
 
@@ -311,13 +306,11 @@ def _membership(
     if not fine:
         context.report.error(
             "E0110",
-            f"a `{shown_type(context, right)}` never holds a `{shown_type(context, left)}`",
-            node.span,
+            f"{a_type(context, right)} never holds {a_type(context, left)}",
+            second.span,
+            f"this is `{shown_type(context, right)}`",
             help="the right side of `in` is a list, a dict or a text" if not isinstance(right, List) else "",
-            causes=(
-                (first.span, f"this is `{shown_type(context, left)}`"),
-                (second.span, f"this is `{shown_type(context, right)}`"),
-            ),
+            causes=((first.span, f"this is `{shown_type(context, left)}`"),),
         )
     return BOOL
 
@@ -386,11 +379,9 @@ def _refuse_comparison(
     context.report.error(
         "E0110",
         f"`{shown_type(context, left)}` and `{shown_type(context, right)}` cannot be compared with `{operator}`",
-        node.span,
+        sides[1].span,
+        f"this is `{shown_type(context, right)}`",
         why=why,
         help=hint,
-        causes=tuple(
-            (side.span, f"this is `{shown_type(context, type_)}`")
-            for side, type_ in zip(sides, (left, right), strict=True)
-        ),
+        causes=((sides[0].span, f"this is `{shown_type(context, left)}`"),),
     )

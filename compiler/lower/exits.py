@@ -22,7 +22,10 @@ FLAGS = ("returned", "broke", "continued")
 
 @define
 class Exit:
-    """The end of a block: its flags, the value it returned, the variables as they are then."""
+    """The end of a block: its flags, the value it returned, the variables as they are then.
+
+    `gone` marks an end that certainly leaves although only the run knows how.
+    """
 
     variables: dict[str, SSAValue]
     changed: set[str] = field(factory=set)
@@ -30,6 +33,7 @@ class Exit:
     broke: Flag = False
     continued: Flag = False
     value: SSAValue | None = None
+    gone: bool = False
 
     @property
     def flags(self) -> tuple[Flag, ...]:
@@ -39,12 +43,17 @@ class Exit:
     @property
     def falls_through(self) -> bool:
         """Whether what follows is certainly reached."""
-        return not any(isinstance(flag, SSAValue) or flag for flag in self.flags)
+        return all(flag is False for flag in self.flags)
 
     @property
     def leaves(self) -> bool:
         """Whether what follows is certainly not reached."""
-        return any(flag is True for flag in self.flags)
+        return self.gone or any(flag is True for flag in self.flags)
+
+
+def end_of(frame: Frame) -> Exit:
+    """The end of a block that falls through here."""
+    return Exit(frame.variables, frame.changed)
 
 
 def either(frame: Frame, flags: Sequence[Flag]) -> Flag:
@@ -65,68 +74,63 @@ def as_value(frame: Frame, flag: Flag) -> SSAValue:
     return flag if isinstance(flag, SSAValue) else frame.truth(flag)
 
 
+def value_or_absent(frame: Frame, value: SSAValue | None, type_: Attribute) -> SSAValue:
+    """The value as `type_`, or a stand-in where there is none."""
+    return frame.emit(AbsentOp(type_)) if value is None else frame.converted(value, type_)
+
+
 Make = Callable[[Sequence[Attribute]], Operation]
 """Makes the operation around the regions, given the types of its results."""
 
 
 def merge(frame: Frame, places: Sequence[tuple[Frame, Exit]], make: Make) -> Exit:
-    """Ends the regions, adds the operation that holds them to `frame`, and gives its end.
-
-    Ends in which a variable is missing drop it: the checker has seen that nothing reads it then.
-    """
+    """Ends the regions, adds the operation that holds them to `frame`, and gives its end."""
     exits = [end for _, end in places]
-    dynamic = [name for position, name in enumerate(FLAGS) if len({_key(end.flags[position]) for end in exits}) > 1
-               or isinstance(exits[0].flags[position], SSAValue)]  # fmt: skip
+    dynamic = [name for position, name in enumerate(FLAGS) if _differs([end.flags[position] for end in exits])]
     needs_value = any(end.returned is not False for end in exits)
     names = _merged_names(exits)
     types = [_variable_type(exits, name) for name in names]
-    results = [i1] * len(dynamic) + ([frame.result_type] if needs_value else []) + types
     for place, end in places:
         place.span = frame.span
-        values = [as_value(place, getattr(end, name)) for name in dynamic]
+        values = [as_value(place, flag) for name, flag in zip(FLAGS, end.flags, strict=True) if name in dynamic]
         if needs_value:
-            values.append(end.value if end.value is not None else place.emit(AbsentOp(frame.result_type)))
+            values.append(value_or_absent(place, end.value, frame.result_type))
         for name, type_ in zip(names, types, strict=True):
-            known = end.variables.get(name) if not end.leaves else None
-            values.append(place.converted(known, type_) if known is not None else place.emit(AbsentOp(type_)))
+            values.append(
+                value_or_absent(place, None if end.returned is True else end.variables.get(name), type_)
+            )
         place.add(YieldOp(*values))
-    op = frame.add(make(results))
-    return _after(frame, exits, dynamic, names, needs_value, list(op.results))
-
-
-def _after(
-    frame: Frame,
-    exits: Sequence[Exit],
-    dynamic: Sequence[str],
-    names: Sequence[str],
-    needs_value: bool,
-    results: list[SSAValue],
-) -> Exit:
-    end = Exit(frame.variables, frame.changed)
-    for position, name in enumerate(FLAGS):
-        flag = results.pop(0) if name in dynamic else exits[0].flags[position]
-        end = evolve(end, **{name: flag})
-    if needs_value:
-        end.value = results.pop(0)
+    op = frame.add(make([i1] * len(dynamic) + [frame.result_type] * needs_value + types))
+    results = list(op.results)
+    end = end_of(frame)
+    for name, flag in zip(FLAGS, exits[0].flags, strict=True):
+        end = evolve(end, **{name: results.pop(0) if name in dynamic else flag})
+    end.value = results.pop(0) if needs_value else None
     for name, value in zip(names, results, strict=True):
         frame.assign(name, value)
+    end.gone = all(each.leaves for each in exits)
     return end
 
 
-def _key(flag: Flag) -> object:
-    return id(flag) if isinstance(flag, SSAValue) else flag
+def _differs(flags: Sequence[Flag]) -> bool:
+    return len(set(flags)) > 1 or isinstance(flags[0], SSAValue)
 
 
 def _merged_names(exits: Sequence[Exit]) -> list[str]:
-    """The variables that regions changed and every region that can go on knows, in a fixed order."""
-    going_on = [end for end in exits if not end.leaves]
-    changed = set().union(*(end.changed for end in going_on))
+    """The variables that regions changed, in a fixed order.
+
+    One that some region cannot give on its way on is dropped: the checker has seen that nothing reads it then. A
+    region that breaks or continues need not have it, one that returns need not have any.
+    """
+    alive = [end for end in exits if end.returned is not True]
+    going_on = [end for end in alive if not end.leaves] or alive
+    changed: set[str] = set().union(*(end.changed for end in alive))
     return [name for name in sorted(changed) if all(name in end.variables for end in going_on)]
 
 
 def _variable_type(exits: Sequence[Exit], name: str) -> Attribute:
-    types = [end.variables[name].type for end in exits if not end.leaves]
-    result = types[0]
-    for type_ in types[1:]:
+    known = [end.variables[name].type for end in exits if end.returned is not True and name in end.variables]
+    result = known[0]
+    for type_ in known[1:]:
         result = meet(result, type_)
     return result

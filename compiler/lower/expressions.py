@@ -265,5 +265,5 @@ def bind(frame: Frame, targets: tuple[str, ...], value: SSAValue) -> None:
         else:
             element = value.type.element if isinstance(value.type, ListType) else value.type
             index = frame.constant(position, IntType())
-            frame.assign(target, frame.emit(ApplyOp("getitem", [value, index], element)))
+            frame.assign(target, frame.emit(ApplyOp("get_item", [value, index], element)))
 

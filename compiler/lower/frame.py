@@ -64,6 +64,7 @@ class Frame:
     native: bool = False
     changed: set[str] = field(factory=set)
     span: Span | None = None
+    depth: int = 0
 
     @property
     def checked(self) -> Checked:
@@ -99,8 +100,9 @@ class Frame:
 
     def inner(self, block: Block) -> "Frame":
         """A frame for a region of an operation here: it sees the variables, and its assignments stay its own."""
+        variables = dict(self.variables)
         return Frame(
-            self.lowering, block, dict(self.variables), self.result_type, self.native, set(), self.span
+            self.lowering, block, variables, self.result_type, self.native, set(), self.span, self.depth + 1
         )
 
     def assign(self, name: str, value: SSAValue) -> None:

@@ -60,7 +60,7 @@ def subscript(frame: Frame, expression: Subscript) -> SSAValue:
         return frame.emit(ApplyOp("slice", [source, *bounds], result))
     if isinstance(source.type, TupleType) and isinstance(written := literal(position), int):
         return frame.emit(ItemOp(source, written % len(source.type.items.data)))
-    return frame.emit(ApplyOp("getitem", [source, frame.value(position)], result))
+    return frame.emit(ApplyOp("get_item", [source, frame.value(position)], result))
 
 
 def _shape_position(frame: Frame, expression: Subscript) -> SSAValue | None:

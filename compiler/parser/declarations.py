@@ -5,6 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from flowc.compiler.parser.expressions import prompt, string_value
+from flowc.compiler.parser.literals import dedent
 from flowc.compiler.parser.problem import problem, span_of
 from flowc.compiler.syntax import (
     Argument,
@@ -22,6 +23,7 @@ from flowc.compiler.syntax import (
     Program,
     Record,
     Span,
+    Template,
     TypeRef,
 )
 from flowc.grammar.lalr import Action
@@ -135,20 +137,82 @@ def _tool_header(children: list[Any], first: Token, last: Token) -> _Header:
 
 def _tool(children: list[Any], first: Token, last: Token) -> Callable:
     decorators, header, *rest = children
-    documentation = string_value(rest[0]) if rest else None
-    return _callable(header, decorators, span_of(first, last), documentation=documentation)
+    text = Constant("str", string_value(rest[0]), span=span_of(rest[0], rest[0])) if rest else None
+    return _callable(
+        header, decorators, span_of(first, last), documentation=_documentation(text, header) if text else None
+    )
 
 
 def _prompted(children: list[Any], first: Token, last: Token) -> Callable:
     decorators, header, (begin, parts, end) = children
-    alone = begin.line > header.span.end_line
-    made = prompt(begin, parts, end, begin.column - 1 if alone else 0)
-    made_callable = _callable(header, decorators, span_of(first, last))
-    return _with(made_callable, prompt=made)
+    indentation = _indentation(begin.line, begin.column, header)
+    made = prompt(begin, parts, end, indentation)
+    return _callable(header, decorators, span_of(first, last), prompt=made)
 
 
 def _function(children: list[Any], first: Token, last: Token) -> Callable:
     decorators, header, body = children
-    documentation = _documentation(body)
-    made = _callable(header, decorators, span_of(first, last), documentation=documentation)
-    return _with(made, body=body[1:] if documentation is not None else body)
+    span = span_of(first, last)
+    match body:
+        case (ExpressionStatement(value=Constant(kind="str") as text, span=whole), *rest) if whole == text.span:
+            documentation = _documentation(text, header)
+            return _callable(header, decorators, span, documentation=documentation, body=tuple(rest))
+    return _callable(header, decorators, span, body=body)
+
+
+def _callable(
+    header: _Header,
+    decorators: tuple[Decorator, ...],
+    span: Span,
+    *,
+    prompt: Template | None = None,
+    body: Block | None = None,
+    documentation: str | None = None,
+) -> Callable:
+    signature = header.signature
+    return Callable(
+        header.kind,
+        header.name,
+        signature.parameters,
+        signature.result,
+        signature.effects,
+        decorators,
+        prompt,
+        body,
+        documentation,
+        span=span,
+        header=header.span,
+    )
+
+
+def _documentation(text: Constant, header: _Header) -> str:
+    """A documentation string without the blank space around it and the indentation of its lines."""
+    return dedent(str(text.value), _indentation(text.span.line, text.span.column, header)).strip()
+
+
+def _indentation(line: int, column: int, header: _Header) -> int:
+    """How far a text below a header is indented; one behind the colon is not."""
+    return column - 1 if line > header.span.end_line else 0
+
+
+ACTIONS: dict[str, Action] = {
+    "program": _program,
+    "language": _language,
+    "import_": _import,
+    "labels": _labels,
+    "record": _record,
+    "field": _field,
+    "enum": _enum,
+    "decorators": _decorators,
+    "decorator": _decorator,
+    "bare_decorator": _decorator,
+    "parameters": _parameters,
+    "parameter": _parameter,
+    "signature": _signature,
+    "prompt_header": _header,
+    "function_header": _header,
+    "tool_header": _tool_header,
+    "tool": _tool,
+    "prompted": _prompted,
+    "function": _function,
+}

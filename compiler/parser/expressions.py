@@ -63,9 +63,11 @@ def _call(children: list[Any], first: Token, last: Token) -> Call:
 def arguments(children: list[Any], first: Token, last: Token) -> tuple[Argument, ...]:
     """Positional arguments come before keyword arguments."""
     found: list[Argument] = [child for child in children if child is not None]
-    keyword = next((argument for argument in found if argument.name is not None), None)
+    keyword: Argument | None = None
     for argument in found:
-        if keyword is not None and argument.name is None and found.index(keyword) < found.index(argument):
+        if argument.name is not None:
+            keyword = keyword or argument
+        elif keyword is not None:
             raise problem(
                 "E0025",
                 f"a positional argument follows `{keyword.name}=`",

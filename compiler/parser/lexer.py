@@ -107,6 +107,14 @@ class Lexer:
         self.history.append(token)
         return token
 
+    def next_declaration(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
+        """Offset and line of the next top-level line that `pattern` matches, below the current one."""
+        begin = self.text.find("\n", self._at if self._at > self._line_start else self._line_start)
+        match = pattern.search(self.text, begin + 1) if begin >= 0 else None
+        if match is None:
+            return None
+        return match.start(), self._line + self.text.count("\n", self._line_start, match.start())
+
     def _read(self, accepts: Mapping[str, int]) -> Token:
         while True:
             match = self._match(self.text, self._at)

@@ -1,4 +1,4 @@
-"""Forms of NumPy that the language writes differently: new axes, joined arrays, Python's `sum` of an array."""
+"""Forms of NumPy that the language writes differently: new axes, joined arrays, Python's `sum`."""
 
 import ast
 import builtins

@@ -73,7 +73,7 @@ class Flow(Definition[P, R]):
         subscribers: tuple[Callable[[Any], None], ...] | None = None,
     ) -> "Flow[P, R]":
         """The same function with other run options; what is left out stays as it was."""
-        given = {
+        given: dict[str, Any] = {
             "provider": provider,
             "seed": seed,
             "optimisation": optimisation,

@@ -48,7 +48,7 @@ def llm(
     backoff: float | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def llm(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Makes a function a question to a model: the docstring is the prompt, the result type the answer's schema."""
+    """Makes a function a question to a model: the docstring is the prompt, the result type the schema."""
     return _decorate("llm", function, settings)
 
 

@@ -1,6 +1,5 @@
 """What a decorator leaves behind: the function, its kind, and the settings it was given."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
@@ -43,7 +42,9 @@ class Definition(Generic[P, R]):
         self.function = function
         self.settings = settings
         self.__name__ = getattr(function, "__name__", "flow")
-        functools.update_wrapper(self, function)
+        self.__doc__ = function.__doc__
+        self.__module__ = function.__module__
+        self.__wrapped__ = function
 
     def __repr__(self) -> str:
         return f"<flowc {self.kind} {self.__name__}>"

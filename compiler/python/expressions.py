@@ -195,6 +195,9 @@ def _call(self: Translator, node: ast.Call) -> Expression:
             help = "values never change: write `xs = xs + [x]`, `sorted(xs)`"
             if self.scope.lookup(value) is MISSING:
                 return self.refuse(node, f"`.{name}` changes a value in place", help)
+    listed = _listed(self, node)
+    if listed is not None:
+        return listed
     function = self.scope.lookup(node.func)
     positional, called = list(node.args), None
     if is_numpy(function, "concatenate", "concat"):
@@ -207,8 +210,9 @@ def _call(self: Translator, node: ast.Call) -> Expression:
                 keyword.value, "`**` hides which arguments a call has", "pass the arguments one by one"
             )
         else:
-            value = self.expression(keyword.value)
-            arguments.append(Argument(keyword.arg, value, span=self.file.span(keyword)))
+            arguments.append(
+                Argument(keyword.arg, self.expression(keyword.value), span=self.file.span(keyword))
+            )
     if self.kernel and len(arguments) == 1 and _hashable(function) and function in OVER_FIRST_AXIS:
         arguments.append(axis_argument(0, span))
     if is_numpy(function, "cumsum") and not any(argument.name == "axis" for argument in arguments):
@@ -216,6 +220,21 @@ def _call(self: Translator, node: ast.Call) -> Expression:
             node, "`np.cumsum` runs over all elements when no axis is said", "say `axis=`", "E0092"
         )
     return Call(called or self.expression(node.func), tuple(arguments), span=span)
+
+
+def _listed(self: Translator, node: ast.Call) -> Expression | None:
+    """`list(x)` and `x.tolist()`: the elements one by one, which a comprehension says."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr="tolist"), args=[], keywords=[]):
+            pass
+        case ast.Call(func=ast.Name() as function, args=[value], keywords=[]):
+            if self.scope.lookup(function) is not list:
+                return None
+        case _:
+            return None
+    span = self.file.span(node)
+    each = Generator(("item",), self.expression(value), span=span)
+    return Comprehension(Name("item", span=span), (each,), span=span)
 
 
 def _hashable(value: object) -> bool:
@@ -299,8 +318,10 @@ def _plain_none(self: Translator, node: ast.expr) -> ast.expr:
 def _index(self: Translator, node: ast.expr) -> Expression | Slice:
     if not isinstance(node, ast.Slice):
         return self.expression(node)
-    bounds = [None if part is None else self.expression(part) for part in (node.lower, node.upper, node.step)]
-    return Slice(*bounds, span=self.file.span(node))
+    start, stop, step = [
+        None if part is None else self.expression(part) for part in (node.lower, node.upper, node.step)
+    ]
+    return Slice(start, stop, step, span=self.file.span(node))
 
 
 def _comprehension(self: Translator, node: ast.ListComp | ast.GeneratorExp) -> Expression:

@@ -1,8 +1,9 @@
-"""`@jit`: bare numeric functions in NumPy's terms, compiled to native code for the arrays they are called with.
+"""`@jit`: numeric functions in NumPy's terms, compiled to native code for the arrays they get.
 
-A call is specialised on what the code depends on: dtypes, ranks, which extents are 1 and which are equal. The
-machine code takes extents and strides as they come, so arrays are never copied, and a transposed or sliced one
-is as good as any. Code is kept in memory for each specialisation, and on disk for the next process.
+A call is specialised on what the code depends on: dtypes, ranks, which extents are 1, which are equal.
+The machine code takes extents and strides as they come: arrays are never copied, and a transposed
+or sliced one is as good as any. Code is kept in memory for each specialisation, and on disk for the
+next process.
 """
 
 import inspect
@@ -85,5 +86,5 @@ def jit(function: Callable[P, R], /) -> Jit[P, R]: ...
 @overload
 def jit() -> Callable[[Callable[P, R]], Jit[P, R]]: ...
 def jit(function: Callable[..., Any] | None = None, /) -> Any:
-    """Compiles a function of NumPy arrays to native code, specialised on dtypes and ranks at the first call."""
+    """Compiles a function of NumPy arrays to native code, specialised on dtypes and ranks when called."""
     return Jit if function is None else Jit(function)

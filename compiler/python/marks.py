@@ -43,7 +43,7 @@ class ArrayMark:
         return ElementMark(self.dtype)(value)
 
     def __or__(self, other: Any) -> Any:
-        return Union[self, other]  # a mark is no class, so `|` of classes does not know it
+        return Union.__getitem__((self, other))
 
 
 @frozen

@@ -70,7 +70,7 @@ def _hole(translator: Translator, docstring: ast.Constant, source: str) -> Hole:
 
 
 def _place(translator: Translator, docstring: ast.Constant, source: str) -> tuple[int, int]:
-    """The line and byte offset of a hole's expression in the file; the docstring's start if it is not found."""
+    """The line and byte offset of a hole's expression in the file; the docstring's start if not found."""
     for number in range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1):
         line = translator.file.lines[number - 1]
         at = line.find("{" + source + "}")

@@ -10,12 +10,10 @@ from flowc.compiler.python.source import FunctionNode
 from flowc.runtime.dtypes import dtype_name
 from flowc.runtime.errors import fail
 
-FLOATS = ("bf16", "f16", "f32", "f64")
-
 
 @frozen
 class ArgumentType:
-    """The type of one argument; `dims` is empty for a number, `value` is set where the code is made for one value.
+    """The type of one argument; `dims` is empty for a number, `value` set where code is made for one value.
 
     An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal names.
     """
@@ -28,11 +26,11 @@ class ArgumentType:
 def argument_types(
     function: str, names: Sequence[str], arguments: Sequence[Any], fixed: frozenset[str]
 ) -> tuple[ArgumentType, ...]:
-    """The types of a call; numbers take the widest floating type among the arrays, as NumPy lets them."""
+    """The types of a call. Raises FlowError (E0093) for an argument that no code can be made for."""
     import numpy as np
 
     extents: dict[int, str] = {}
-    found: list[ArgumentType | None] = []
+    found: list[ArgumentType] = []
     for name, argument in zip(names, arguments, strict=True):
         if isinstance(argument, np.ndarray | np.generic):
             dims = tuple(1 if n == 1 else extents.setdefault(n, f"n{len(extents)}") for n in argument.shape)
@@ -40,24 +38,21 @@ def argument_types(
         elif name in fixed and isinstance(argument, int):
             found.append(ArgumentType("i64", (), argument))
         elif isinstance(argument, bool | int | float):
-            found.append(None)
+            found.append(ArgumentType(_number(argument)))
         else:
             raise fail(
                 "E0093",
                 f"`{function}` takes arrays and numbers; `{name}` is a {type(argument).__name__}",
                 help=f"convert it first: `numpy.asarray({name})`",
             )
-    widest = max((FLOATS.index(t.dtype) for t in found if t is not None and t.dtype in FLOATS), default=None)
-    floating = None if widest is None else FLOATS[widest]
-    return tuple(t or _number(a, floating) for t, a in zip(found, arguments, strict=True))
+    return tuple(found)
 
 
-def _number(argument: bool | int | float, floating: str | None) -> ArgumentType:
+def _number(argument: bool | int | float) -> str:
+    """Python's numbers are `int` and `float` of the language: weak, as in NumPy, beside an array's dtype."""
     if isinstance(argument, bool):
-        return ArgumentType("bool")
-    if isinstance(argument, int):
-        return ArgumentType(floating or "i64")
-    return ArgumentType(floating or "f64")
+        return "bool"
+    return "int" if isinstance(argument, int) else "float"
 
 
 def _dtype(function: str, name: str, dtype: Any) -> str:

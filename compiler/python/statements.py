@@ -111,7 +111,7 @@ def _assign(
 
 
 def _annotation(self: Translator, types: TypeTable, node: ast.expr) -> Any:
-    """A variable's annotation: Python never evaluates it inside a function, so it is done here, in its world."""
+    """A variable's annotation, which Python itself never evaluates inside a function."""
     try:
         return types.reference(_evaluate(self, node), self.file.span(node))
     except Unsupported as error:

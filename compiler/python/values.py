@@ -55,7 +55,7 @@ def _member(class_: type[enum.Enum], value: Any) -> Any:
 
 
 def _record(class_: type, value: Any) -> Any:
-    """Builds the class by keyword; converters of fields are made when first needed, since it may hold itself."""
+    """Builds the class by keyword; converters of fields are made when first needed: it may hold itself."""
     fields = _field_converters(class_)
     given = {name: getattr(value, name) for name in fields}
     return class_(**{name: item if (f := fields[name]) is None else f(item) for name, item in given.items()})

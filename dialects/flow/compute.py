@@ -1,6 +1,6 @@
 """Values and pure operators of flows: constants, functions by name, records, lists, conversions, labels.
 
-All are without effect; some can fail (a missing key, a division by zero), and `may_fail` says which.
+All are without effect; some can fail: a missing key, a division by zero.
 """
 
 from collections.abc import Sequence
@@ -273,18 +273,3 @@ class DeclassifyOp(Relabelling):
     """Says that a secret value may be known, and why."""
 
     name = "flow.declassify"
-
-
-TOTAL_FUNCTIONS = frozenset(
-    "eq ne lt le gt ge and or not is_none is_not_none is is_not len to_json".split()
-)
-"""Functions of `flow.apply` that give a value for every argument of their types."""
-
-
-def may_fail(op: IRDLOperation) -> bool:
-    """Whether a pure operation of this dialect can end a run."""
-    if isinstance(op, ApplyOp):
-        return op.function.data not in TOTAL_FUNCTIONS
-    if isinstance(op, FieldOp):
-        return not isinstance(op.source.type, RecordType)
-    return isinstance(op, CastOp) and not isinstance(op.source.owner, ConstantOp)

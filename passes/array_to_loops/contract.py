@@ -8,7 +8,7 @@ registers. Packing reads elements by recipe, so transposed, strided and fused op
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
-from xdsl.dialects import arith, vector
+from xdsl.dialects import arith, memref, vector
 from xdsl.dialects.builtin import VectorType, f32, f64, i1
 from xdsl.ir import Attribute, SSAValue
 
@@ -136,7 +136,7 @@ def _thin(s: Lowering, p: Product) -> None:
         )
         return
     held = scalars.held_type(p.dtype)
-    row = s.allocate(held, [p.columns])
+    row = s.b.allocate(held, [p.columns])
     zero = identity(s.b, "sum", p.dtype)
 
     def one_row(at: tuple[SSAValue, ...]) -> None:
@@ -152,6 +152,7 @@ def _thin(s: Lowering, p: Product) -> None:
         s.b.nest([p.columns], lambda j: p.store(s.b.load(row, j), stack, i, j[0]))
 
     s.b.nest([*p.stack, p.rows], one_row)
+    s.b.append(memref.DeallocOp.get(row))
 
 
 @frozen
@@ -173,9 +174,9 @@ def _tiled(s: Lowering, p: Product, vector_bits: int, destination: SSAValue) -> 
     lanes = vector_bits // (64 if p.dtype in ("f64", "i64") else 32)
     width = lanes * (4 if vector_bits >= 512 else 2)
     direct = scalars.element_type(destination) == element
-    buffers = [s.allocate(element, [extent]) for extent in (ROWS * DEPTH, COLUMNS * DEPTH)]
-    edge = s.allocate(element, [TILE_ROWS, width])
-    result = destination if direct else s.allocate(element, [p.rows, p.columns])
+    buffers = [s.b.allocate(element, [extent]) for extent in (ROWS * DEPTH, COLUMNS * DEPTH)]
+    edge = s.b.allocate(element, [TILE_ROWS, width])
+    result = destination if direct else s.b.allocate(element, [p.rows, p.columns])
 
     def matrix(stack: tuple[SSAValue, ...]) -> None:
         prefix = stack if direct else ()
@@ -190,6 +191,8 @@ def _tiled(s: Lowering, p: Product, vector_bits: int, destination: SSAValue) -> 
             s.b.nest([p.rows, p.columns], lambda at: p.store(s.b.load(result, at), stack, *at))
 
     s.b.nest(p.stack, matrix)
+    for buffer in (*buffers, edge, *(() if direct else (result,))):
+        s.b.append(memref.DeallocOp.get(buffer))
 
 
 def _blocks(s: Lowering, p: Product, t: Tiling, stack: tuple[SSAValue, ...]) -> None:

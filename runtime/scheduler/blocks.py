@@ -5,7 +5,7 @@ waits for, which nodes start at once. An `Instruction` is a node with its behavi
 the slots (BODY), a coroutine for the loop (WAIT), or a step of control flow (STRUCTURE).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define
@@ -17,6 +17,7 @@ from flowc.runtime.values import from_constant
 BODY, WAIT, STRUCTURE = 0, 1, 2
 
 Slots = list[Any]
+Body = Callable[[Slots], Any]
 
 
 @define(eq=False)
@@ -112,13 +113,16 @@ class Block:
         "count",
         "initial",
         "instructions",
+        "order",
         "parameters",
         "pending",
         "results",
+        "synthetic",
         "template",
     )
 
-    def __init__(self, region: Region, bind: Binder) -> None:
+    def __init__(self, region: Region, bind: Binder, *, synthetic: bool = False) -> None:
+        self.synthetic = synthetic
         self.parameters = region.parameters
         self.captures = region.captures
         self.results = region.results
@@ -142,16 +146,17 @@ class Block:
             instruction.dependents = tuple(others)
         self.pending = [len(earlier) for earlier in self.before]
         starters = [instruction for instruction in self.instructions if not self.before[instruction.index]]
+        self.order = _topological(self.instructions, self.pending)
         self.initial = tuple(sorted(starters, key=lambda instruction: instruction.priority))
 
 
-def walk(blocks: Mapping[str, Block]) -> "list[Instruction]":
-    """Every instruction of these blocks, nested ones included."""
-    found: list[Instruction] = []
-    waiting = list(blocks.values())
-    while waiting:
-        block = waiting.pop()
-        for instruction in block.instructions:
-            found.append(instruction)
-            waiting.extend(instruction.blocks)
-    return found
+def _topological(instructions: tuple[Instruction, ...], pending: list[int]) -> tuple[int, ...]:
+    """The indexes of the nodes, each after those it waits for."""
+    missing = pending.copy()
+    order = [index for index, count in enumerate(missing) if not count]
+    for index in order:
+        for other, _ in instructions[index].dependents:
+            missing[other] -= 1
+            if not missing[other]:
+                order.append(other)
+    return tuple(order)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flowc.runtime.errors import Problem
+from flowc.runtime.errors import OVER_BUDGET, Problem
 from flowc.runtime.limits import Budget, is_limited
 from flowc.runtime.plan import Limits
 from flowc.runtime.scheduler.blocks import Block, Instruction
@@ -225,7 +225,7 @@ class Limited:
 
 def may_retry(problem: Problem) -> bool:
     """Whether trying again could help: never where a budget is spent."""
-    return not problem.code.startswith("E072")
+    return problem.code not in OVER_BUDGET
 
 
 def timed_out(instruction: Instruction, seconds: float) -> Problem:

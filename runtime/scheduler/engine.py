@@ -20,6 +20,7 @@ from flowc.runtime.limits import charge_call, charge_memory
 from flowc.runtime.scheduler.blocks import BODY, WAIT, Block, Instruction
 from flowc.runtime.scheduler.failure import UNCATCHABLE, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.workers import Workers
 from flowc.runtime.values import size_of
 
@@ -31,7 +32,14 @@ class Engine:
     """Runs one block to its end. `clock` gives seconds; `loop` is where waiting happens."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], *, threads: int, virtual: bool, seed: int
+        self,
+        session: Session,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        *,
+        threads: int,
+        virtual: bool,
+        seed: int,
     ) -> None:
         self.loop = loop
         self.clock = clock
@@ -41,10 +49,12 @@ class Engine:
         self.ready: list[tuple[float, int, Frame, Instruction]] = []
         self.sequence = count().__next__
         self.log: list[Entry] = []
+        self.tasks: set[asyncio.Task[None]] = set()
         self.outbox: deque[tuple[Frame, Instruction]] = deque()
         self.posted = False
         self.observed = False
         self.outcome: asyncio.Future[Problem | list[Any]] = loop.create_future()
+        self.session = session
         self.root = Scope(None, self._run_failed)
         self.workers = Workers(self.lock, self.drain, self._at_rest, threads)
 
@@ -100,9 +110,7 @@ class Engine:
             slots[slot] = value
         self.queue(self.release(frame, instruction))
 
-    def release(
-        self, frame: Frame, instruction: Instruction
-    ) -> tuple[float, int, Frame, Instruction] | None:
+    def release(self, frame: Frame, instruction: Instruction) -> tuple[float, int, Frame, Instruction] | None:
         """Readies the nodes that waited for this one only; returns one of them instead of queueing it."""
         pending = frame.pending
         following = None
@@ -237,11 +245,12 @@ class Engine:
     def work(self, frame: Frame, instruction: Instruction) -> None:
         """A slow body, on a thread of its own."""
         scope = frame.scope
-        with self.lock:
-            if scope.cancelled or not (scope.plain or self.may_start(frame, instruction)):
-                scope.running -= 1
-                self.settle(scope)
-                return
+        if scope.cancelled or not scope.plain:
+            with self.lock:
+                if scope.cancelled or not self.may_start(frame, instruction):
+                    scope.running -= 1
+                    self.settle(scope)
+                    return
         problem = None
         value = None
         start = self.clock()
@@ -321,8 +330,9 @@ class Engine:
                     self.settle(frame.scope)
                     continue
                 task = self.loop.create_task(self._perform(frame, instruction))
-                frame.scope.tasks.add(task)
-                task.add_done_callback(frame.scope.tasks.discard)
+                for tasks in (frame.scope.tasks, self.tasks):
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
 
     async def _perform(self, frame: Frame, instruction: Instruction) -> None:
         """One waiting node: its coroutine, its time, its end."""
@@ -353,6 +363,31 @@ class Engine:
         """Notes that something failed and is tried again."""
         now = self.clock()
         self.log.append(("retry", frame, instruction, now, now, (problem, tries)))
+
+    async def in_thread(self, function: Callable[[], Any]) -> Any:
+        """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
+        outcome: asyncio.Future[Any] = self.loop.create_future()
+
+        def deliver(value: Any, error: BaseException | None) -> None:
+            if outcome.done():
+                return
+            if error is not None:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(value)
+
+        def job() -> None:
+            try:
+                value = function()
+            except BaseException as error:
+                wrapped = RuntimeError(str(error)) if isinstance(error, StopIteration) else error
+                self.loop.call_soon_threadsafe(deliver, None, wrapped)
+            else:
+                self.loop.call_soon_threadsafe(deliver, value, None)
+
+        with self.lock:
+            self.workers.submit(job)
+        return await outcome
 
     def later(self, delay: float, callback: Callable[[], None]) -> None:
         """Calls `callback`, under the lock, after `delay` seconds of the loop's time."""

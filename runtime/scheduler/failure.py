@@ -6,16 +6,12 @@ from collections.abc import Callable, Mapping
 from attrs import evolve
 
 from flowc.runtime.coerce import Mismatch
-from flowc.runtime.errors import FlowError, Problem
+from flowc.runtime.errors import CANCELLED, WAITING, FlowError, Problem
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.types import text
 
-WAITING = "E0730"
-CANCELLED = "E0716"
 UNCATCHABLE = frozenset({WAITING, CANCELLED})
 """These end the run wherever they happen: no `try` of the program answers for an absent person or for Ctrl-C."""
-
-OVER_BUDGET = frozenset({"E0721", "E0722", "E0723", "E0724"})
 
 
 def placed(problem: Problem, instruction: Instruction) -> Problem:

@@ -17,7 +17,17 @@ from flowc.runtime.scheduler.blocks import Block, Instruction
 class Frame:
     """One execution of a block. `done` is called, under the lock, when its last node has ended."""
 
-    __slots__ = ("block", "done", "instruction", "parent", "pending", "position", "remaining", "scope", "slots")
+    __slots__ = (
+        "block",
+        "done",
+        "instruction",
+        "parent",
+        "pending",
+        "position",
+        "remaining",
+        "scope",
+        "slots",
+    )
 
     def __init__(
         self,
@@ -59,7 +69,7 @@ def step_of(frame: Frame, instruction: Instruction, root: str) -> str:
     at: Frame | None = frame
     step: Instruction | None = instruction
     suffix = ""
-    while at is not None and step is not None:
+    while at is not None and step is not None and not at.block.synthetic:
         parts.append(f"{step.index}:{step.node.name}{suffix}")
         step, at, suffix = at.instruction, at.parent, _place(at)
     parts.append(root)
@@ -125,6 +135,4 @@ class Scope:
 
     def at_rest(self) -> bool:
         """Whether nothing inside runs any more, but for threads that were given up."""
-        return all(
-            not scope.waiting and (scope.abandoned or not scope.running) for scope in self.tree()
-        )
+        return all(not scope.waiting and (scope.abandoned or not scope.running) for scope in self.tree())

@@ -74,8 +74,11 @@ class Map:
         self.filtered = bool(settings.get("filtered"))
         lengths = {len(column) for column in self.columns}
         if len(lengths) > 1:
-            raise fail("E0713", "these lists are to be taken together but differ in length: "
-                       + ", ".join(str(len(column)) for column in self.columns))
+            raise fail(
+                "E0713",
+                "these lists are to be taken together but differ in length: "
+                + ", ".join(str(len(column)) for column in self.columns),
+            )
         self.count = lengths.pop() if lengths else 0
         self.results: list[Any] = [None] * self.count
         self.next = 0
@@ -148,9 +151,7 @@ class For:
             position = self.next
             self.next += 1
             child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, position)
-            for slot, value in zip(
-                block.parameters, (self.elements[position], *self.carried), strict=True
-            ):
+            for slot, value in zip(block.parameters, (self.elements[position], *self.carried), strict=True):
                 child.slots[slot] = value
             if block.count:
                 self.engine.enter(child)

@@ -2,21 +2,20 @@
 
 The runner runs bodies where it stands, which is cheapest while they are quick. The standby looks every
 millisecond whether the runner is still in the same body. If so, it marks the operation slow and takes the runner's
-place; the stuck thread serves slow bodies once its own has ended. Bodies known to be slow never hold the runner.
+place; the stuck thread leaves once its body has ended. Bodies known to be slow never hold the runner.
 """
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.threads import Job, start
 
 PATIENCE = 0.001
 """Seconds that a body may hold the runner."""
-
-Job = Callable[[], None]
-
 
 class Workers:
     """The threads of one run. `lock` is the engine's; every method but `start` is called while it is held.
@@ -43,17 +42,15 @@ class Workers:
         self.current: Instruction | None = None
         self.started = 0.0
         self.bodies = 0
-        self.threads = 0
-        self.spare = 0
-        self.backlog = 0
-        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.serving = 0
+        self.backlog: deque[Job] = deque()
         self.runner = threading.Condition(lock)
         self.standby = threading.Condition(lock)
 
     def start(self) -> None:
         """Starts the runner and its standby."""
         for _ in range(2):
-            threading.Thread(target=self._live, name="flowc", daemon=True).start()
+            start(self._live)
 
     def stop(self) -> None:
         """Lets every thread go; those inside a body go when it ends."""
@@ -62,8 +59,6 @@ class Workers:
         self.asleep = False
         self.runner.notify_all()
         self.standby.notify_all()
-        for _ in range(self.threads):
-            self.jobs.put(None)
 
     def busy(self) -> bool:
         """Whether any thread has something to do."""
@@ -88,16 +83,13 @@ class Workers:
         return not self.stopped
 
     def submit(self, job: Job) -> None:
-        """Gives `job` a thread of its own, as far as the limit of threads allows."""
+        """Gives `job` a thread of its own, as soon as the limit of threads allows."""
         self.bodies += 1
-        if self.spare:
-            self.spare -= 1
-        elif self.threads < self.limit:
-            self.threads += 1
-            threading.Thread(target=self._serve, name="flowc-body", daemon=True).start()
+        if self.serving < self.limit:
+            self.serving += 1
+            start(partial(self._serve, job))
         else:
-            self.backlog += 1
-        self.jobs.put(job)
+            self.backlog.append(job)
 
     def rested(self) -> None:
         """One body outside the runner has ended."""
@@ -106,15 +98,13 @@ class Workers:
             self.at_rest()
 
     def _live(self) -> None:
-        """A thread that is the runner, or watches it, or serves slow bodies: whatever is wanting."""
+        """A thread that is the runner, or watches it: whatever is wanting."""
         while True:
             with self.lock:
                 role = self._take_role()
             if role == "none":
                 return
-            if role == "serve":
-                self._serve()
-            elif role == "watch":
+            if role == "watch":
                 self._watch()
             else:
                 token = self.token
@@ -123,7 +113,7 @@ class Workers:
                     if not self.stopped:
                         self.rested()
 
-    def _take_role(self) -> Literal["none", "run", "watch", "serve"]:
+    def _take_role(self) -> Literal["none", "run", "watch"]:
         if self.stopped:
             return "none"
         if self.token is None:
@@ -132,12 +122,7 @@ class Workers:
         if not self.watched:
             self.watched = True
             return "watch"
-        self.threads += 1
-        if self.backlog:
-            self.backlog -= 1
-        else:
-            self.spare += 1
-        return "serve"
+        return "none"
 
     def _watch(self) -> None:
         """Waits until the runner is stuck in one body, then leaves its place free and a new standby behind."""
@@ -160,18 +145,16 @@ class Workers:
                     break
             if self.stopped:
                 return
-        threading.Thread(target=self._live, name="flowc", daemon=True).start()
+        start(self._live)
 
-    def _serve(self) -> None:
-        """Runs slow bodies, one after the other, until the run ends."""
-        while (job := self.jobs.get()) is not None:
+    def _serve(self, job: Job) -> None:
+        """Runs slow bodies, one after the other, until none waits."""
+        while True:
             job()
             with self.lock:
-                if self.stopped:
+                if not self.stopped:
+                    self.rested()
+                if self.stopped or not self.backlog:
+                    self.serving -= 1
                     return
-                self.rested()
-                if self.backlog:
-                    self.backlog -= 1
-                else:
-                    self.spare += 1
-
+                job = self.backlog.popleft()

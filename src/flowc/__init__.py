@@ -52,10 +52,11 @@ _HOMES = {
     "flowc.compiler.python.functions": "agreement argmax argmin embed erf majority sigmoid softmax topk",
     "flowc.compiler.python.jit": "jit",
     "flowc.compiler.python.marks": (
-        "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i32 i64 limit race vote"
+        "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i32 i64 "
+        "limit race vote"
     ),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = list(_HOME)
 __version__ = "0.1.0"

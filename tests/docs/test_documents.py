@@ -1,7 +1,7 @@
 """Every program and every command in the documents does what the document shows.
 
-Blocks named with a file (```flow hello.flow) are written to a folder; ```console blocks run there, command by command,
-and what they print must be what is shown. `...` in shown output stands for any text.
+Blocks named with a file (```flow hello.flow) are written to a folder; ```console blocks run there, command by
+command, and what they print must be what is shown. `...` in shown output stands for any text.
 """
 
 import doctest
@@ -53,7 +53,7 @@ def output(command: str) -> str:
     if words[0] == "flowc":
         return CliRunner().invoke(main, words[1:]).output
     assert words[0] == "python", f"a document may run flowc and python, not {words[0]}"
-    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=60)
     return done.stdout + done.stderr
 
 

@@ -323,9 +323,9 @@ def _while(e: FunctionEmitter, op: scf.WhileOp) -> None:
     emit_block(e, before)
     condition = before.last_op
     assert isinstance(condition, scf.ConditionOp)
-    e.do(f"br i1 {e.operand(condition.cond)}, label {body}, label {end}")
+    e.do(f"br i1 {e.operand(condition.condition)}, label {body}, label {end}")
     for targets in (after.args, op.results):
-        for target, value in zip(targets, condition.arguments, strict=True):
+        for target, value in zip(targets, condition.args, strict=True):
             e.values[target] = e.operand(value)
     e.open(body)
     emit_block(e, after)

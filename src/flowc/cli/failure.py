@@ -51,9 +51,12 @@ def report(error: BaseException, words: Sequence[str]) -> int:
 
 
 def _usage_diagnostic(error: click.ClickException) -> Diagnostic:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().split(" Did you mean")[0].rstrip(".?")
+    near = getattr(error, "possibilities", None)
     help_line = ""
-    if isinstance(error, click.UsageError) and error.ctx is not None:
+    if near:
+        help_line = f"did you mean {' or '.join(near)}?"
+    elif isinstance(error, click.UsageError) and error.ctx is not None:
         help_line = f"`{error.ctx.command_path} --help` lists what there is"
     return Diagnostic("E0670", message[:1].lower() + message[1:], help=help_line)
 
@@ -76,13 +79,16 @@ def _keep_report(error: BaseException, words: Sequence[str]) -> Path | None:
 
     named = [Path(word) for word in words if word.endswith((".flow", ".mlir", ".ir"))]
     parts = [
-        f"flowc {importlib.metadata.version('flowc')}, Python {platform.python_version()}, {platform.platform()}",
+        f"flowc {importlib.metadata.version('flowc')}, Python {platform.python_version()}",
+        platform.platform(),
         "flowc " + " ".join(word.split("=", 1)[0] + "=..." if "=" in word else word for word in words),
         "".join(traceback.format_exception(error)),
     ]
-    for path in named:
-        if path.is_file():
-            parts.append(f"--- {path}\n{path.read_bytes()[:1_000_000].decode(errors='replace')}")
+    parts += [
+        f"--- {path}\n{path.read_bytes()[:1_000_000].decode(errors='replace')}"
+        for path in named
+        if path.is_file()
+    ]
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="flowc-report-", suffix=".txt", delete=False, encoding="utf-8"

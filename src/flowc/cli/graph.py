@@ -18,10 +18,11 @@ from flowc.runtime.plan import Plan
 @options.colour
 def command(path: str, flow_name: str | None, form: str, output: str | None, level: int) -> None:
     """Draw the plan of FILE (.flow or .flowc). SVG needs graphviz's `dot`."""
-    from flowc.cli.loading import choose_flow, load
+    from flowc.cli.loading import load
+    from flowc.runtime.plan_check import entry
 
     plan = load(path, level).plan
-    text = draw(plan, choose_flow(plan, flow_name), form)
+    text = draw(plan, entry(plan, flow_name).name, form)
     if output is None:
         streams.write(text)
     else:

@@ -1,4 +1,4 @@
-"""The command group: lazy subcommands, and the one edge where an error becomes a message and an exit status."""
+"""The command group: lazy subcommands, and the edge where an error becomes a message and an exit status."""
 
 import importlib
 import os
@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+
+class UnknownCommand(click.UsageError):
+    """A word that is no command, with the commands that are spelled nearly so."""
+
+    def __init__(self, message: str, possibilities: list[str], ctx: click.Context) -> None:
+        super().__init__(message, ctx)
+        self.possibilities = possibilities
 
 
 class LazyGroup(click.Group):
@@ -27,6 +35,17 @@ class LazyGroup(click.Group):
         command = importlib.import_module(self._modules[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that the words begin with; an unknown one gets the nearest known as a suggestion."""
+        if args and args[0] not in self._modules and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self._modules, n=2)
+            raise UnknownCommand(f"there is no command `{args[0]}`", near, ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands from the table, so that help imports none of them."""

@@ -7,7 +7,6 @@ from typing import Any
 from attrs import frozen
 
 from flowc.cli import files
-from flowc.cli.failure import UsageProblem
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.plan import Plan
 
@@ -30,32 +29,3 @@ def load(path: str, level: int) -> Loaded:
 
     compiled = compiled_file(path, level)
     return Loaded(compiled.plan, compiled.kernels(), compiled.source, Path(path).parent)
-
-
-def choose_flow(plan: Plan, wanted: str | None) -> str:
-    """The flow to run: the one that is named, else `main`, else the only one; else a list of them."""
-    flows = list(plan.functions)
-    if wanted is not None and wanted not in flows:
-        import difflib
-
-        close = difflib.get_close_matches(wanted, flows, n=1)
-        help = f"did you mean `{close[0]}`?" if close else _list(flows)
-        raise UsageProblem("E0673", f"there is no flow `{wanted}`", help=help)
-    if wanted is not None:
-        return wanted
-    if "main" in flows:
-        return "main"
-    if len(flows) == 1:
-        return flows[0]
-    if not flows:
-        raise UsageProblem(
-            "E0674",
-            "this program has no flow to run",
-            why="a run starts at a flow",
-            help="add `flow main() -> ...:`",
-        )
-    raise UsageProblem("E0673", "this program has several flows and none is called `main`", help=_list(flows))
-
-
-def _list(flows: list[str]) -> str:
-    return f"choose one: --flow {' | '.join(flows)}" if flows else "the program has no flow"

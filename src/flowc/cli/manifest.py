@@ -62,15 +62,16 @@ def manifest_text(manifest: dict[str, Any]) -> str:
         limits = ", ".join(f"{name} {value:g}" for name, value in flow["limits"].items())
         effects = ", ".join(flow["effects"]) or "pure"
         lines.append(f"  flow {flow['name']}: {effects}" + (f"; at most {limits}" if limits else ""))
-    for tool in manifest["tools"]:
-        lines.append(
-            f"  tool {tool['name']}: {', '.join(tool['effects'])}; {tool['python'] or 'no Python function'}"
-        )
+    lines += [
+        f"  tool {tool['name']}: {', '.join(tool['effects'])}; {tool['python'] or 'no Python function'}"
+        for tool in manifest["tools"]
+    ]
     lines += [f"  llm {llm['name']}: model {llm['model']}" for llm in manifest["llms"]]
     lines += [f"  human {name}: is asked" for name in manifest["humans"]]
-    for change in manifest["relabellings"]:
-        before, after = ", ".join(change["from"]) or "no label", ", ".join(change["to"]) or "no label"
-        lines.append(
-            f"  {change['kind']} in {change['in']}, line {change['line']}: {before} -> {after}: {change['reason']}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(_relabelling_text, manifest["relabellings"])])
+
+
+def _relabelling_text(change: dict[str, Any]) -> str:
+    before, after = (", ".join(change[side]) or "no label" for side in ("from", "to"))
+    place = f"{change['in']}, line {change['line']}"
+    return f"  {change['kind']} in {place}: {before} -> {after}: {change['reason']}"

@@ -1,4 +1,4 @@
-"""Where output goes and how: results plainly on stdout, all else on stderr, in colour where that is wanted."""
+"""Where output goes and how: results plainly on stdout, all else on stderr, in colour where wanted."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def choose_colour(value: str) -> None:
 
 
 def coloured() -> bool:
-    """Whether stderr is coloured: `--color` decides, then NO_COLOR and TERM, then whether it is a terminal."""
+    """Whether stderr is coloured: `--color` decides, then NO_COLOR and TERM, then the terminal."""
     if _chosen["colour"] != "auto":
         return _chosen["colour"] == "always"
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()

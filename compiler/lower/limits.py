@@ -1,0 +1,21 @@
+"""Limits as an attribute."""
+
+import attrs
+
+from flowc.dialects.flow.attributes import LIMIT_NAMES, LimitsAttr
+from flowc.runtime.plan import Limits
+
+
+def limits_attribute(limits: Limits) -> LimitsAttr | None:
+    """The limits that are set, in a fixed order; None where there are none."""
+    given = attrs.asdict(limits)
+    chosen = tuple((name, given[name]) for name in LIMIT_NAMES if given[name])
+    return LimitsAttr(chosen) if chosen else None
+
+
+def runtime_limits(attribute: LimitsAttr | None) -> Limits:
+    """The limits of an attribute as the runtime knows them."""
+    limits = Limits()
+    for name, limit in attribute.data if attribute is not None else ():
+        limits = attrs.evolve(limits, **{name: limit})
+    return limits

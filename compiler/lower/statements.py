@@ -1,0 +1,168 @@
+"""Statements: assignments rebind, branches become regions, what follows an early exit is guarded by it.
+
+Where only one branch of an `if` can go on, what follows is simply part of that branch: the usual early return needs
+no flag. Otherwise, and where such branches would nest too deep, a flag says whether the block was left, and each
+run of statements up to the next possible exit stands in a branch of its own.
+"""
+
+from collections.abc import Sequence
+
+from xdsl.ir import SSAValue
+
+from flowc.compiler import syntax
+from flowc.compiler.builtins import OPERATORS
+from flowc.compiler.lower import arrays
+from flowc.compiler.lower.exits import Exit, either, end_of, merge
+from flowc.compiler.lower.expressions import bind
+from flowc.compiler.lower.frame import Frame
+from flowc.compiler.lower.leaving import Statements, may_leave, must_leave
+from flowc.compiler.lower.limits import limits_attribute
+from flowc.compiler.lower.loops import lower_for, lower_while
+from flowc.dialects.array.types import is_array_type, shape_of
+from flowc.dialects.flow.compute import ApplyOp
+from flowc.dialects.flow.control import AttemptOp, IfOp, LimitOp, region_of
+from flowc.dialects.flow.types import NoneType
+
+DEEPEST = 40
+"""Early exits nest at most this deep before flags take over."""
+
+
+def lower_block(frame: Frame, statements: Statements) -> Exit:
+    """Lowers statements in order; says how they end."""
+    end = end_of(frame)
+    position = 0
+    while position < len(statements) and not end.leaves:
+        statement = statements[position]
+        if not end.falls_through:
+            stop = _next_exit(statements, position) + 1
+            end = _guarded(frame, end, statements[position:stop])
+            position = stop
+            continue
+        if isinstance(statement, syntax.If) and frame.depth < DEEPEST and _one_way_on(statement):
+            frame.span = statement.span
+            return _branches(frame, statement.branches, statement.otherwise, statements[position + 1 :])
+        position += 1
+        end = _statement(frame, statement)
+    return end
+
+
+def _next_exit(statements: Statements, start: int) -> int:
+    for position in range(start, len(statements)):
+        if may_leave(statements[position]):
+            return position
+    return len(statements)
+
+
+def _one_way_on(statement: syntax.If) -> bool:
+    """Whether some branch leaves for certain and at most one does not."""
+    blocks = [*(body for _, body in statement.branches), statement.otherwise]
+    leaving = sum(map(must_leave, blocks))
+    return leaving >= max(1, len(blocks) - 1)
+
+
+def _guarded(frame: Frame, end: Exit, statements: Statements) -> Exit:
+    """Statements that run only where the block was not left before."""
+    frame.span = statements[0].span
+    left = either(frame, end.flags)
+    if isinstance(left, bool):
+        raise ValueError("a guard needs a flag that only the run knows")
+    gone, going = region_of(), region_of()
+    before = frame.inner(gone.block)
+    stayed = Exit(before.variables, before.changed, *end.flags, value=end.value, gone=True)
+    inner = frame.inner(going.block)
+    after = lower_block(inner, statements)
+    return merge(frame, [(before, stayed), (inner, after)], lambda types: IfOp(left, types, gone, going))
+
+
+def _statement(frame: Frame, statement: syntax.Statement) -> Exit:
+    frame.span = statement.span
+    match statement:
+        case syntax.Assign():
+            _assign(frame, statement)
+        case syntax.ExpressionStatement(value):
+            frame.value(value)
+        case syntax.Return(value):
+            returned = frame.constant(None, NoneType()) if value is None else frame.value(value)
+            end = end_of(frame)
+            end.returned, end.value = True, frame.converted(returned, frame.result_type)
+            return end
+        case syntax.Break():
+            return Exit(frame.variables, frame.changed, broke=True)
+        case syntax.Continue():
+            return Exit(frame.variables, frame.changed, continued=True)
+        case syntax.If(branches, otherwise):
+            return _branches(frame, branches, otherwise, ())
+        case syntax.For():
+            return lower_for(frame, statement, lower_block)
+        case syntax.While():
+            return lower_while(frame, statement, lower_block)
+        case syntax.With():
+            return _limited(frame, statement)
+        case syntax.Try(body, otherwise):
+            return _attempted(frame, body, otherwise)
+        case syntax.Pass():
+            pass
+    return end_of(frame)
+
+
+def _assign(frame: Frame, statement: syntax.Assign) -> None:
+    if statement.operator is None:
+        value = frame.value(statement.value)
+    else:
+        value = _updated(frame, statement, statement.operator)
+    bind(frame, statement.targets, value)
+
+
+def _updated(frame: Frame, statement: syntax.Assign, operator: str) -> SSAValue:
+    """`x += e`: the variable keeps its type."""
+    kind = OPERATORS[operator.removesuffix("=")]
+    before = frame.variables[statement.targets[0]]
+    if is_array_type(before.type) and shape_of(before.type):
+        added = arrays.operand(frame, statement.value)
+        return arrays.elementwise(frame, kind, [before, added], [False, arrays.is_weak(frame, statement.value)])
+    return frame.emit(ApplyOp(kind, [before, frame.value(statement.value)], before.type))
+
+
+def _branches(
+    frame: Frame,
+    branches: Sequence[tuple[syntax.Expression, syntax.Block]],
+    otherwise: Statements,
+    rest: Statements,
+) -> Exit:
+    """The branches of an `if`; `rest` follows in whichever of them can go on."""
+    (test, body), *others = branches
+    condition = frame.value(test)
+    then, alternative = region_of(), region_of()
+    first = frame.inner(then.block)
+    first_end = lower_block(first, _continued(body, rest))
+    second = frame.inner(alternative.block)
+    if others:
+        second_end = _branches(second, others, otherwise, rest)
+    else:
+        second_end = lower_block(second, _continued(otherwise, rest))
+    return merge(
+        frame, [(first, first_end), (second, second_end)], lambda types: IfOp(condition, types, then, alternative)
+    )
+
+
+def _continued(body: Statements, rest: Statements) -> Statements:
+    return body if not rest or must_leave(body) else [*body, *rest]
+
+
+def _limited(frame: Frame, statement: syntax.With) -> Exit:
+    limits = limits_attribute(frame.checked.limits[id(statement)])
+    region = region_of()
+    inner = frame.inner(region.block)
+    end = lower_block(inner, statement.body)
+    if limits is None:
+        raise ValueError("a `with` block has limits")
+    return merge(frame, [(inner, end)], lambda types: LimitOp(limits, types, region))
+
+
+def _attempted(frame: Frame, body: Statements, otherwise: Statements) -> Exit:
+    first, second = region_of(), region_of()
+    places = []
+    for region, statements in ((first, body), (second, otherwise)):
+        inner = frame.inner(region.block)
+        places.append((inner, lower_block(inner, statements)))
+    return merge(frame, places, lambda types: AttemptOp(types, first, second))

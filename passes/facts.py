@@ -1,0 +1,65 @@
+"""What passes ask of operations: whether they can fail, whether they may be dropped, what is inside them."""
+
+from collections.abc import Iterable
+
+from xdsl.ir import Block, Operation
+from xdsl.traits import IsTerminator
+
+from flowc.dialects.array import ops as array
+from flowc.dialects.array.kernel import LaunchOp
+from flowc.dialects.flow import compute
+from flowc.dialects.flow.control import LimitOp, RaceOp, VoteOp
+from flowc.dialects.flow.effects import Effects
+from flowc.dialects.flow.types import RecordType
+
+TOTAL_FUNCTIONS = frozenset(
+    "eq ne not and or xor is is_not is_none is_not_none len str format lower upper strip lines startswith endswith "
+    "find append concat flatten reversed enumerate zip unique count contains keys values items get put or_else "
+    "where any all not_in in".split()
+)
+"""Functions of `flow.apply` that give a value for all arguments of their types."""
+
+_FALLIBLE_ARRAYS = (array.IndexOp, array.GatherOp, array.TopKOp, array.ContractOp, array.ElementwiseOp, array.ConcatOp,
+                    array.BroadcastOp, array.ReduceOp, array.ArgReduceOp, array.IotaOp)  # fmt: skip
+
+
+def may_fail(op: Operation) -> bool:
+    """Whether an operation by itself can end a run: what an effect may do is not asked here."""
+    match op:
+        case compute.ApplyOp():
+            return op.function.data not in TOTAL_FUNCTIONS
+        case compute.FieldOp():
+            return not isinstance(op.source.type, RecordType)
+        case compute.CastOp() | LaunchOp() | LimitOp() | VoteOp() | RaceOp():
+            return True
+    return isinstance(op, _FALLIBLE_ARRAYS)
+
+
+def is_total(op: Operation, effects: Effects) -> bool:
+    """Whether an operation, with all inside it, neither does anything outside nor can fail."""
+    if not effects.of(op).pure:
+        return False
+    return not any(may_fail(inner) for inner in op.walk())
+
+
+def can_fail(block: Block, effects: Effects) -> bool:
+    """Whether anything in a block can fail."""
+    return not all(is_total(op, effects) for op in block.ops)
+
+
+def is_terminator(op: Operation) -> bool:
+    """Whether an operation ends a block."""
+    return op.has_trait(IsTerminator)
+
+
+def blocks_inside(op: Operation) -> Iterable[Block]:
+    """The blocks of an operation's regions and of all inside them, outermost first, without recursion."""
+    pending = [block for region in op.regions for block in region.blocks]
+    while pending:
+        block = pending.pop()
+        yield block
+        for inner in block.ops:
+            for region in inner.regions:
+                pending.extend(region.blocks)
+
+

@@ -1,0 +1,45 @@
+"""What surrounds a run: providers, tools, people, kernels, seed, and who listens."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from flowc.runtime.config import Config
+from flowc.runtime.events import Subscriber
+from flowc.runtime.people import Ask
+from flowc.runtime.providers.base import Provider
+
+THREADS = 256
+"""How many slow bodies may run at once."""
+
+
+@frozen(eq=False)
+class Environment:
+    """The world of a run.
+
+    `provider` names the provider of every model, whatever flowc.toml says; `providers` gives ready ones by name.
+    `tools` holds functions by the name of the tool; those not there are loaded from the Python files that the
+    program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with their step.
+    `recording` is what the `replay` provider reads; `record` is where the answers of this run are written.
+    """
+
+    config: Config = field(factory=Config)
+    provider: str | None = None
+    providers: Mapping[str, Provider] = field(factory=dict)
+    tools: Mapping[str, Callable[..., Any]] = field(factory=dict)
+    folder: Path | None = None
+    kernels: Mapping[str, Callable[..., Any]] = field(factory=dict)
+    people: Ask | None = None
+    seed: int | None = None
+    subscribers: tuple[Subscriber, ...] = ()
+    stream: Callable[[str, str], None] | None = None
+    recording: Path | None = None
+    record: Path | None = None
+    threads: int = THREADS
+
+    @property
+    def chosen_seed(self) -> int:
+        """The seed of the run: the given one, else the configured one."""
+        return self.config.seed if self.seed is None else self.seed

@@ -1,0 +1,275 @@
+"""Runs a plan: the entry of the runtime, as a coroutine and as a plain call."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from flowc.runtime.clock import VirtualLoop, is_virtual
+from flowc.runtime.environment import Environment
+from flowc.runtime.errors import CANCELLED, FlowError, Problem
+from flowc.runtime.plan import Function, Operation, Plan
+from flowc.runtime.plan_check import entry
+from flowc.runtime.reading import bind_arguments, tables_of
+from flowc.runtime.registry import Registry
+from flowc.runtime.result import RunResult, status_of
+from flowc.runtime.scheduler.binding import Bindings
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.session import Session
+from flowc.runtime.tools import load_tools
+from flowc.runtime.trace.measures import measure
+from flowc.runtime.trace.model import Trace
+
+
+@frozen(eq=False)
+class Loaded:
+    """A plan made ready for an environment: loading it once saves the work for each further run."""
+
+    plan: Plan
+    environment: Environment
+    bindings: Bindings
+    registry: Registry
+
+
+def load(plan: Plan, environment: Environment | None = None) -> Loaded:
+    """Binds the operations of a plan; raises `FlowError` where a tool cannot be loaded."""
+    environment = environment or Environment()
+    registry = Registry(environment)
+    tools = dict(load_tools(plan, environment))
+    bindings = Bindings(plan, tools, environment.kernels, stand_in=_stand_in(registry))
+    return Loaded(plan, environment, bindings, registry)
+
+
+def _stand_in(registry: Registry) -> Callable[[Operation], Callable[..., Any]] | None:
+    """Under the `simulated` provider, tools without a function are simulated too."""
+    environment = registry.environment
+    if (environment.provider or environment.config.provider) != "simulated":
+        return None
+    from flowc.runtime.providers.simulated import simulated_tool
+
+    return lambda operation: simulated_tool(operation, environment.chosen_seed)
+
+
+async def run_plan(
+    plan: Plan | Loaded,
+    function: str | None = None,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    environment: Environment | None = None,
+    on_start: Callable[[Engine], None] | None = None,
+) -> RunResult:
+    """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for it.
+
+    Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to be had.
+    Cancelling the coroutine cancels the run.
+    """
+    loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
+    flow = entry(loaded.plan, function)
+    values = bind_arguments(loaded.plan, flow, arguments or {})
+    block = loaded.bindings.entry(flow)
+    engine = _engine(loaded, flow)
+    loop = engine.loop
+    begun = engine.clock()
+    try:
+        with _holding(loop, engine):
+            engine.start(block, values)
+            if on_start is not None:
+                on_start(engine)
+            trace = Trace(engine.log, flow.name, begun)
+            outcome = await _watched(engine, trace, loaded.environment)
+    except asyncio.CancelledError:
+        engine.cancel(cancelled())
+        await _drained(engine)
+        raise
+    ended = engine.clock()
+    await _drained(engine)
+    return _result(engine, outcome, trace, begun, ended)
+
+
+def _engine(loaded: Loaded, flow: Function) -> Engine:
+    """The engine of one run, with its session."""
+    environment, registry = loaded.environment, loaded.registry
+    loop = asyncio.get_running_loop()
+    virtual = is_virtual(loop)
+    seed = environment.chosen_seed
+    session = Session(
+        plan=loaded.plan,
+        tables=tables_of(loaded.plan),
+        root=flow.name,
+        run=secrets.token_hex(8) if not virtual else f"{seed:016x}",
+        seed=seed,
+        model=registry.model,
+        provider=registry.provider,
+        gate=registry.gate,
+        people=environment.people,
+        stream=environment.stream,
+    )
+    clock = loop.time if virtual else time.perf_counter
+    engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual, seed=seed)
+    engine.observed = bool(environment.subscribers)
+    return engine
+
+
+@contextlib.contextmanager
+def _holding(loop: asyncio.AbstractEventLoop, engine: Engine) -> Iterator[None]:
+    """While threads of the run work, a virtual clock stands still."""
+    if not isinstance(loop, VirtualLoop):
+        yield
+        return
+    loop.holders.append(engine.workers.busy)
+    try:
+        yield
+    finally:
+        loop.holders.remove(engine.workers.busy)
+
+
+async def _watched(engine: Engine, trace: Trace, environment: Environment) -> Problem | list[Any]:
+    """The outcome; until then subscribers are told what happens, a few times a second."""
+    if not environment.subscribers:
+        return await engine.outcome
+    while not engine.outcome.done():
+        trace.publish(environment.subscribers)
+        await asyncio.wait((engine.outcome,), timeout=PUBLISH_EVERY)
+    return engine.outcome.result()
+
+
+PUBLISH_EVERY = 0.05
+"""Seconds between two looks at what subscribers have not been told yet."""
+
+
+async def _drained(engine: Engine) -> None:
+    """Waits until no coroutine of the run is left: the cancelled ones may still have something to close."""
+    while engine.tasks:
+        for task in engine.tasks:
+            task.cancel()
+        await asyncio.wait(engine.tasks)
+
+
+def _result(
+    engine: Engine, outcome: Problem | list[Any], trace: Trace, begun: float, ended: float
+) -> RunResult:
+    session = engine.session
+    problem = outcome if isinstance(outcome, Problem) else None
+    measures = measure(engine.log)
+    wall = ended - begun
+    trace.conclude(measures, wall, problem)
+    return RunResult(
+        run=session.run,
+        status=status_of(problem),
+        result=None if isinstance(outcome, Problem) else outcome[0],
+        problem=problem,
+        wall_ms=wall * 1e3,
+        critical_path_ms=measures.critical * 1e3,
+        overhead_ms=max(0.0, wall - measures.covered) * 1e3,
+        nodes=measures.nodes,
+        calls=sum(measures.calls.values()) + session.calls.total(),
+        tokens_in=session.tokens_in,
+        tokens_out=session.tokens_out,
+        cost_usd=session.cost,
+        virtual=engine.virtual,
+        trace=trace,
+    )
+
+
+def cancelled() -> Problem:
+    """The problem of a run that was ended from outside."""
+    return Problem(
+        CANCELLED,
+        "the run was cancelled",
+        why="it was interrupted before it ended; calls under way were broken off",
+        help="what had been obtained until then is in the trace",
+    )
+
+
+def run(
+    plan: Plan | Loaded,
+    function: str | None = None,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    environment: Environment | None = None,
+) -> RunResult:
+    """Runs a flow and waits for it. Inside a running loop it takes a thread of its own.
+
+    Under the `simulated` provider time is virtual. Ctrl-C ends the run as cancelled; a second one ends the program.
+    """
+    loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
+    return run_in_loop(loaded.environment, lambda: _closing(loaded, function, arguments))
+
+
+async def _closing(loaded: Loaded, function: str | None, arguments: Mapping[str, object] | None) -> RunResult:
+    try:
+        return await run_plan(loaded, function, arguments, on_start=_interruptible)
+    finally:
+        await loaded.registry.close()
+
+
+def run_in_loop(environment: Environment, work: Callable[[], Any]) -> Any:
+    """Runs a coroutine to its end in a loop that fits the environment, from wherever this is called."""
+    simulated = (environment.provider or environment.config.provider) == "simulated"
+    factory = VirtualLoop if simulated else None
+
+    def here() -> Any:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(work())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return here()
+    outcome: list[Any] = []
+
+    def there() -> None:
+        try:
+            outcome.extend((here(), None))
+        except BaseException as error:
+            outcome.extend((None, error))
+
+    thread = threading.Thread(target=there, name="flowc-run")
+    thread.start()
+    thread.join()
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value
+
+
+def _interruptible(engine: Engine) -> None:
+    """On the main thread, Ctrl-C cancels the run; the handler that was there returns with the first one."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = engine.loop
+
+    def interrupt() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        engine.cancel(cancelled())
+
+    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+
+async def run_many(
+    loaded: Loaded, function: str | None, batch: list[Mapping[str, object]], *, width: int = 8
+) -> list[RunResult | FlowError]:
+    """Runs a flow once for each set of arguments, `width` at a time; results in order.
+
+    Arguments that do not fit give the error in the place of their result; the others run.
+    """
+    turns = asyncio.Semaphore(width)
+
+    async def one(arguments: Mapping[str, object]) -> RunResult | FlowError:
+        async with turns:
+            try:
+                return await run_plan(loaded, function, arguments)
+            except FlowError as error:
+                return error
+
+    try:
+        return list(await asyncio.gather(*map(one, batch)))
+    finally:
+        await loaded.registry.close()

@@ -1,0 +1,80 @@
+"""Which provider answers for a model, made on first use; providers are imported only when they are asked."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from attrs import define, evolve, field
+
+from flowc.runtime.environment import Environment
+from flowc.runtime.errors import fail
+from flowc.runtime.providers.base import ModelSettings, Provider
+from flowc.runtime.rates import Gate
+
+Loop = asyncio.AbstractEventLoop
+
+
+@define(eq=False)
+class Registry:
+    """The models and providers of one environment. Connections and gates belong to a loop, so each has its own."""
+
+    environment: Environment
+    made: "WeakKeyDictionary[Loop, dict[str, Provider]]" = field(factory=WeakKeyDictionary)
+    gates: "WeakKeyDictionary[Loop, dict[str, Gate]]" = field(factory=WeakKeyDictionary)
+
+    def model(self, alias: str | None) -> ModelSettings:
+        """The settings of a model. One that flowc.toml does not describe is taken by its own name."""
+        config = self.environment.config
+        name = alias or "default"
+        chosen = self.environment.provider or config.provider
+        settings = config.models.get(name)
+        if settings is None:
+            settings = ModelSettings(alias=name, provider=chosen or "offline", model=alias or "")
+        return evolve(settings, provider=chosen) if chosen is not None else settings
+
+    def provider(self, settings: ModelSettings) -> Provider:
+        """The provider of a model; raises E0830 where there is none of that name."""
+        providers = self.environment.providers
+        if settings.provider in providers:
+            return providers[settings.provider]
+        mine = self.made.setdefault(asyncio.get_running_loop(), {})
+        if settings.provider not in mine:
+            mine[settings.provider] = self._make(settings.provider)
+        return mine[settings.provider]
+
+    def _make(self, name: str) -> Provider:
+        environment = self.environment
+        if name == "offline":
+            from flowc.runtime.providers.offline import Offline
+
+            return Offline()
+        if name == "simulated":
+            from flowc.runtime.providers.simulated import Simulated
+
+            return Simulated(environment.chosen_seed)
+        if name == "openai":
+            from flowc.runtime.providers.openai import OpenAI
+
+            return OpenAI()
+        if name == "replay":
+            from flowc.runtime.providers.replay import Replay
+
+            recording = environment.recording or environment.config.recording
+            return Replay.read(recording)
+        raise fail(
+            "E0830",
+            f"there is no provider `{name}`",
+            help="there are: offline, openai, replay, simulated",
+        )
+
+    def gate(self, settings: ModelSettings) -> Gate:
+        """The gate before a model."""
+        loop = asyncio.get_running_loop()
+        mine = self.gates.setdefault(loop, {})
+        if settings.alias not in mine:
+            mine[settings.alias] = Gate(settings, loop)
+        return mine[settings.alias]
+
+    async def close(self) -> None:
+        """Closes what was opened on this loop."""
+        for provider in self.made.pop(asyncio.get_running_loop(), {}).values():
+            await provider.close()

@@ -1,0 +1,84 @@
+"""What a run comes to, in the form in which the command line prints it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from flowc.runtime.errors import CANCELLED, OVER_BUDGET, WAITING, Problem
+from flowc.runtime.plan import Json
+from flowc.runtime.values import to_json as value_to_json
+
+Status = Literal["ok", "failed", "over-budget", "waiting", "in-doubt", "cancelled"]
+
+
+EXIT_CODES: Mapping[Status, int] = {
+    "ok": 0,
+    "failed": 3,
+    "over-budget": 3,
+    "cancelled": 3,
+    "waiting": 4,
+    "in-doubt": 4,
+}
+
+
+def status_of(problem: Problem | None) -> Status:
+    """The status of a run that ended so."""
+    if problem is None:
+        return "ok"
+    if problem.code in OVER_BUDGET:
+        return "over-budget"
+    if problem.code == WAITING:
+        return "waiting"
+    return "cancelled" if problem.code == CANCELLED else "failed"
+
+
+@frozen
+class RunResult:
+    """A run, ended. Times are milliseconds; under a virtual clock they are virtual.
+
+    `overhead_ms` is the part of `wall_ms` in which no body of a node ran; `critical_path_ms` the longest chain of
+    bodies that had to wait for each other; `calls` counts every attempt of an llm, tool, embedding or person.
+    """
+
+    run: str
+    status: Status
+    result: object = None
+    problem: Problem | None = None
+    wall_ms: float = 0.0
+    critical_path_ms: float = 0.0
+    overhead_ms: float = 0.0
+    nodes: int = 0
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+    virtual: bool = False
+    trace: object = field(default=None, eq=False, repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command line."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Json]:
+        """The object that `flowc run --output-format=json` prints."""
+        written: dict[str, Json] = {
+            "run": self.run,
+            "status": self.status,
+            "result": value_to_json(self.result),
+            "wall_ms": round(self.wall_ms, 3),
+            "critical_path_ms": round(self.critical_path_ms, 3),
+            "overhead_ms": round(self.overhead_ms, 3),
+            "nodes": self.nodes,
+            "calls": self.calls,
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "cost_usd": round(self.cost_usd, 9),
+        }
+        if self.virtual:
+            written["virtual"] = True
+        if self.problem is not None:
+            written["code"] = self.problem.code
+            written["message"] = self.problem.message
+        return written

@@ -1,0 +1,62 @@
+"""Calls under their own limits: each attempt has its timeout, failures that may pass are tried again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+from flowc.runtime.errors import FlowError
+from flowc.runtime.limits import charge_call
+from flowc.runtime.plan import Limits
+from flowc.runtime.providers.base import ProviderError
+from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.choices import may_retry, timed_out
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.failure import UNCATCHABLE, problem_of
+from flowc.runtime.scheduler.frames import Frame
+
+
+async def with_attempts(
+    engine: Engine,
+    frame: Frame,
+    instruction: Instruction,
+    limits: Limits,
+    once: Callable[[int], Awaitable[Any]],
+) -> Any:
+    """The first result of `once(attempt)`; raises what the last attempt raised."""
+    for attempt in count(1):
+        error: FlowError
+        after = 0.0
+        try:
+            with engine.lock:
+                charge_call(frame.scope.budgets, instruction.node.name)
+                engine.session.calls[instruction.node.op] += 1
+            return await _timed(instruction, limits, once, attempt)
+        except ProviderError as failure:
+            if not failure.retryable:
+                raise
+            error, after = failure, failure.after or 0.0
+        except FlowError as failure:
+            error = failure
+        except Exception as failure:
+            error = FlowError(problem_of(failure, instruction))
+        if attempt > limits.retries or not may_retry(error.problem) or error.problem.code in UNCATCHABLE:
+            raise error
+        with engine.lock:
+            engine.log_retry(frame, instruction, error.problem, attempt)
+            delay = engine.backoff(limits.backoff, attempt)
+        await asyncio.sleep(max(delay, after))
+
+
+async def _timed(
+    instruction: Instruction, limits: Limits, once: Callable[[int], Awaitable[Any]], attempt: int
+) -> Any:
+    if limits.timeout is None:
+        return await once(attempt)
+    try:
+        async with asyncio.timeout(limits.timeout) as deadline:
+            return await once(attempt)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise FlowError(timed_out(instruction, limits.timeout)) from None

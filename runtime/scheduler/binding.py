@@ -1,0 +1,231 @@
+"""From a plan to blocks that can run: each node is bound to its behaviour, once, before the run."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from flowc.runtime.coerce import Coercer, coercer
+from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.functions import FUNCTIONS
+from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
+from flowc.runtime.reading import tables_of
+from flowc.runtime.scheduler.blocks import BODY, STRUCTURE, WAIT, Behaviour, Block, Instruction, Pace
+from flowc.runtime.scheduler.bodies import (
+    calling,
+    dict_body,
+    field_body,
+    item_body,
+    list_body,
+    record_body,
+    text_of,
+    tuple_body,
+)
+from flowc.runtime.scheduler.choices import (
+    enter_attempt,
+    enter_limit,
+    enter_limited_call,
+    enter_race,
+    enter_vote,
+)
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.models import Embed, Generate
+from flowc.runtime.scheduler.persons import AskPerson
+from flowc.runtime.scheduler.planned import ExecutePlan
+from flowc.runtime.scheduler.prompts import Template
+from flowc.runtime.scheduler.session import Kernels
+from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_map, enter_while
+from flowc.runtime.scheduler.tools import bind_tool
+from flowc.runtime.types import NONE, Type, from_json
+
+STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
+    "if": enter_if,
+    "map": enter_map,
+    "for": enter_for,
+    "while": enter_while,
+    "race": enter_race,
+    "vote": enter_vote,
+    "attempt": enter_attempt,
+    "limit": enter_limit,
+}
+
+
+@frozen(eq=False)
+class Bindings:
+    """A plan and what its nodes reach outside it: the functions of its tools, its compiled kernels."""
+
+    plan: Plan
+    tools: Mapping[str, Callable[..., Any]]
+    kernels: Kernels
+    stand_in: Callable[[Operation], Callable[..., Any]] | None = None
+    blocks: dict[str, Block] = field(factory=dict)
+    paces: dict[str, Pace] = field(factory=dict)
+    coercers: dict[Type, Coercer] = field(factory=dict)
+
+    def block(self, name: str) -> Block:
+        """The body of a flow, flattened on first use."""
+        if name not in self.blocks:
+            self.blocks[name] = Block(self.plan.functions[name].body, self.bind)
+        return self.blocks[name]
+
+    def entry(self, function: Function) -> Block:
+        """What to run for `function`: its body, or a call of it where it has limits of its own."""
+        if function.limits == Limits():
+            return self.block(function.name)
+        count = len(function.parameters)
+        call = Node(
+            "call",
+            function.name,
+            tuple(range(count)),
+            (count,),
+            settings={"function": function.name},
+            line=function.line,
+        )
+        region = Region(count + 1, tuple(range(count)), (), (), (call,), (count,))
+        return Block(region, self.bind, synthetic=True)
+
+    def convert(self, type_: Type) -> Coercer:
+        """The coercer of a type, made once."""
+        if type_ not in self.coercers:
+            self.coercers[type_] = coercer(type_, tables_of(self.plan))
+        return self.coercers[type_]
+
+    def bind(self, node: Node) -> Behaviour:
+        """The behaviour of a node; raises `FlowError` E0644 to E0646 or E0803 where it can have none."""
+        if node.op in STRUCTURES:
+            return Behaviour(STRUCTURE, STRUCTURES[node.op])
+        try:
+            return _BINDERS[node.op](self, node)
+        except FlowError:
+            raise
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise fail(
+                "E0644",
+                f"node `{node.name}` ({node.op}) of the plan cannot run",
+                why=f"{type(error).__name__}: {error}",
+                help="compile the program again",
+                line=node.line,
+            ) from None
+
+    def pace(self, name: str) -> Pace:
+        """The pace of an operation, shared by all of its calls."""
+        return self.paces.setdefault(name, Pace())
+
+    def operation(self, node: Node) -> Operation:
+        """The declaration behind a call."""
+        return self.plan.operations[text_of(node.settings["operation"])]
+
+
+def _apply(bindings: Bindings, node: Node) -> Behaviour:
+    name = text_of(node.settings["function"])
+    if name not in FUNCTIONS:
+        raise ValueError(f"there is no function `{name}`")
+    return Behaviour(BODY, calling(FUNCTIONS[name], node.inputs))
+
+
+def _record(bindings: Bindings, node: Node) -> Behaviour:
+    fields = tuple(name for name, _ in bindings.plan.records[text_of(node.settings["record"])])
+    return Behaviour(BODY, record_body(node, fields))
+
+
+def _cast(bindings: Bindings, node: Node) -> Behaviour:
+    return Behaviour(BODY, calling(bindings.convert(from_json(node.settings["type"])), node.inputs))
+
+
+def _kernel(bindings: Bindings, node: Node) -> Behaviour:
+    name = text_of(node.settings["kernel"])
+    if name not in bindings.kernels:
+        raise fail(
+            "E0646",
+            f"kernel `{name}` has no code for this machine",
+            help="compile the program again on this machine",
+            line=node.line,
+        )
+    return Behaviour(BODY, calling(bindings.kernels[name], node.inputs), pace=bindings.pace(f"kernel {name}"))
+
+
+def _call(bindings: Bindings, node: Node) -> Behaviour:
+    name = text_of(node.settings["function"])
+    limits = bindings.plan.functions[name].limits
+
+    def enter(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        block = bindings.block(name)
+        if limits == Limits():
+            enter_call(engine, frame, instruction, block)
+        else:
+            enter_limited_call(engine, frame, instruction, block, limits)
+
+    bindings.block(name)
+    return Behaviour(STRUCTURE, enter)
+
+
+def _tool(bindings: Bindings, node: Node) -> Behaviour:
+    operation = bindings.operation(node)
+    function = bindings.tools.get(operation.name)
+    if function is None and bindings.stand_in is not None:
+        function = bindings.stand_in(operation)
+    if function is None:
+        raise fail(
+            "E0803",
+            f"tool `{operation.name}` has no Python function",
+            why="the program declares it, and nothing says what it does",
+            help=f'import it: from "tools.py" import {operation.name}; '
+            "or run with --provider simulated, which stands in for it",
+            line=operation.line or node.line,
+        )
+    convert = _nothing if operation.result == NONE else bindings.convert(operation.result)
+    return bind_tool(node, operation, function, convert, bindings.pace(operation.name))
+
+
+def _nothing(value: object) -> None:
+    """A tool that gives nothing may return what it likes."""
+
+
+def _generate(bindings: Bindings, node: Node) -> Behaviour:
+    operation = bindings.operation(node)
+    call = Generate(operation, Template.of(node), bindings.convert(operation.result))
+    return Behaviour(WAIT, call, effectful=True, operation=operation)
+
+
+def _human(bindings: Bindings, node: Node) -> Behaviour:
+    operation = bindings.operation(node)
+    call = AskPerson(operation, Template.of(node), bindings.convert(operation.result))
+    return Behaviour(WAIT, call, effectful=True, operation=operation)
+
+
+def _embed(bindings: Bindings, node: Node) -> Behaviour:
+    model = node.settings.get("model")
+    return Behaviour(WAIT, Embed(model if isinstance(model, str) else None), effectful=True)
+
+
+def _execute(bindings: Bindings, node: Node) -> Behaviour:
+    names = node.settings.get("tools", [])
+    if not isinstance(names, list):
+        raise ValueError("`tools` must be a list")
+    operations = {text_of(name): bindings.plan.operations[text_of(name)] for name in names}
+    functions = {name: bindings.tools[name] for name in operations if name in bindings.tools}
+    return Behaviour(WAIT, ExecutePlan(operations, functions, bindings.convert), effectful=True)
+
+
+def _plain(make: Callable[[Node], Any]) -> Callable[[Bindings, Node], Behaviour]:
+    return lambda bindings, node: Behaviour(BODY, make(node))
+
+
+_BINDERS: Mapping[str, Callable[[Bindings, Node], Behaviour]] = {
+    "apply": _apply,
+    "record": _record,
+    "field": _plain(field_body),
+    "list": _plain(list_body),
+    "dict": _plain(dict_body),
+    "tuple": _plain(tuple_body),
+    "item": _plain(item_body),
+    "cast": _cast,
+    "kernel": _kernel,
+    "call": _call,
+    "tool": _tool,
+    "generate": _generate,
+    "human": _human,
+    "embed": _embed,
+    "execute": _execute,
+}

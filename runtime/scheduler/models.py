@@ -1,0 +1,199 @@
+"""Nodes that ask a model: generate and embed, with what they may spend reserved before and settled after."""
+
+import asyncio
+from typing import Any
+
+from attrs import evolve, frozen
+
+from flowc.runtime.coerce import Coercer
+from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.limits import Reservation, reserve, settle
+from flowc.runtime.plan import Limits, Operation
+from flowc.runtime.providers.base import (
+    EmbedRequest,
+    ModelSettings,
+    ProviderError,
+    Request,
+    Usage,
+    byte_bound,
+    estimate_tokens,
+)
+from flowc.runtime.schema import wrapped
+from flowc.runtime.scheduler.attempts import with_attempts
+from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.frames import Frame, step_of
+from flowc.runtime.scheduler.prompts import Template, parse_answer, rendered
+from flowc.runtime.scheduler.session import seed_of
+from flowc.runtime.types import STR
+from flowc.runtime.values import canonical
+
+
+@frozen(eq=False)
+class Generate:
+    """generate: one call of an `llm`, counted, limited, checked and, where licensed, reused."""
+
+    operation: Operation
+    template: Template
+    convert: Coercer
+
+    async def __call__(self, engine: Engine, frame: Frame, instruction: Instruction) -> Any:
+        """The value of the answer."""
+        session = engine.session
+        operation = self.operation
+        segments = self.template.fill([frame.slots[slot] for slot in instruction.inputs])
+        step = step_of(frame, instruction, session.root)
+        settings = session.model(operation.model)
+        request = Request(
+            operation=operation.name,
+            result=operation.result,
+            tables=session.tables,
+            prompt=rendered(segments),
+            segments=segments,
+            schema=None if operation.result == STR else wrapped(operation.result, session.tables),
+            model=settings,
+            temperature=operation.temperature,
+            max_tokens=operation.max_tokens if operation.max_tokens is not None else settings.max_tokens,
+            step=step,
+        )
+        if session.stream is not None:
+            stream = session.stream
+            request = evolve(request, stream=lambda part: stream(step, part))
+
+        async def ask() -> Any:
+            async def once(attempt: int) -> Any:
+                seed = seed_of(session.seed, step, attempt)
+                return await self._once(
+                    engine, frame, instruction, evolve(request, attempt=attempt, seed=seed)
+                )
+
+            return await with_attempts(engine, frame, instruction, operation.limits, once)
+
+        if operation.cached:
+            return await session.once(reuse_key(frame, request), ask)
+        return await ask()
+
+    async def _once(self, engine: Engine, frame: Frame, instruction: Instruction, request: Request) -> Any:
+        session = engine.session
+        provider = session.provider(request.model)
+        gate = session.gate(request.model)
+        bound = provider.prompt_bound(request)
+        held = await reserved(engine, frame, request, bound)
+        if held is not None:
+            request = evolve(request, max_tokens=held.answer)
+        usage: Usage | None = None
+        try:
+            await gate.enter(instruction.priority, bound + (request.max_tokens or 0))
+            try:
+                response = await provider.generate(request)
+            finally:
+                gate.leave()
+            usage = response.usage
+        except ProviderError as error:
+            usage = error.usage
+            raise
+        finally:
+            self._account(engine, request, held, usage)
+        if response.finish == "length" and held is not None and held.lowered:
+            raise _cut_by_budget(request, held)
+        return parse_answer(request.operation, request.result, self.convert, response)
+
+    def _account(
+        self, engine: Engine, request: Request, held: Reservation | None, usage: Usage | None
+    ) -> None:
+        """Settles a call. What a broken-off call cost is not known, so the budgets take its worst case."""
+        known = usage if usage is not None else Usage(estimate_tokens(request.prompt), 0, estimated=True)
+        with engine.lock:
+            money = engine.session.spend(known, request.model)
+            if held is None:
+                return
+            if usage is None:
+                awake = settle(held, held.tokens, held.money)
+            else:
+                awake = settle(held, usage.prompt + usage.answer, money)
+        for wake in awake:
+            wake()
+
+
+def _cut_by_budget(request: Request, held: Reservation) -> FlowError:
+    return fail(
+        "E0722",
+        f"the budget left `{request.operation}` only {held.answer} tokens to answer, and they did not suffice",
+        why="an answer is shortened to what the budget allows, and this one was cut off there",
+        help="raise the budget, or ask for less",
+    )
+
+
+async def reserved(engine: Engine, frame: Frame, request: Request, bound: int) -> Reservation | None:
+    """Holds the worst case of a call in the budgets around it, waiting for others to settle where needed."""
+    budgets = tuple(
+        budget
+        for budget in frame.scope.budgets
+        if budget.limits.tokens is not None or budget.limits.money is not None
+    )
+    if not budgets:
+        return None
+    while True:
+        settled: asyncio.Future[None] = engine.loop.create_future()
+        with engine.lock:
+            held = reserve(budgets, bound, request.max_tokens, request.model.price, request.operation)
+            if held != "wait":
+                return held
+            for budget in budgets:
+                budget.waiters.append(lambda: settled.done() or settled.set_result(None))
+        await settled
+
+
+def reuse_key(frame: Frame, request: Request) -> str:
+    """What two calls must share to be one call: all that is asked, and the ballot they belong to."""
+    ballots: list[int] = []
+    at: Frame | None = frame
+    while at is not None:
+        if at.instruction is not None and at.instruction.node.op == "vote":
+            ballots.append(at.position)
+        at = at.parent
+    settings = (request.model.provider, request.model.model, request.temperature, request.max_tokens)
+    return canonical([request.operation, request.prompt, list(map(str, settings)), list(ballots)])
+
+
+@frozen(eq=False)
+class Embed:
+    """embed: texts to the rows of an array."""
+
+    model: str | None
+
+    async def __call__(self, engine: Engine, frame: Frame, instruction: Instruction) -> Any:
+        """An f32 array with one row a text."""
+        texts = tuple(frame.slots[instruction.inputs[0]])
+        step = step_of(frame, instruction, engine.session.root)
+        settings = engine.session.model(self.model)
+        request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
+
+        async def once(attempt: int) -> Any:
+            return await self._once(engine, instruction, request)
+
+        return await with_attempts(engine, frame, instruction, Limits(), once)
+
+    async def _once(self, engine: Engine, instruction: Instruction, request: EmbedRequest) -> Any:
+        import numpy
+
+        session = engine.session
+        if not request.texts:
+            return numpy.zeros((0, 0), dtype="float32")
+        gate = session.gate(request.model)
+        await gate.enter(instruction.priority, sum(map(byte_bound, request.texts)))
+        try:
+            embedding = await session.provider(request.model).embed(request)
+        finally:
+            gate.leave()
+        with engine.lock:
+            session.spend(embedding.usage, request.model)
+        vectors = numpy.asarray(embedding.vectors, dtype="float32")
+        if vectors.ndim != 2 or len(vectors) != len(request.texts):
+            raise fail(
+                "E0836",
+                "the provider did not give one vector a text",
+                why=f"{len(request.texts)} texts were sent, and an array of shape {vectors.shape} came back",
+                help="check that the model is one for embeddings",
+            )
+        return vectors

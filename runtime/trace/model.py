@@ -1,0 +1,85 @@
+"""The trace of a run: its log, lifted to events when somebody wants them."""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from flowc.runtime.errors import Problem
+from flowc.runtime.events import Event, Kind, Subscriber
+from flowc.runtime.plan import Json
+from flowc.runtime.scheduler.engine import Entry
+from flowc.runtime.scheduler.frames import step_of
+from flowc.runtime.trace.measures import Measures
+from flowc.runtime.values import to_json
+
+
+class Trace:
+    """What a run did. `events()` gives it all, in order; `publish` tells subscribers what is new."""
+
+    def __init__(self, log: list[Entry], root: str, begun: float) -> None:
+        self.log = log
+        self.root = root
+        self.begun = begun
+        self.measures: Measures | None = None
+        self.wall = 0.0
+        self.problem: Problem | None = None
+        self.told = 0
+        self.deaf: set[int] = set()
+
+    def conclude(self, measures: Measures, wall: float, problem: Problem | None) -> None:
+        """The run has ended so."""
+        self.measures = measures
+        self.wall = wall
+        self.problem = problem
+
+    def events(self) -> Iterator[Event]:
+        """All events until now."""
+        return map(self.lift, self.log)
+
+    def publish(self, subscribers: Sequence[Subscriber]) -> None:
+        """Tells each subscriber what it has not heard yet. One that fails is told nothing more."""
+        end = len(self.log)
+        events = [self.lift(entry) for entry in self.log[self.told : end]]
+        self.told = end
+        for number, subscriber in enumerate(subscribers):
+            if number in self.deaf:
+                continue
+            try:
+                for event in events:
+                    subscriber(event)
+            except Exception as error:
+                self.deaf.add(number)
+                sys.stderr.write(f"a listener of the run failed and hears no more: {error}\n")
+
+    def lift(self, entry: Entry) -> Event:
+        """A line of the log as an event; times count from the start of the run."""
+        kind, frame, instruction, start, end, more = entry
+        step = step_of(frame, instruction, self.root)
+        attributes: dict[str, Json] = {"op": instruction.node.op, "line": instruction.node.line}
+        lifted: Kind = "node.done"
+        match kind:
+            case "structure":
+                lifted = "structure"
+            case "node.failed":
+                lifted = "node.failed"
+                attributes |= {"code": more.code, "message": more.message, "why": more.why}
+            case "retry":
+                problem, tries = more
+                lifted = "retry"
+                attributes |= {"code": problem.code, "message": problem.message, "attempt": tries}
+            case "effect.intent":
+                lifted = "effect.intent"
+                attributes |= more
+            case "effect.done":
+                lifted = "effect.done"
+                attributes["result"] = to_json(more)
+            case "spent":
+                lifted = "spent"
+                attributes |= more
+            case "note":
+                lifted = "note"
+                attributes["note"] = more
+            case "node.dropped":
+                lifted = "node.dropped"
+            case "cancelled":
+                lifted = "cancelled"
+        return Event(lifted, end - self.begun, step, instruction.node.name, start - self.begun, attributes)

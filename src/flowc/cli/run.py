@@ -1,0 +1,196 @@
+"""`flowc run`: compiles if need be, runs, prints the result on stdout and the account of the run on stderr."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from flowc.cli import arguments, files, options, results, streams
+from flowc.cli.failure import FINE, RUN, UsageProblem
+
+if TYPE_CHECKING:
+    from flowc.cli.loading import Loaded
+    from flowc.runtime.environment import Environment
+    from flowc.runtime.events import Subscriber
+    from flowc.runtime.people import Ask, Question
+    from flowc.runtime.plan import Function
+    from flowc.runtime.result import RunResult
+
+PROVIDERS = ("offline", "openai", "replay", "simulated")
+
+
+@frozen
+class Settings:
+    """The options of the command that concern the run and its account."""
+
+    provider: str | None
+    seed: int | None
+    trace: str | None
+    explain: bool
+    output_format: str
+    outputs: Mapping[str, str]
+    answers: Mapping[str, str]
+    recording: str | None
+    record: str | None
+
+
+@click.command("run")
+@click.argument("path", metavar="FILE")
+@click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--flow", "flow_name", help="The flow to run; default: main, else the only one.")
+@click.option("--args", "args_file", metavar="FILE", help="Arguments as a JSON object; NAME=VALUE wins.")
+@click.option("--batch", "batch_file", metavar="FILE", help="One run for each line of JSON; one result a line.")
+@click.option("--answer", "answers", multiple=True, metavar="NAME=VALUE", help="What the human NAME answers.")
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Who answers all models, whatever flowc.toml says.")
+@click.option("--seed", type=int, help="What randomness starts from: back-off, simulated answers.")
+@click.option("--recording", metavar="FILE", help="The answers that --provider replay gives.")
+@click.option("--record", metavar="FILE", help="Write the answers of this run for --provider replay.")
+@click.option("--journal", type=click.Choice(["none"]), default="none", help="Where the run is kept.")
+@click.option("--out", "outputs", multiple=True, metavar="NAME=FILE.npy", help="Write an array of the result.")
+@click.option("--trace", metavar="FILE", help="Write a timeline for Perfetto or chrome://tracing.")
+@click.option("--explain", is_flag=True, help="Say step by step what ran, beside what, and how long.")
+@click.option("--dry-run", is_flag=True, help="Read the arguments and print the steps, but run nothing.")
+@options.output_format
+@options.level
+@options.target
+@options.colour
+def command(
+    path: str,
+    words: tuple[str, ...],
+    flow_name: str | None,
+    args_file: str | None,
+    batch_file: str | None,
+    answers: tuple[str, ...],
+    outputs: tuple[str, ...],
+    dry_run: bool,
+    level: int,
+    target: str,
+    journal: str,
+    **rest: Any,
+) -> int:
+    """Run a program (.flow) or an artifact (.flowc).
+
+    NAME=VALUE gives an argument, read by the flow's signature: a text as it stands, an array as a .npy file or
+    JSON, all else as JSON.
+    """
+    del journal, target  # each has one value so far
+    from flowc.cli.loading import load
+    from flowc.runtime.plan_check import entry
+
+    settings = Settings(
+        **rest,
+        outputs=results.read_outputs(outputs),
+        answers=arguments.split_words(answers, "an answer"),
+    )
+    loaded = load(path, level)
+    function = entry(loaded.plan, flow_name)
+    _check_answers(loaded, settings.answers)
+    given = _arguments(loaded, function, words, args_file)
+    if dry_run:
+        from flowc.cli.steps import steps_text
+        from flowc.runtime.reading import bind_arguments
+
+        bind_arguments(loaded.plan, function, given)
+        streams.write(steps_text(loaded.plan, function.name))
+        return FINE
+    if batch_file is not None:
+        from flowc.cli.batch import run_batch
+
+        return run_batch(loaded, function, given, batch_file, environment(loaded, settings))
+    return _run_once(loaded, function, given, settings)
+
+
+def _check_answers(loaded: "Loaded", answers: Mapping[str, str]) -> None:
+    people = [name for name, operation in loaded.plan.operations.items() if operation.kind == "human"]
+    for name in answers:
+        if name not in people:
+            known = ", ".join(people)
+            raise UsageProblem(
+                "E0687",
+                f"the program asks no person as `{name}`",
+                help=f"it asks: {known}" if known else "it asks nobody; leave --answer out",
+            )
+
+
+def _arguments(
+    loaded: "Loaded", function: "Function", words: tuple[str, ...], args_file: str | None
+) -> dict[str, Any]:
+    """All arguments of the run: those of the file, and over them those of the command line."""
+    from flowc.runtime.reading import read_text_arguments
+
+    given: dict[str, Any] = {}
+    if args_file is not None:
+        given = arguments.with_arrays(function, arguments.read_object(args_file), Path(args_file).parent)
+    pairs = arguments.split_words(words)
+    return given | read_text_arguments(loaded.plan, function, pairs, folder=Path())
+
+
+def environment(loaded: "Loaded", settings: Settings, *subscribers: "Subscriber") -> "Environment":
+    """The world of the run: flowc.toml near the program, the options of the command, people at the terminal."""
+    from flowc.runtime.config import find_config, load_config
+    from flowc.runtime.environment import Environment
+
+    return Environment(
+        config=load_config(find_config(loaded.folder, _home())),
+        provider=settings.provider,
+        folder=loaded.folder,
+        kernels=loaded.kernels,
+        people=_people(settings.answers),
+        seed=settings.seed,
+        subscribers=subscribers,
+        recording=Path(settings.recording) if settings.recording else None,
+        record=Path(settings.record) if settings.record else None,
+    )
+
+
+def _home() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("flowc")
+
+
+def _people(given: Mapping[str, str]) -> "Ask | None":
+    """Prepared answers first, then the person at the terminal, where there is one."""
+    from flowc.runtime.people import answers, ask_terminal, has_terminal
+
+    if not has_terminal():
+        return answers(given) if given else None
+    prepared = answers(given)
+
+    def ask(question: "Question") -> object:
+        return prepared(question) if question.operation in given else ask_terminal(question)
+
+    return ask
+
+
+def _run_once(
+    loaded: "Loaded", function: "Function", given: dict[str, Any], settings: Settings
+) -> int:
+    from flowc.cli.account import show_account
+    from flowc.cli.progress import live
+    from flowc.runtime.execute import run
+
+    with live() as watching:
+        world = environment(loaded, settings, *watching)
+        report = run(loaded.plan, function.name, given, environment=world)
+    if settings.trace is not None:
+        from flowc.runtime.trace.chrome import chrome_trace
+
+        files.write_file(settings.trace, json.dumps(chrome_trace(report.trace)))
+    _print_result(report, settings)
+    if report.problem is not None:
+        streams.show_problem(report.problem, loaded.source)
+    elif settings.outputs:
+        results.write_outputs(dict(settings.outputs), report.result)
+    show_account(report, loaded.plan, settings.explain, settings.output_format)
+    return report.exit_code
+
+
+def _print_result(report: "RunResult", settings: Settings) -> None:
+    if settings.output_format == "json":
+        streams.write(json.dumps(report.to_json(), ensure_ascii=False))
+    elif report.problem is None:
+        streams.write(results.value_text(report.result))
