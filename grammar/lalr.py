@@ -15,6 +15,10 @@ Action = Callable[[list[Any], Token, Token], Any]
 """Makes a value from the children and the first and last token of the text they stand for."""
 
 
+_STACK = 20
+"""Stack entries for each allowed level: more than any nesting within the limits takes."""
+
+
 class Unexpected(Exception):
     """A token that the grammar has no place for. `expected` holds the terminals that it has a place for."""
 
@@ -56,6 +60,8 @@ def parse(
         if step is None:
             raise Unexpected(token, _acceptable(tables, states), values)
         if step >= 0:
+            if len(states) > _STACK * deepest:
+                raise TooDeep(token, token)
             states.append(step)
             values.append(token)
             firsts.append(token)

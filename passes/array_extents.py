@@ -1,12 +1,12 @@
 """Extents of the values of a kernel, as expressions over its arguments.
 
-The lowering turns them into index arithmetic, and the signature carries those of the results, so that a caller knows
-how much to allocate. An expression is a number, or a tuple:
+The lowering turns them into index arithmetic, and the signature carries those of the results, so that a
+caller knows how much to allocate. An expression is a number, or a tuple:
 
     ("dim", argument, axis)       an extent of an array argument
     ("scalar", argument)          an i64 argument
     ("value", ssa)                an i64 that only the kernel itself computes
-    (operator, left, right)       add, sub, mul, floordiv, min, max, or wrap: left + right where left < 0, else left
+    (operator, left, right)       add, sub, mul, floordiv, min, max, or wrap: left, plus right if negative
 """
 
 from collections.abc import Callable

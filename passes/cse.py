@@ -21,48 +21,30 @@ COMMUTATIVE = frozenset({"add", "mul", "eq", "ne", "and", "or", "xor"})
 
 def eliminate_common_subexpressions(module: ModuleOp) -> int:
     """Replaces later equal expressions by the first; gives how many."""
+    return _in_block(module.body.block, {})
+
+
+def _in_block(block: Block, known: dict[Hashable, Operation]) -> int:
+    """`known` holds the expressions of the blocks around; those of this block are taken out of it at the end."""
     removed = 0
-    pending: list[tuple[Block, dict[Hashable, Operation]]] = [(module.body.block, {})]
-    while pending:
-        block, outer = pending.pop()
-        known = _Scope(outer)
-        for op in list(block.ops):
-            if not op.regions:
-                removed += _visit(op, known)
-            for region in op.regions:
-                visible = {} if op.has_trait(IsolatedFromAbove) else known.snapshot()
-                pending.extend((inner, visible) for inner in region.blocks)
+    own: list[Hashable] = []
+    for op in list(block.ops):
+        if not op.regions:
+            removed += _visit(op, known, own)
+        inner = {} if op.has_trait(IsolatedFromAbove) else known
+        removed += sum(_in_block(each, inner) for region in op.regions for each in region.blocks)
+    for key in own:
+        del known[key]
     return removed
 
 
-class _Scope:
-    """Expressions known in a block: its own, and those of the blocks around it."""
-
-    def __init__(self, outer: dict[Hashable, Operation]) -> None:
-        self._outer = outer
-        self._own: dict[Hashable, Operation] = {}
-        self._frozen: dict[Hashable, Operation] | None = None
-
-    def first(self, key: Hashable, op: Operation) -> Operation:
-        """The first operation with this key, `op` itself if it is the first."""
-        found = self._own.get(key) or self._outer.get(key)
-        if found is None:
-            self._own[key] = found = op
-            self._frozen = None
-        return found
-
-    def snapshot(self) -> dict[Hashable, Operation]:
-        """What is known so far, for a region; regions that stand together share it."""
-        if self._frozen is None:
-            self._frozen = {**self._outer, **self._own}
-        return self._frozen
-
-
-def _visit(op: Operation, known: _Scope) -> int:
+def _visit(op: Operation, known: dict[Hashable, Operation], own: list[Hashable]) -> int:
     if not op.results or is_terminator(op) or not is_side_effect_free(op):
         return 0
-    first = known.first(expression_key(op), op)
+    key = expression_key(op)
+    first = known.setdefault(key, op)
     if first is op:
+        own.append(key)
         return 0
     for old, new in zip(op.results, first.results, strict=True):
         old.replace_all_uses_with(new)
@@ -93,7 +75,7 @@ def _is_numeric(operands: tuple[SSAValue, ...]) -> bool:
 class CsePass(FlowPass):
     """Computes equal pure expressions once."""
 
-    name = "flow-cse"
+    name = "cse"
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `eliminate_common_subexpressions`."""

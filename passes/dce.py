@@ -47,7 +47,7 @@ def _is_dead(op: Operation, effects: Effects) -> bool:
 class DcePass(FlowPass):
     """Removes what has neither a use nor an effect."""
 
-    name = "flow-dce"
+    name = "dce"
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `eliminate_dead_code`."""

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from xdsl.ir import Block, Operation
 from xdsl.traits import IsTerminator
 
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
 from flowc.dialects.array import ops as array
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import LimitOp, RaceOp, VoteOp
+from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import RecordType
 
@@ -45,6 +47,15 @@ def is_total(op: Operation, effects: Effects) -> bool:
 def can_fail(block: Block, effects: Effects) -> bool:
     """Whether anything in a block can fail."""
     return not all(is_total(op, effects) for op in block.ops)
+
+
+DISPATCHED = (ToolCallOp, GenerateOp, AskOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
+"""Operations that take long enough to be worth running beside others."""
+
+
+def is_dispatched(op: Operation) -> bool:
+    """Whether an operation, or anything inside it, is worth running beside others."""
+    return any(isinstance(inner, DISPATCHED) for inner in op.walk())
 
 
 def is_terminator(op: Operation) -> bool:

@@ -1,7 +1,9 @@
-"""fuse-array: marks producers that are recomputed where they are used, so that no temporary is stored for them.
+"""fuse-array: marks producers that are recomputed where they are used, so that no temporary is stored for
+them.
 
-An operator is marked `inline` where all its uses together evaluate it about once an element, or where it costs less
-than storing and loading again. A product reads its left operand many times and its right one about once.
+An operator is marked `inline` where all its uses together evaluate it about once an element, or where it
+costs less than storing and loading again. A product reads its left operand many times and its right one about
+once.
 """
 
 from collections.abc import Mapping
@@ -68,7 +70,7 @@ def _own_cost(op: Operation) -> int:
 
 
 def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAValue) -> int:
-    """What an operand adds to each element; one that is constant along the last axis is computed once a row."""
+    """What an operand adds to each element; one constant along the last axis is computed once a row."""
     shape, whole = shape_of(operand.type), shape_of(result.type)
     if not shape or (shape[-1] == 1 and whole[-1] != 1):
         return 1

@@ -1,8 +1,9 @@
 """outline-kernels: moves connected array operators out of flows into kernels, and launches those.
 
-A group may hold no value that some other op of the block needs before all of the group's operands exist, and no path
-may leave a group and return to it. So each op gets a level: the number of times the data that reach it have left the
-array operators. Connected operators of one level form a group, cut where program order forbids one launch.
+A group may hold no value that some other op of the block needs before all of the group's operands exist, and
+no path may leave a group and return to it. So each op gets a level: the number of times the data that reach
+it have left the array operators. Connected operators of one level form a group, cut where program order
+forbids one launch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -81,11 +82,9 @@ class _Outliner:
                 self._outline(part, places, block)
         for op in reversed(candidates):
             if op.parent is not None and not any(result.uses for result in op.results):
-                op.detach()
-                op.erase()
+                Rewriter.erase_op(op)
         for op in [op for op in block.ops if isinstance(op, ops.ConstantOp) and not op.result.uses]:
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
 
     def _name(self) -> str:
         while True:
@@ -107,9 +106,7 @@ class _Outliner:
         if not outputs:
             return
         name = self._name()
-        kernel = KernelOp(
-            name, ([v.type for v in inputs], [v.type for v in outputs]), arg_names=[f"a{i}" for i in range(len(inputs))]
-        )
+        kernel = KernelOp(name, ([value.type for value in inputs], [value.type for value in outputs]))
         kernel.location = group[0].location
         _fill(kernel, group, inputs, outputs)
         self.module.body.block.add_op(kernel)
@@ -120,8 +117,7 @@ class _Outliner:
             new.name_hint = old.name_hint
             old.replace_uses_with_if(new, lambda use: use.operation is not launch)
         for op in reversed(group):
-            op.detach()
-            op.erase()
+            Rewriter.erase_op(op)
 
 
 def _is_candidate(op: Operation) -> bool:
@@ -175,7 +171,8 @@ def _used(op: Operation) -> Iterable[SSAValue]:
 
 
 def _sizes_result(op: Operation, operand: SSAValue) -> bool:
-    """Whether a computed operand sets an extent of the result: the caller must then know it before the launch."""
+    """Whether a computed operand sets an extent of the result: the caller must then know it before the
+    launch."""
     if isinstance(operand.owner, ops.DimOp):
         return False
     match op:
@@ -196,7 +193,9 @@ def _cut(group: list[Operation], places: "_Places", block: Block) -> list[list[O
     parts: list[list[Operation]] = [[]]
     ready, needed = -1, NEVER
     for op in group:
-        own = max((places.of(operand) for operand in op.operands if _owner(operand) not in members), default=-1)
+        own = max(
+            (places.of(operand) for operand in op.operands if _owner(operand) not in members), default=-1
+        )
         if max(ready, own) >= needed:
             parts.append([])
             ready, needed = -1, NEVER
@@ -217,7 +216,9 @@ def _inputs(group: Sequence[Operation]) -> list[SSAValue]:
     return [v for v in found if _owner(v) not in members and not isinstance(v.owner, ops.ConstantOp)]
 
 
-def _fill(kernel: KernelOp, group: Sequence[Operation], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> None:
+def _fill(
+    kernel: KernelOp, group: Sequence[Operation], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]
+) -> None:
     body = kernel.body.block
     mapping: dict[SSAValue, SSAValue] = dict(zip(inputs, body.args, strict=True))
     for value, argument in zip(inputs, body.args, strict=True):
@@ -242,5 +243,3 @@ class OutlineKernelsPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Runs `outline_kernels`."""
         outline_kernels(op)
-
-

@@ -29,7 +29,8 @@ def dtype(name: str) -> "numpy.dtype[Any]":
     if name == "bf16":
         import ml_dtypes
 
-        return numpy.dtype(ml_dtypes.bfloat16)
+        wide: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
+        return wide
     return numpy.dtype(NAMES[name])
 
 

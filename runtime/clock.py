@@ -1,7 +1,7 @@
 """Time under control: a loop whose clock jumps to the next timer as soon as nothing else can happen.
 
-Under it a run of hours of simulated latency takes milliseconds, and takes them again exactly. Threads are real:
-while one works, the clock stands still and waits for it.
+Under it a run of hours of simulated latency takes milliseconds, and takes them again exactly. Threads are
+real: while one works, the clock stands still and waits for it.
 """
 
 import asyncio

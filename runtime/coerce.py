@@ -1,8 +1,8 @@
 """Values crossing an edge: what a tool, a person, a provider or a caller gives becomes a value of its type.
 
-`coercer(type_, tables)` compiles a type once into a plain function, so that the check costs little per call. It is
-lenient in form (a dict or any object with the attributes is a record, an `int` serves where a `float` is wanted)
-and strict in content: what does not fit raises `Mismatch` with the path to it.
+`coercer(type_, tables)` compiles a type once into a plain function, so that the check costs little per
+call. It is lenient in form (a dict or any object with the attributes is a record, an `int` serves where a
+`float` is wanted) and strict in content: what does not fit raises `Mismatch` with the path to it.
 """
 
 import base64
@@ -222,7 +222,9 @@ def _array(name: str, dims: tuple[int | str, ...], value: object) -> object:
 
 
 def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
-    """Converts within a kind of numbers and from whole to broken ones; what would lose an integer is refused."""
+    """Converts within a kind of numbers and from whole to broken ones; what would lose an integer is
+    refused.
+    """
     from flowc.runtime.arrays import dtype
 
     target = dtype(name)
@@ -282,7 +284,9 @@ def _plan(wanted: str, value: object) -> object:
 
 
 class _RecordCoercer:
-    """Converts to one record. The fields' coercers are made on first use, since a record may contain itself."""
+    """Converts to one record. The fields' coercers are made on first use, since a record may contain
+    itself.
+    """
 
     def __init__(self, name: str, tables: Tables) -> None:
         fields = tables.records[name]
@@ -328,7 +332,9 @@ class _RecordCoercer:
 
 
 def bind_extents(type_: Type, value: object, bound: dict[str, int], name: str) -> None:
-    """Unifies the named dimensions of an argument with those already bound; raises `Mismatch` where they differ."""
+    """Unifies the named dimensions of an argument with those already bound; raises `Mismatch` where they
+    differ.
+    """
     if isinstance(type_, Array) and is_array(value):
         for dim, extent in zip(type_.dims, value.shape, strict=True):
             if isinstance(dim, str) and bound.setdefault(dim, extent) != extent:

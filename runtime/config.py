@@ -51,7 +51,9 @@ def find_config(folder: Path, home: Path | None = None) -> Path | None:
 
 
 def load_config(path: Path | None) -> Config:
-    """Reads a flowc.toml; None gives the defaults. Raises E0650 (unreadable), E0651 (unknown) or E0652 (wrong)."""
+    """Reads a flowc.toml; None gives the defaults. Raises E0650 (unreadable), E0651 (unknown) or E0652
+    (wrong).
+    """
     if path is None:
         return Config()
     try:

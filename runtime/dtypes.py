@@ -27,7 +27,8 @@ def numpy_dtype(dtype: str) -> "np.dtype[Any]":
     if dtype == "bf16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        brain: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return brain
     return np.dtype(_numpy_names[dtype])
 
 

@@ -19,10 +19,11 @@ THREADS = 256
 class Environment:
     """The world of a run.
 
-    `provider` names the provider of every model, whatever flowc.toml says; `providers` gives ready ones by name.
-    `tools` holds functions by the name of the tool; those not there are loaded from the Python files that the
-    program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with their step.
-    `recording` is what the `replay` provider reads; `record` is where the answers of this run are written.
+    `provider` names the provider of every model, whatever flowc.toml says; `providers` gives ready ones by
+    name. `tools` holds functions by the name of the tool; those not there are loaded from the Python files
+    that the program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with
+    their step. `recording` is what the `replay` provider reads; `record` is where the answers of this run
+    are written.
     """
 
     config: Config = field(factory=Config)

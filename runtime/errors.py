@@ -29,7 +29,8 @@ class FlowError(Exception):
     """Raised where a run cannot go on; carries the `Problem`. Never reaches the user as a traceback."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.code}: {problem.message}")
+        reason = f" ({problem.why})" if problem.why else ""
+        super().__init__(f"{problem.code}: {problem.message}{reason}")
         self.problem = problem
 
 

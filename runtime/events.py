@@ -1,8 +1,9 @@
-"""What a run reports of itself: one frozen event class for the progress view, the trace and, later, the journal.
+"""What a run reports of itself: one frozen event class for the progress view, the trace and, later, the
+journal.
 
-A run is the ordered stream of its events. What a durable journal needs is in it: the intent of each effect before
-it happens, with the hash of its inputs, its idempotency key and its attempt; its result or failure afterwards; what
-was spent. Times are seconds since the run began.
+A run is the ordered stream of its events. What a durable journal needs is in it: the intent of each effect
+before it happens, with the hash of its inputs, its idempotency key and its attempt; its result or failure
+afterwards; what was spent. Times are seconds since the run began.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,10 +29,12 @@ Kind = Literal[
 
 @frozen
 class Event:
-    """One thing that happened. `time` is seconds since the run began, `step` the deterministic path of the step.
+    """One thing that happened. `time` is seconds since the run began, `step` the deterministic path of the
+    step.
 
-    A step is named by the way to it: "ask/5:notes[2]/1:judge" is node 1 (`judge`) of the third element of the map
-    `notes`, which is node 5 of flow `ask`. `start` is when the step's body began, for `node.*` and `effect.done`.
+    A step is named by the way to it: "ask/5:notes[2]/1:judge" is node 1 (`judge`) of the third element of
+    the map `notes`, which is node 5 of flow `ask`. `start` is when the step's body began, for `node.*` and
+    `effect.done`.
     """
 
     kind: Kind
@@ -43,4 +46,6 @@ class Event:
 
 
 Subscriber = Callable[[Event], None]
-"""Gets each event in order, on the loop's thread. An exception of a subscriber ends no run; it is reported once."""
+"""Gets each event in order, on the loop's thread. An exception of a subscriber ends no run; it is
+reported once.
+"""

@@ -21,6 +21,7 @@ from flowc.runtime.registry import Registry
 from flowc.runtime.result import RunResult, status_of
 from flowc.runtime.scheduler.binding import Bindings
 from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.runner import begin
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.tools import load_tools
 from flowc.runtime.trace.measures import measure
@@ -42,18 +43,19 @@ def load(plan: Plan, environment: Environment | None = None) -> Loaded:
     environment = environment or Environment()
     registry = Registry(environment)
     tools = dict(load_tools(plan, environment))
-    bindings = Bindings(plan, tools, environment.kernels, stand_in=_stand_in(registry))
+    bindings = Bindings(plan, tools, environment.kernels, stand_in=_stand_in(plan, registry))
     return Loaded(plan, environment, bindings, registry)
 
 
-def _stand_in(registry: Registry) -> Callable[[Operation], Callable[..., Any]] | None:
+def _stand_in(plan: Plan, registry: Registry) -> Callable[[Operation], Callable[..., Any]] | None:
     """Under the `simulated` provider, tools without a function are simulated too."""
     environment = registry.environment
     if (environment.provider or environment.config.provider) != "simulated":
         return None
     from flowc.runtime.providers.simulated import simulated_tool
 
-    return lambda operation: simulated_tool(operation, environment.chosen_seed)
+    tables = tables_of(plan)
+    return lambda operation: simulated_tool(operation, tables, environment.chosen_seed)
 
 
 async def run_plan(
@@ -64,10 +66,11 @@ async def run_plan(
     environment: Environment | None = None,
     on_start: Callable[[Engine], None] | None = None,
 ) -> RunResult:
-    """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for it.
+    """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for
+    it.
 
-    Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to be had.
-    Cancelling the coroutine cancels the run.
+    Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to
+    be had. Cancelling the coroutine cancels the run.
     """
     loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
     flow = entry(loaded.plan, function)
@@ -78,10 +81,10 @@ async def run_plan(
     begun = engine.clock()
     try:
         with _holding(loop, engine):
-            engine.start(block, values)
+            begin(engine, block, values)
             if on_start is not None:
                 on_start(engine)
-            trace = Trace(engine.log, flow.name, begun)
+            trace = Trace(engine.log, flow.name, engine.session.run, begun)
             outcome = await _watched(engine, trace, loaded.environment)
     except asyncio.CancelledError:
         engine.cancel(cancelled())
@@ -196,10 +199,12 @@ def run(
 ) -> RunResult:
     """Runs a flow and waits for it. Inside a running loop it takes a thread of its own.
 
-    Under the `simulated` provider time is virtual. Ctrl-C ends the run as cancelled; a second one ends the program.
+    Under the `simulated` provider time is virtual. Ctrl-C ends the run as cancelled; a second one ends the
+    program.
     """
     loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
-    return run_in_loop(loaded.environment, lambda: _closing(loaded, function, arguments))
+    result: RunResult = run_in_loop(loaded.environment, lambda: _closing(loaded, function, arguments))
+    return result
 
 
 async def _closing(loaded: Loaded, function: str | None, arguments: Mapping[str, object] | None) -> RunResult:

@@ -1,8 +1,8 @@
 """Budgets: what may be spent is reserved before a call and settled after it, so no limit is ever exceeded.
 
-A call reserves its worst case (every token of its prompt and the most it may answer) in all budgets around it.
-When a budget has too little left only because other calls hold reservations, the caller waits for one of them to
-settle; when nothing is held by others either, the budget is spent.
+A call reserves its worst case (every token of its prompt and the most it may answer) in all budgets around
+it. When a budget has too little left only because other calls hold reservations, the caller waits for one
+of them to settle; when nothing is held by others either, the budget is spent.
 """
 
 from collections.abc import Callable, Sequence
@@ -103,8 +103,8 @@ def reserve(
 ) -> Reservation | Literal["wait"]:
     """Holds the worst case of a call in every budget.
 
-    Returns "wait" where other calls hold what is missing; raises E0722 (tokens) or E0723 (money) where the budget
-    is spent. The answer is shortened to what the budgets allow, but not below `LEAST_ANSWER`.
+    Returns "wait" where other calls hold what is missing; raises E0722 (tokens) or E0723 (money) where the
+    budget is spent. The answer is shortened to what the budgets allow, but not below `LEAST_ANSWER`.
     """
     most = wanted if wanted is not None else USUAL_ANSWER
     least = min(most, LEAST_ANSWER)

@@ -1,8 +1,10 @@
-"""The plan: what the runtime executes. A machine defines its own instruction set, so this file imports nothing of the compiler.
+"""The plan: what the runtime executes. A machine defines its own instruction set, so this file imports
+nothing of the compiler.
 
-A plan is a set of functions. A function's body is a region: nodes over numbered slots, each slot written once.
-A node starts as soon as its inputs are written and the nodes in `after` have ended; there is no other order.
-A nested region runs in a frame of its own, into which captured slots are copied, so frames never share state.
+A plan is a set of functions. A function's body is a region: nodes over numbered slots, each slot written
+once. A node starts as soon as its inputs are written and the nodes in `after` have ended; there is no other
+order. A nested region runs in a frame of its own, into which captured slots are copied, so frames never
+share state.
 """
 
 from collections.abc import Mapping
@@ -20,8 +22,9 @@ FORMAT_VERSION = 1
 class Node:
     """One instruction. docs/plan.md lists each `op` with its inputs, settings and regions.
 
-    `after` holds indexes of nodes of the same region that must end first although no data flows (effect order).
-    `rank` is the upward rank: among ready nodes the highest starts first. `line`, `column` are the source's.
+    `after` holds indexes of nodes of the same region that must end first although no data flows (effect
+    order). `rank` is the upward rank: among ready nodes the highest starts first. `line`, `column` are the
+    source's.
     """
 
     op: str
@@ -40,8 +43,9 @@ class Node:
 class Region:
     """A block of nodes over `size` slots.
 
-    `captures` pairs a slot of the enclosing frame with a slot of this one; `parameters` are filled by the owner of
-    the region (the element of a map, the carried values of a loop); `constants` are there from the start.
+    `captures` pairs a slot of the enclosing frame with a slot of this one; `parameters` are filled by the
+    owner of the region (the element of a map, the carried values of a loop); `constants` are there from the
+    start.
     """
 
     size: int
@@ -64,7 +68,9 @@ class Parameter:
 
 @frozen
 class Limits:
-    """What a call or a block may use; None is no limit. Money in US dollars, times in seconds, memory in bytes."""
+    """What a call or a block may use; None is no limit. Money in US dollars, times in seconds, memory in
+    bytes.
+    """
 
     timeout: float | None = None
     money: float | None = None

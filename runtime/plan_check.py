@@ -34,7 +34,9 @@ REGIONS: Mapping[str, int | None] = {
 
 
 def check_plan(plan: Plan) -> None:
-    """Raises `FlowError` E0644 at the first thing in `plan` that cannot run. Its cost is linear in the plan."""
+    """Raises `FlowError` E0644 at the first thing in `plan` that cannot run. Its cost is linear in the
+    plan.
+    """
     _check_recursion(plan)
     for function in plan.functions.values():
         if len(function.body.parameters) != len(function.parameters):

@@ -18,7 +18,9 @@ from flowc.runtime.plan import (
     Region,
 )
 from flowc.runtime.plan_check import check_plan
-from flowc.runtime.types import Type, from_json as type_from_json, to_json as type_to_json
+from flowc.runtime.types import Type
+from flowc.runtime.types import from_json as type_from_json
+from flowc.runtime.types import to_json as type_to_json
 
 T = TypeVar("T")
 Members = Mapping[str, object]

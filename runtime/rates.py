@@ -1,11 +1,11 @@
 """How hard one model may be asked: calls in flight, requests and tokens a minute, the highest rank first.
 
-The limits hold for every window of sixty seconds, not only on average, because that is how providers count them.
+The limits hold for every window of sixty seconds, not only on average, because that is how providers count
+them.
 """
 
 import asyncio
 from collections import deque
-
 from heapq import heappop, heappush
 from itertools import count
 

@@ -21,9 +21,11 @@ def tables_of(plan: Plan) -> Tables:
 
 
 def parse_text(type_: Type, given: str, tables: Tables, *, folder: Path | None = None) -> object:
-    """The value that `given` stands for, as in NAME=VALUE; raises `Mismatch`, or `FlowError` for a bad .npy file.
+    """The value that `given` stands for, as in NAME=VALUE; raises `Mismatch`, or `FlowError` for a bad .npy
+    file.
 
-    A str is taken as it stands, `none` is the empty optional, an array is a .npy path or JSON, the rest is JSON.
+    A str is taken as it stands, `none` is the empty optional, an array is a .npy path or JSON, the rest is
+    JSON.
     """
     match type_:
         case Scalar("str") | Enum():
@@ -48,7 +50,9 @@ def parse_text(type_: Type, given: str, tables: Tables, *, folder: Path | None =
 
 
 def bind_arguments(plan: Plan, function: Function, given: Mapping[str, object]) -> list[object]:
-    """The arguments of a run in order of the parameters, converted and checked; raises E0702, E0703 or E0704."""
+    """The arguments of a run in order of the parameters, converted and checked; raises E0702, E0703 or
+    E0704.
+    """
     tables = tables_of(plan)
     signature = ", ".join(f"{parameter.name}: {text(parameter.type)}" for parameter in function.parameters)
     names = [parameter.name for parameter in function.parameters]
@@ -98,7 +102,9 @@ def wrong_argument(function: Function, name: str, type_: Type, mismatch: Mismatc
 def read_text_arguments(
     plan: Plan, function: Function, pairs: Mapping[str, str], *, folder: Path | None = None
 ) -> dict[str, object]:
-    """Types NAME=VALUE pairs by the flow's signature; an unknown name is left for `bind_arguments` to refuse."""
+    """Types NAME=VALUE pairs by the flow's signature; an unknown name is left for `bind_arguments` to
+    refuse.
+    """
     tables = tables_of(plan)
     types = {parameter.name: parameter.type for parameter in function.parameters}
     values: dict[str, object] = {}

@@ -15,7 +15,9 @@ Loop = asyncio.AbstractEventLoop
 
 @define(eq=False)
 class Registry:
-    """The models and providers of one environment. Connections and gates belong to a loop, so each has its own."""
+    """The models and providers of one environment. Connections and gates belong to a loop, so each has
+    its own.
+    """
 
     environment: Environment
     made: "WeakKeyDictionary[Loop, dict[str, Provider]]" = field(factory=WeakKeyDictionary)
@@ -38,7 +40,8 @@ class Registry:
             return providers[settings.provider]
         mine = self.made.setdefault(asyncio.get_running_loop(), {})
         if settings.provider not in mine:
-            mine[settings.provider] = self._make(settings.provider)
+            made = self._make(settings.provider)
+            mine[settings.provider] = self._recorded(made, settings.provider)
         return mine[settings.provider]
 
     def _make(self, name: str) -> Provider:
@@ -65,6 +68,14 @@ class Registry:
             f"there is no provider `{name}`",
             help="there are: offline, openai, replay, simulated",
         )
+
+    def _recorded(self, provider: Provider, name: str) -> Provider:
+        path = self.environment.record
+        if path is None or name == "replay":
+            return provider
+        from flowc.runtime.providers.replay import Recorder
+
+        return Recorder(provider, path)
 
     def gate(self, settings: ModelSettings) -> Gate:
         """The gate before a model."""

@@ -37,8 +37,9 @@ def status_of(problem: Problem | None) -> Status:
 class RunResult:
     """A run, ended. Times are milliseconds; under a virtual clock they are virtual.
 
-    `overhead_ms` is the part of `wall_ms` in which no body of a node ran; `critical_path_ms` the longest chain of
-    bodies that had to wait for each other; `calls` counts every attempt of an llm, tool, embedding or person.
+    `overhead_ms` is the part of `wall_ms` in which no body of a node ran; `critical_path_ms` the longest
+    chain of bodies that had to wait for each other; `calls` counts every attempt of an llm, tool, embedding
+    or person.
     """
 
     run: str

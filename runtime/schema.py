@@ -23,7 +23,9 @@ SCALARS: Mapping[str, Json] = {
 
 
 def schema(type_: Type, tables: Tables) -> dict[str, Json]:
-    """The schema of a JSON value of `type_`; records stand under `$defs`, since they may contain themselves."""
+    """The schema of a JSON value of `type_`; records stand under `$defs`, since they may contain
+    themselves.
+    """
     definitions: dict[str, Json] = {}
     written = _schema(type_, tables, definitions)
     return {**written, "$defs": definitions} if definitions else written
@@ -95,11 +97,11 @@ def _schema(type_: Type, tables: Tables, definitions: dict[str, Json]) -> dict[s
 
 
 def _plan_schema(tools: tuple[str, ...]) -> dict[str, Json]:
-    step = {
+    step: dict[str, Json] = {
         "type": "object",
         "properties": {
             "id": {"type": "string"},
-            "tool": {"type": "string", "enum": list(tools)},
+            "tool": {"type": "string", "enum": [*tools]},
             "arguments": {"type": "object", "additionalProperties": {}},
         },
         "required": ["id", "tool", "arguments"],

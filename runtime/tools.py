@@ -17,8 +17,8 @@ from flowc.runtime.plan import Operation, Plan
 def load_tools(plan: Plan, environment: Environment) -> Mapping[str, Callable[..., Any]]:
     """The functions behind the tools of a plan: those given, else those of its Python files.
 
-    Raises E0804 where a file cannot be loaded and E0805 where it lacks a function. Tools without a file are left
-    out; a plan that calls one cannot be bound.
+    Raises E0804 where a file cannot be loaded and E0805 where it lacks a function. Tools without a file are
+    left out; a plan that calls one cannot be bound.
     """
     functions: dict[str, Callable[..., Any]] = dict(environment.tools)
     for name, operation in plan.operations.items():

@@ -1,7 +1,7 @@
 """Values of a run: records, equality, and the JSON form in which results are printed and recorded.
 
-A value is a `str`, `int`, `float`, `bool`, `bytes`, `None`, a plain JSON value, a NumPy array or scalar, a list,
-a dict, a tuple, an enum member as its name, or a record. Values are never changed in place.
+A value is a `str`, `int`, `float`, `bool`, `bytes`, `None`, a plain JSON value, a NumPy array or scalar, a
+list, a dict, a tuple, an enum member as its name, or a record. Values are never changed in place.
 """
 
 import base64
@@ -68,7 +68,9 @@ def _rebuild(name: str, fields: tuple[str, ...], values: tuple[object, ...]) -> 
 
 @functools.lru_cache(maxsize=4096)
 def record_class(name: str, fields: tuple[str, ...]) -> type[RecordValue]:
-    """The class of the records called `name` with these fields in this order; values are given by position."""
+    """The class of the records called `name` with these fields in this order; values are given by
+    position.
+    """
     return type(name, (RecordValue,), {"__slots__": fields, "__record_fields__": fields})
 
 

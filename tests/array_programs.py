@@ -61,7 +61,7 @@ def as_module(*kernels: KernelOp) -> ModuleOp:
 
 
 def array_of(dtype: str, shape: Sequence[int], seed: int, special: bool = False) -> Any:
-    """Numbers that add and multiply exactly: small multiples of a quarter, with NaN and infinities if wanted."""
+    """Numbers that add and multiply exactly: multiples of a quarter, with NaN and infinities if wanted."""
     rng = np.random.default_rng(seed)
     if not is_float(dtype):
         low, high = (0, 2) if dtype == "bool" else (-5, 6)

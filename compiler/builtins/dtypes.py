@@ -1,7 +1,7 @@
 """Numeric types and shapes as the checker computes with them: promotion, broadcasting, reduction.
 
-The rules are NumPy 2's. `int` and `float` of the language are weak, as Python's numbers are in NumPy: beside an array
-or a numeric scalar they take its dtype.
+The rules are NumPy 2's. `int` and `float` of the language are weak, as Python's numbers are in NumPy:
+beside an array or a numeric scalar they take its dtype.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def array(dtype: str, shape: Shape) -> Type:
 
 
 def dtype(type_: Type) -> str | None:
-    """The dtype of an array or numeric scalar; `int` and `float` count as i64 and f64; None for what is no number."""
+    """The dtype of an array or numeric scalar; `int` counts as i64, `float` as f64; None for no number."""
     match type_:
         case Array(name, _):
             return name
@@ -98,8 +98,8 @@ def _meet(extents: Sequence[Extent], shapes: Sequence[Shape]) -> Extent:
         raise RuleError(
             "E0201",
             f"shapes {shown} do not broadcast",
-            why=f"aligned at the last axis, `{known[0]}` stands against `{known[1]}`; only equal extents and 1 fit",
-            help="insert an axis of extent 1 (`keepdims=true` in a reduction), transpose or slice one of them",
+            why=f"aligned at the last axis, `{known[0]}` meets `{known[1]}`; only equal extents and 1 fit",
+            help="transpose or slice one, or keep an axis of extent 1 (`keepdims=true`)",
         )
     if known:
         return known[0]

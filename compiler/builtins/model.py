@@ -1,4 +1,4 @@
-"""What a built-in function is: one row of the table that the checker, the documentation and both front ends read."""
+"""What a built-in function is: one row of the table that checker, documentation and both front ends read."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from flowc.runtime.types import Type
 
 
 class RuleError(Exception):
-    """Arguments that a built-in does not take. `argument` is the index of the one at fault, None for the call."""
+    """Arguments that a built-in does not take; `argument` is the index of the one at fault, if any."""
 
     def __init__(
         self, code: str, message: str, *, why: str = "", help: str = "", argument: int | None = None
@@ -28,8 +28,8 @@ Constant = bool | int | float | str | None
 class Parameter:
     """A parameter of a built-in.
 
-    `fixed` ones (`axis`) must be literals, known when the program is compiled. `expected` is the type an argument is
-    checked against, None where the rule takes several.
+    `fixed` ones (`axis`) must be literals, known when the program is compiled. `expected` is the type an
+    argument is checked against, None where the rule takes several.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Parameter:
 class Given:
     """What a type rule sees of a call.
 
-    `types` are those of the arguments but the fixed ones, in parameter order; of a variadic built-in there may be more
-    than it has parameters. `values` holds, by name, the value of each argument that is a literal, and the extents of a
-    `shape` argument. `present` names the parameters that the call gives. `join` is the type that two types have in
-    common, or None.
+    `types` are those of the arguments but the fixed ones, in parameter order; of a variadic built-in there
+    may be more than it has parameters. `values` holds, by name, the value of each argument that is a
+    literal, and the extents of a `shape` argument. `present` names the parameters that the call gives.
+    `join` is the type that two types have in common, or None.
     """
 
     types: tuple[Type, ...]

@@ -1,17 +1,22 @@
 """Checks a program: names, types, shapes, effects, labels and limits, all errors in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flowc.compiler.checker.bodies import check_body
-from flowc.compiler.checker.context import Facts
+from attrs import evolve
+
+from flowc.compiler.checker.bodies import check_body, inferred_result
+from flowc.compiler.checker.context import Facts, World
 from flowc.compiler.checker.declarations import declare
-from flowc.compiler.checker.effects import check_effects
-from flowc.compiler.checker.model import BoundCall, Checked, Signature
+from flowc.compiler.checker.effects import PURE, check_effects
+from flowc.compiler.checker.imports import bind_imports, warn_unused_imports
+from flowc.compiler.checker.label_check import LabelFacts, check_labels
+from flowc.compiler.checker.model import BoundCall, Checked, ParameterInfo, Signature
 from flowc.compiler.checker.recursion import call_order
 from flowc.compiler.checker.report import Report
 from flowc.compiler.diagnostics.model import CompileError, Source
-from flowc.compiler.syntax import Program
+from flowc.compiler.syntax import Callable, Program
+from flowc.runtime.types import NONE, Type
 
 
 def check(
@@ -23,15 +28,50 @@ def check(
 ) -> Checked:
     """Checks a program and gives all that was found out.
 
-    Python imports are resolved in `folder` and read, never run; without a folder they are taken on trust. `python`
-    names tools that are bound to Python objects already. Raises CompileError with every error, in source order.
+    Python imports are resolved in `folder` and read, never run; without a folder they are taken on trust.
+    So are the tools in `python`, which are bound to Python objects already. Raises CompileError with every
+    error, in source order.
     """
     report, facts = Report(), Facts()
     world = declare(program, report)
+    bind_imports(program, world, report, folder, frozenset(python or ()))
     bodies = {
         name: check_body(world, report, facts, signature) for name, signature in world.callables.items()
     }
-    check_effects(world, bodies, call_order(world, bodies, report), report)
+    order = call_order(world, bodies, report)
+    warn_unused_imports(program, bodies, report)
+    check_effects(world, bodies, order, report)
+    labels = check_labels(world, facts, report)
+    return _checked(program, source, world, facts, labels, report)
+
+
+def check_kernel(
+    kernel: Callable, types: Sequence[Type], source: Source, *, program: Program | None = None
+) -> Checked:
+    """Checks a kernel for parameters of these types, whatever it declares; its result type is inferred.
+
+    Extents are numbers or names; equal names are equal extents. `program` has the kernels that it calls.
+    Raises CompileError.
+    """
+    report, facts = Report(), Facts()
+    whole = program or Program((kernel,), span=kernel.span)
+    others = tuple(each for each in whole.declarations if each is not kernel)
+    world = declare(evolve(whole, declarations=others), report)
+    parameters = tuple(
+        ParameterInfo(each.name, type_, frozenset(), None, each.span)
+        for each, type_ in zip(kernel.parameters, types, strict=True)
+    )
+    written = Signature("kernel", kernel.name, parameters, NONE, frozenset(), (PURE,), kernel)
+    result = inferred_result(world, report, facts, written)
+    for signature in world.callables.values():
+        check_body(world, report, facts, signature)
+    world.callables[kernel.name] = evolve(written, result=result)
+    return _checked(whole, source, world, facts, LabelFacts({}, ()), report)
+
+
+def _checked(
+    program: Program, source: Source, world: World, facts: Facts, labels: LabelFacts, report: Report
+) -> Checked:
     if errors := report.errors():
         raise CompileError(source, errors)
     return Checked(
@@ -41,14 +81,14 @@ def check(
         world.enums,
         world.callables,
         facts.types,
-        {},
+        labels.labels,
         facts.calls,
         facts.coercions,
         facts.limits,
         world.chains,
-        (),
+        labels.manifest,
         report.warnings(),
     )
 
 
-__all__ = ["BoundCall", "Checked", "Signature", "check"]
+__all__ = ["BoundCall", "Checked", "Signature", "check", "check_kernel"]

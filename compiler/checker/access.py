@@ -82,7 +82,7 @@ def _unknown(context: Context, node: Name) -> None:
             causes=((context.later[name], "it gets one only here"),),
         )
         return
-    known = [*names_in_sight(context.scope), *world.callables, *world.enums]
+    known = [] if context.report.is_full else [*names_in_sight(context.scope), *world.callables, *world.enums]
     spelled = {"True": "true", "False": "false", "None": "none"}
     hint = f"write `{spelled[name]}`" if name in spelled else did_you_mean(name, known)
     context.report.error("E0101", f"there is no `{name}` here", node.span, "not defined", help=hint)
@@ -347,21 +347,20 @@ def _too_many(context: Context, node: Subscript, found: Array) -> None:
 
 
 def _sliced(extent: Extent, index: Slice) -> Extent:
-    bounds = [None if bound is None or (isinstance(bound, Constant) and bound.kind == "none") else literal_value(bound)
-              for bound in (index.start, index.stop, index.step)]  # fmt: skip
-    written = [bound for bound in (index.start, index.stop, index.step) if bound is not None]
-    absent = all(isinstance(bound, Constant) and bound.kind == "none" for bound in written)
-    if absent or (
-        bounds[0] in (None, 0) and index.stop is None and bounds[2] in (None, 1) and _literals(index)
-    ):
+    """The extent that a slice leaves; unknown unless the bounds are written out."""
+    start, stop, step = (_written_bound(bound) for bound in (index.start, index.stop, index.step))
+    if start in (None, 0) and stop is None and step in (None, 1):
         return extent
-    if not _literals(index) or not isinstance(extent, int) or bounds[2] == 0:
-        return extent if index.start is None and index.stop is None and bounds[2] == -1 else ""
-    start, stop, step = (bound if isinstance(bound, int) else None for bound in bounds)
+    if start is None and stop is None and step == -1:
+        return extent
+    if not isinstance(extent, int) or "" in (start, stop, step) or step == 0:
+        return ""
     return len(range(*slice(start, stop, step).indices(extent)))
 
 
-def _literals(index: Slice) -> bool:
-    written = [bound for bound in (index.start, index.stop, index.step) if bound is not None]
-    return all(isinstance(literal_value(bound), int) or (isinstance(bound, Constant) and bound.kind == "none")
-               for bound in written)  # fmt: skip
+def _written_bound(bound: Expression | None) -> int | str | None:
+    """A bound's value; None for one left out, "" for one that only the run knows."""
+    if bound is None or (isinstance(bound, Constant) and bound.kind == "none"):
+        return None
+    value = literal_value(bound)
+    return value if isinstance(value, int) else ""

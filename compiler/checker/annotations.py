@@ -152,14 +152,15 @@ def _wrong_arguments(report: Report, written: TypeRef, message: str, example: st
 
 _FOREIGN = {
     "string": "str", "String": "str", "integer": "int", "boolean": "bool", "double": "float", "void": "none",
-    "None": "none", "object": "json", "Any": "json", "any": "json", "array": "list", "List": "list", "Dict": "dict",
-    "map": "dict", "float32": "f32", "float64": "f64", "float16": "f16", "int64": "i64", "int32": "i32", "int8": "i8",
-    "bfloat16": "bf16", "number": "float", "text": "str", "set": "list", "Optional": "T?", "Literal": "enum",
+    "None": "none", "object": "json", "Any": "json", "any": "json", "array": "list", "List": "list",
+    "Dict": "dict", "map": "dict", "float32": "f32", "float64": "f64", "float16": "f16", "int64": "i64",
+    "int32": "i32", "int8": "i8", "bfloat16": "bf16", "number": "float", "text": "str", "set": "list",
+    "Optional": "T?", "Literal": "enum",
 }  # fmt: skip
 
 
 def _unknown_type(world: World, report: Report, written: TypeRef) -> None:
-    known = [*TYPE_NAMES, *world.records, *world.enums]
+    known = TYPE_NAMES if report.is_full else (*TYPE_NAMES, *world.records, *world.enums)
     name = written.name
     kind = f"`{name}` is a tool" if name in world.tools else ""
     meant = _FOREIGN.get(name)

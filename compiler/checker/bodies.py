@@ -7,7 +7,7 @@ from flowc.compiler.checker.effects import Body
 from flowc.compiler.checker.expressions import expression_type
 from flowc.compiler.checker.model import ParameterInfo, Signature
 from flowc.compiler.checker.report import Report
-from flowc.compiler.checker.scope import Scope, Variable, define_variable
+from flowc.compiler.checker.scope import Scope, Variable, define_variable, target_span
 from flowc.compiler.checker.statements import check_block
 from flowc.compiler.syntax import (
     Assign,
@@ -127,7 +127,7 @@ def _later(body: Block) -> dict[str, Span]:
         match statement:
             case Assign(targets=targets):
                 for name in targets:
-                    found.setdefault(name, statement.span)
+                    found.setdefault(name, target_span(targets, statement.span))
             case For(targets=targets, body=inner):
                 for name in targets:
                     found.setdefault(name, statement.span)

@@ -143,7 +143,7 @@ def _shape_type(context: Context, builtin: Builtin, argument: Expression, found:
     if not fine:
         context.report.error(
             "E0105",
-            f"the shape of `{builtin.name}` is an `int` or a list of them, found `{shown_type(context, found)}`",
+            f"a shape is an `int` or a list of them, found `{shown_type(context, found)}`",
             argument.span,
             help=f"`{builtin.name}([rows, columns])`",
         )

@@ -44,7 +44,8 @@ def _call_name(context: Context, node: Call, name: str, expected: Type | None) -
         return builtin_type(context, node, BUILTINS[name], None)
     infer_all(context, node)
     if name not in world.broken:
-        known = [*names_in_sight(context.scope), *world.callables, *world.records, *BUILTINS, *SPECIAL_FORMS]
+        declared = () if context.report.is_full else (*world.callables, *world.records)
+        known = [*declared, *BUILTINS, *SPECIAL_FORMS, *names_in_sight(context.scope)]
         context.report.error(
             "E0101",
             f"there is no `{name}` to call",

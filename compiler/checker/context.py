@@ -18,7 +18,7 @@ ERROR = Scalar("?")
 
 @define
 class World:
-    """The declarations of a program, by name. Signatures of flows get their effects when all bodies are checked."""
+    """The declarations of a program, by name. Flows get their effects when all bodies are checked."""
 
     records: dict[str, tuple[FieldInfo, ...]] = Factory(dict)
     enums: dict[str, tuple[str, ...]] = Factory(dict)
@@ -150,7 +150,8 @@ def shown_type(context: Context, type_: Type) -> str:
 def a_type(context: Context, type_: Type) -> str:
     """A type with its article: "an `int`"."""
     shown = shown_type(context, type_)
-    return f"{'an' if shown[0] in 'aeiEIAO' or (shown.startswith('f') and shown[1:2].isdigit()) else 'a'} `{shown}`"
+    vowel = shown[0] in "aeioAEIO" or (shown[0] == "f" and shown[1:2].isdigit())
+    return f"{'an' if vowel else 'a'} `{shown}`"
 
 
 def _blanked(type_: Type) -> Type:

@@ -1,7 +1,7 @@
 """Which values may stand where: the common type of two, and the conversion from one to another.
 
-Conversions lose nothing: `int` to `float`, `T` to `T?`, a narrow dtype to a wide one, a list of numbers to an array
-and back. Literals take any dtype that holds them. Everything else is written by hand.
+Conversions lose nothing: `int` to `float`, `T` to `T?`, a narrow dtype to a wide one, a list of numbers to
+an array and back. Literals take any dtype that holds them. Everything else is written by hand.
 """
 
 from attrs import frozen
@@ -247,7 +247,7 @@ def require(
     causes: tuple[tuple[Span, str], ...] = (),
     code: str = "E0105",
 ) -> Type:
-    """Checks an expression against a type, notes the conversion it needs, and reports where it does not fit."""
+    """Checks an expression against a type, notes the conversion it needs, reports what does not fit."""
     have = infer(context, expression, want)
     coerce(context, expression, have, want, headline, causes, code)
     return have
@@ -264,7 +264,8 @@ def coerce(
 ) -> bool:
     """Notes the conversion of a value whose type is known; reports and gives False where there is none.
 
-    `code` is that of a plain mismatch; where more is known (a value that may be `none`, a shape) that code is taken.
+    `code` is that of a plain mismatch; where more is known (a value that may be `none`, a shape) that code
+    is taken.
     """
     misfit = fits(context, have, want, is_literal(expression))
     have, want = resolve(context, have), resolve(context, want)

@@ -102,9 +102,8 @@ def _unique(program: Program, report: Report) -> list[Named]:
 def _header(declaration: RecordDeclaration | Enum | Callable) -> Span:
     if isinstance(declaration, Callable):
         return declaration.header
-    span = declaration.span
-    return span if span.line == span.end_line else Span(span.line, span.column, span.line, span.column + 1 + len(
-        f"record {declaration.name}"))  # fmt: skip
+    span, word = declaration.span, "enum" if isinstance(declaration, Enum) else "record"
+    return Span(span.line, span.column, span.line, span.column + len(f"{word} {declaration.name}"))
 
 
 def _chains(program: Program, report: Report) -> tuple[tuple[str, ...], ...]:

@@ -25,7 +25,7 @@ Bindings = dict[str, Bound]
 def bind_extents(
     context: Context, bindings: Bindings, want: Type, have: Type, parameter: str, span: Span
 ) -> bool:
-    """Reads off the extents that an argument gives to the names in a parameter's type; reports contradictions."""
+    """Reads off the extents that an argument gives to a parameter's names; reports contradictions."""
     match want, have:
         case Array(dims=names), Array(dims=extents) if len(names) == len(extents):
             return all(
@@ -59,7 +59,7 @@ def _bind(
         f"`{name}` is {known.extent} for `{known.parameter}` and {extent} for `{parameter}`",
         span,
         f"axis {axis} of this `{shown_type(context, have)}` makes `{name}` {extent}",
-        why=f"`{name}` stands for one extent in a call; `{parameter}` is declared `{want.dtype}{shape_text(want.dims)}`",
+        why=f"`{name}` is one extent; `{parameter}` is declared `{want.dtype}{shape_text(want.dims)}`",
         help="transpose, slice or reshape one of the arguments",
         causes=((known.span, f"this makes `{name}` {known.extent}"),),
     )

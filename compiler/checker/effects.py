@@ -167,13 +167,14 @@ def _check_declared(
             continue
         pure = any(effect.kind == "pure" for effect in written)
         path = _path(world, reached, each)
+        through = " -> ".join(f"`{name}`" for name in (signature.name, *path))
         report.error(
             "E0402" if pure else "E0403",
-            f"`{signature.name}` is declared {'pure' if pure else 'without'}"
-            f"{', and ' if pure else ' '}`{describe(each.effect)}`{' happens' if pure else ', which happens'}",
+            f"`{signature.name}` is {'declared pure, and does' if pure else 'declared without'} "
+            f"`{describe(each.effect)}`",
             each.call.span,
             f"`{path[0]}` is called here",
-            why=f"{' -> '.join(f'`{name}`' for name in (signature.name, *path))}: `{path[-1]}` is `{describe(each.effect)}`",
+            why=f"{through}: `{path[-1]}` is `{describe(each.effect)}`",
             help=f"declare it: `{describe(each.effect)}`",
             causes=((written[0].span, "declared here"),),
         )

@@ -88,7 +88,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "memory": (Option("size", "memory", _bytes, "a size above 0, as `512MB` or `2GB`"),),
     "model": (
-        Option("name", "model", _name, "a name in quotes, as `\"small\"`; flowc.toml says what it stands for"),
+        Option("name", "model", _name, "a name in quotes that flowc.toml explains"),
         Option("temperature", "temperature", _temperature, "a number from 0 to 2"),
         Option("max_tokens", "max_tokens", _count, "a whole number above 0"),
     ),

@@ -1,7 +1,7 @@
 """The checked program: the syntax tree as it was, and beside it everything that checking found out.
 
-The tree is never rebuilt. What is known about an expression stands in mappings keyed by `id(expression)`; the ids
-stay valid as long as `Checked.program` lives.
+The tree is never rebuilt. What is known about an expression stands in mappings keyed by `id(expression)`;
+the ids stay valid as long as `Checked.program` lives.
 """
 
 from collections.abc import Mapping
@@ -73,10 +73,11 @@ class Signature:
 class BoundCall:
     """A call with its arguments in parameter order; defaults are filled in, those of built-ins as constants.
 
-    For a built-in, `form` says what the call becomes: "apply" (the function `name` of the runtime) or a kind of array
-    op ("elementwise", "reduce", "argreduce", "softmax", "topk", "cast", "gather", "cumsum", "transpose", "reshape",
-    "fill", "iota", "contract", "shape"), and `operator` which one ("sum"). `options` holds what the call fixes at
-    compile time: `axis`, `keepdims`, the `reason` of an endorse, `max` and `lead` of a vote, the resolved `shape`.
+    For a built-in, `form` says what the call becomes: "apply" (the function `name` of the runtime) or a
+    kind of array op ("elementwise", "reduce", "argreduce", "softmax", "topk", "cast", "gather", "cumsum",
+    "transpose", "reshape", "fill", "iota", "contract", "shape"), and `operator` which one ("sum").
+    `options` holds what the call fixes at compile time: `axis`, `keepdims`, the `reason` of an endorse,
+    `max` and `lead` of a vote, the resolved `shape`.
     """
 
     kind: CallKind
@@ -103,9 +104,10 @@ class Relabelling:
 class Checked:
     """A program in which every name, type, shape, effect, label and limit is known to fit.
 
-    `types` holds the type of each expression before coercion; `coercions` the type to which its value must be
-    converted where it stands. A variable narrowed by a test (`if x is none: return ...`) has the narrower type at each
-    use. An array that is iterated is coerced to a list. `limits` are those of each `With`, keyed by `id(statement)`.
+    `types` holds the type of each expression before coercion; `coercions` the type to which its value must
+    be converted where it stands; `labels` holds the labels of what has any. A variable narrowed by a test
+    (`if x is none: return ...`) has the narrower type at each use. An array that is iterated is coerced to
+    a list. `limits` are those of each `With`, keyed by `id(statement)`.
     """
 
     program: Program

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+
+CANDIDATES = 1000
+"""Names that are looked at for one suggestion, so that a large program with many errors is told soon."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -10,10 +14,11 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     >>> closest("serch", ["search", "send"])
     'search'
     """
-    candidates = list(known)
-    if len(name) > 80 or len(candidates) > 20_000:
+    if len(name) > 80:
         return None
-    folded = {candidate.lower(): candidate for candidate in candidates}
+    slack = max(2, len(name) // 3)
+    near = (candidate for candidate in known if abs(len(candidate) - len(name)) <= slack)
+    folded = {candidate.lower(): candidate for candidate in islice(near, CANDIDATES)}
     found = get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else None
 

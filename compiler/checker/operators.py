@@ -378,7 +378,7 @@ def _refuse_comparison(
         why = f"values of `{shown_type(context, left)}` have no order"
     context.report.error(
         "E0110",
-        f"`{shown_type(context, left)}` and `{shown_type(context, right)}` cannot be compared with `{operator}`",
+        f"`{operator}` cannot compare `{shown_type(context, left)}` and `{shown_type(context, right)}`",
         sides[1].span,
         f"this is `{shown_type(context, right)}`",
         why=why,

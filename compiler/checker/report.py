@@ -38,6 +38,11 @@ class Report:
     def _add(self, diagnostic: Diagnostic) -> None:
         self.found.setdefault((diagnostic.code, diagnostic.labels[0].span), diagnostic)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is wrong already that suggestions are no longer worth their time."""
+        return len(self.found) >= MAXIMUM
+
     def errors(self) -> tuple[Diagnostic, ...]:
         """The errors in source order, at most `MAXIMUM`."""
         return tuple(d for d in self._sorted() if d.severity == "error")[:MAXIMUM]

@@ -1,7 +1,7 @@
 """Variables along the flow of control: which are defined, of what type, and what tests have shown about them.
 
-A branch gets a child scope that holds only what the branch changes, so entering and joining branches costs what they
-change and not what is in sight.
+A branch gets a child scope that holds only what the branch changes, so entering and joining branches costs
+what they change and not what is in sight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ from flowc.runtime.types import Type
 class Variable:
     """A variable: where it was first defined, and whether it is defined on every path that leads here.
 
-    `other` is a definition of another type in another branch; such a variable cannot be used after the branches.
+    `other` is a definition of another type in another branch; such a variable cannot be used after the
+    branches.
     """
 
     name: str
@@ -44,6 +45,13 @@ class Scope:
 def child(scope: Scope) -> Scope:
     """A scope inside `scope`."""
     return Scope(scope, alive=scope.alive)
+
+
+def target_span(targets: tuple[str, ...], span: Span) -> Span:
+    """Where the target of an assignment that fills `span` stands; the whole of it when there are several."""
+    if len(targets) != 1:
+        return span
+    return Span(span.line, span.column, span.line, span.column + len(targets[0]))
 
 
 def lookup(scope: Scope, name: str) -> Variable | None:

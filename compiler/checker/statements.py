@@ -22,6 +22,7 @@ from flowc.compiler.checker.scope import (
     lookup,
     merge,
     narrow,
+    target_span,
 )
 from flowc.compiler.syntax import (
     Assign,
@@ -133,7 +134,7 @@ def _assign_name(context: Context, statement: Assign, name: str) -> None:
                 help=f"write it: `{name}: str? = none`",
             )
             found = ERROR
-        _define(context, name, found, statement.span)
+        _define(context, name, found, target_span(statement.targets, statement.span))
         return
     require(
         context,
@@ -201,12 +202,13 @@ def _annotated(context: Context, statement: Assign) -> None:
     value = require(
         context, statement.value, wanted, headline, ((statement.annotation.span, "declared here"),)
     )
-    context.defined.setdefault(name, statement.span)
-    _redefine(context, Variable(name, wanted, statement.span), value)
+    place = target_span(statement.targets, statement.span)
+    context.defined.setdefault(name, place)
+    _redefine(context, Variable(name, wanted, place), value)
 
 
 def _augment(context: Context, statement: Assign, name: str) -> None:
-    target = Name(name, span=statement.span)
+    target = Name(name, span=target_span(statement.targets, statement.span))
     combined = Binary(statement.operator or "+", target, statement.value, span=statement.span)
     context.facts.made.append(combined)
     found = binary_type(context, combined)
@@ -249,7 +251,7 @@ def _return(context: Context, statement: Return) -> None:
         if context.result not in (NONE, ERROR, None):
             context.report.error(
                 "E0105",
-                f"`{context.owner}` returns `{shown_type(context, context.result or NONE)}`, and this returns nothing",
+                f"`{context.owner}` returns `{shown_type(context, context.result or NONE)}`, this nothing",
                 statement.span,
                 help="return a value",
             )

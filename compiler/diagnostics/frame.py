@@ -18,6 +18,7 @@ from attrs import frozen
 from flowc.compiler.diagnostics.cells import Line, clip, line, shown, width
 from flowc.compiler.diagnostics.model import Diagnostic, Label, Source
 from flowc.compiler.diagnostics.underline import underline
+from flowc.compiler.syntax import Span
 
 Piece = tuple[str, str]
 """Text and the name of its style: severity, headline, gutter, primary, secondary, aside, or nothing."""
@@ -41,7 +42,7 @@ def rows(diagnostic: Diagnostic, source: Source) -> Iterator[Row]:
         (f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity),
         (f": {shown(diagnostic.title)}", "headline"),
     )
-    lines = source.text.split("\n")
+    lines = _lines(source, diagnostic.labels)
     labels = [label for label in diagnostic.labels if 1 <= label.span.line <= len(lines)] if source.text else []
     gutter = len(str(max((label.span.end_line for label in labels), default=1)))
     pad = " " * gutter
@@ -55,6 +56,12 @@ def rows(diagnostic: Diagnostic, source: Source) -> Iterator[Row]:
     for name, text in (("why", diagnostic.why), ("help", diagnostic.help)):
         yield from _remark(pad, name, shown(text))
     yield ((f"{pad} = ", "gutter"), (f"more: flowc explain {diagnostic.code}", "aside"))
+
+
+def _lines(source: Source, labels: tuple[Label, ...]) -> list[str]:
+    """The source lines up to the last one that a label needs: a file may be large, its errors are few."""
+    last = max((label.span.end_line for label in labels), default=0)
+    return source.text.split("\n", last)[:last] if last else []
 
 
 def _place(diagnostic: Diagnostic, source: Source) -> str:
@@ -82,10 +89,16 @@ def _snippet(labels: list[Label], lines: list[str], gutter: int) -> Iterator[Row
         if previous and number > previous + 1:
             yield (("..." + " " * max(gutter - 1, 0), "gutter"), *_bars(blocks, previous + 1))
         previous = number
-        drawn = line(lines[number - 1])
-        here = [label for label in labels if label.span.line == number == label.span.end_line]
+        skipped, text = _excerpt(lines[number - 1], number, labels)
+        here = [
+            _moved(label, skipped) for label in labels if label.span.line == number == label.span.end_line
+        ]
+        drawn = line(text)
         start = _window(drawn, here or [block.label for block in blocks if number == block.label.span.line])
-        text = clip(drawn, start, ROOM) if start or width(drawn.text) > ROOM else drawn.text
+        if start or width(drawn.text) > ROOM:
+            text = clip(drawn, start, ROOM)
+        else:
+            text = "…" + drawn.text[1:] if skipped else drawn.text
         yield ((f"{number:>{gutter}} |", "gutter"), *_bars(blocks, number), (f" {text}".rstrip(), ""))
         blank: Piece = (f"{' ' * gutter} |", "gutter")
         for row in underline(drawn, here, start, ROOM):
@@ -93,6 +106,21 @@ def _snippet(labels: list[Label], lines: list[str], gutter: int) -> Iterator[Row
         ends = [block for block in reversed(blocks) if block.label.span.end_line == number]
         for block in (*ends, *(block for block in blocks if block.label.span.line == number)):
             yield from _edges(block, blocks, number, drawn, blank, start)
+
+
+def _excerpt(text: str, number: int, labels: list[Label]) -> tuple[int, str]:
+    """The part of an enormous line that may be shown, and how many characters stand before it."""
+    if len(text) <= 20 * ROOM:
+        return 0, text
+    columns = [label.span.column for label in labels if label.span.line == number == label.span.end_line]
+    skipped = max(0, min(columns, default=1) - 1 - ROOM)
+    return skipped, text[skipped : skipped + 4 * ROOM]
+
+
+def _moved(label: Label, skipped: int) -> Label:
+    span = label.span
+    moved = Span(span.line, span.column - skipped, span.end_line, span.end_column - skipped)
+    return Label(moved, label.text, label.primary) if skipped else label
 
 
 def _blocks(labels: list[Label], last: int) -> list[_Block]:

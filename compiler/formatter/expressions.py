@@ -156,8 +156,11 @@ class Expressions:
     def _index(self, node: Expression | Slice, quote: str) -> Document:
         if not isinstance(node, Slice):
             return self.document(node, 0, quote)
-        start, stop, step = (self.document(part, 0, quote) if part else () for part in (node.start, node.stop, node.step))
-        return (*start, ":", *stop, *((":", *step) if step else ()))
+        bounds = (node.start, node.stop, node.step)
+        space = "" if all(bound is None or _is_simple(bound) for bound in bounds) else " "
+        start, stop, step = (self.document(bound, 0, quote) if bound is not None else () for bound in bounds)
+        colon = (space if start else "") + ":" + (space if stop else "")
+        return (*start, colon, *stop, *((f"{space}:{space}", *step) if step else ()))
 
     def _generator(self, node: Generator, quote: str) -> list[Document]:
         loop = (f"for {', '.join(node.targets)} in ", *self.document(node.iterable, 1, quote))
@@ -176,6 +179,11 @@ class Expressions:
         if written is not None and quote == '"' and ("\\" in written or written[1:4] in ('"""', "'''")):
             return written
         return literals.template(node, self.text)
+
+
+def _is_simple(node: Expression) -> bool:
+    """Whether a slice's bound needs no blanks around its colon."""
+    return isinstance(node, Name | Constant) or (isinstance(node, Unary) and isinstance(node.operand, Name | Constant))
 
 
 def _is_not(node: Expression) -> bool:

@@ -36,7 +36,7 @@ def literal(expression: Expression) -> int | float | None:
 def operand(frame: Frame, expression: Expression) -> Operand:
     """An operand of an array operator: a literal stays a number until the dtype it takes is known."""
     written = literal(expression)
-    if written is not None and id(expression) not in frame.checked.coercions:
+    if written is not None and not isinstance(frame.checked.coercions.get(id(expression)), Array):
         return written
     return frame.value(expression)
 

@@ -60,7 +60,7 @@ def _builtin(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
 def _arguments(frame: Frame, bound: BoundCall, signature: Signature) -> list[SSAValue]:
     values = []
     for argument, parameter in zip(bound.arguments, signature.parameters, strict=True):
-        values.append(frame.converted(frame.value(argument), frame.lowering.type(parameter.type)))
+        values.append(frame.fitted(frame.value(argument), frame.lowering.type(parameter.type)))
     return values
 
 
@@ -68,7 +68,7 @@ def _declared(frame: Frame, bound: BoundCall, signature: Signature, type_: Type)
     if signature.kind == "kernel":
         return _kernel(frame, bound, signature, type_)
     values = _arguments(frame, bound, signature)
-    result = frame.lowering.type(signature.result)
+    result = frame.lowering.type(type_)
     effects = effects_attribute(signature.effects)
     if signature.kind == "tool":
         return frame.emit(ToolCallOp(signature.name, values, result, effects))

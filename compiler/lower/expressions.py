@@ -235,7 +235,7 @@ def comprehension(frame: Frame, expression: syntax.Comprehension, depth: int) ->
         return place.converted(value, yields)
 
     _map_body(inner, generator.conditions, yields, produced)
-    op = MapOp([values], [yields], region, width=SEQUENTIAL, filtered=bool(generator.conditions))
+    op = MapOp([values], yields, region, width=SEQUENTIAL, filtered=bool(generator.conditions))
     mapped = frame.emit(op)
     return mapped if last else frame.emit(ApplyOp("flatten", [mapped], ListType(element)))
 

@@ -112,8 +112,8 @@ def _as(frame: Frame, value: SSAValue, target: Type) -> SSAValue:
 
 def _plain(frame: Frame, expression: syntax.Expression) -> SSAValue:
     match expression:
-        case syntax.Name(id):
-            return frame.variables[id]
+        case syntax.Name(id=name):
+            return frame.variables[name]
         case syntax.Constant(value=value):
             return _constant(frame, value)
         case syntax.Binary():

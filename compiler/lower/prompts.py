@@ -26,8 +26,8 @@ def prompt(frame: Frame, template: Template) -> SSAValue:
 def hole_name(expression: Expression, position: int) -> str:
     """What a hole is called: the variable or field it shows, else its position."""
     match expression:
-        case Name(id):
-            return id
+        case Name(id=name):
+            return name
         case Attribute(value, name):
             return f"{hole_name(value, position)}.{name}"
         case Subscript(value, _):

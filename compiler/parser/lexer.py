@@ -147,6 +147,10 @@ class Lexer:
             return self._token(text, text, start)
         if not text.isascii() and not text.isidentifier():
             raise strange_character(text, self._span(start, start + len(text)))
+        if len(text) > limits.MAX_NAME:
+            raise problem(
+                "E0044", f"a name of more than {limits.MAX_NAME:,} characters", self._span(start, start + len(text))
+            )
         return self._token("FOREIGN" if text in FOREIGN else "NAME", text, start)
 
     def _number(self, text: str, start: int) -> Token:

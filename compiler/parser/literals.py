@@ -30,22 +30,31 @@ _SIMPLE = {
 def number(text: str, span: Span) -> Constant:
     """`12`, `0xff`, `1.5e-3`, `30s`, `$0.02`, `2GB`. Raises a SyntaxProblem for anything else."""
     if len(text) > limits.MAX_DIGITS:
-        raise problem(
-            "E0044",
-            f"a number of {len(text):,} characters",
-            span,
-            f"at most {limits.MAX_DIGITS:,} are allowed",
-            help="give large numbers as arguments",
-        )
+        raise _too_many_digits(span)
     if (radix := _RADIX.fullmatch(text)) is not None:
         base = {"hex": 16, "bin": 2, "oct": 8}[str(radix.lastgroup)]
-        return Constant("int", int(radix[str(radix.lastgroup)], base), span=span)
+        return Constant("int", _bounded(int(radix[str(radix.lastgroup)], base), span), span=span)
     money = text.startswith("$")
     match = _DECIMAL.fullmatch(text[1:] if money else text)
     if match is None:
         raise _bad_number(text, span)
     kind, value = _value(match, money) or _none(text, span)
     return Constant(kind, value, span=span)
+
+
+def _bounded(value: int, span: Span) -> int:
+    if value >= 10**limits.MAX_DIGITS:
+        raise _too_many_digits(span)
+    return value
+
+
+def _too_many_digits(span: Span) -> SyntaxProblem:
+    return problem(
+        "E0044",
+        f"a number of more than {limits.MAX_DIGITS:,} digits",
+        span,
+        help="give large data as arguments (`flowc run --args FILE.json`)",
+    )
 
 
 def _value(match: re.Match[str], money: bool) -> tuple[Kind, int | float | Decimal] | None:

@@ -20,6 +20,11 @@ def is_numpy(value: Any, *names: str) -> bool:
     )
 
 
+def is_ufunc(value: Any) -> bool:
+    """Whether `value` is a NumPy function that gives f64, no weak number, for Python's numbers."""
+    return type(value).__module__.startswith("numpy") and type(value).__name__ == "ufunc"
+
+
 def joined_parts(call: ast.Call) -> list[ast.expr] | None:
     """The arrays of `np.concatenate([a, b], ...)`, or None when they are not written out."""
     match call.args:

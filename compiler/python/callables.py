@@ -17,7 +17,7 @@ R = TypeVar("R")
 class RunOptions:
     """How to run: what `flowc run` takes as options.
 
-    `answers` stand in for people: by the name of the human, a value, or a function of its arguments.
+    `answers` stand in for people: by the name of the human, a value, or a function of what is asked.
     """
 
     provider: str | None = None
@@ -93,7 +93,7 @@ class Flow(Definition[P, R]):
             found = Diagnostics(error.diagnostics)
             found.text = "\n".join(getattr(error, "__notes__", ()))
             return found
-        return Diagnostics(compiled.compiled.checked.warnings)
+        return Diagnostics(compiled.compiled.warnings)
 
     def emit(self, form: str) -> str:
         """The program at a stage: what `flowc compile --emit=FORM` prints."""

@@ -14,6 +14,7 @@ from flowc.compiler.python.arrays import (
     axis_argument,
     expanded,
     is_numpy,
+    is_ufunc,
     joined_parts,
     new_axes,
 )
@@ -154,6 +155,8 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
     if isinstance(value, enum.Enum):
         owner = self.callables.declared(type(value), span)
         return Attribute(Name(owner or type(value).__name__, span=span), value.name, span=span)
+    if isinstance(known_function(type(value)), Cast) and hasattr(value, "item"):
+        return _scalar(value, span)
     declared = self.callables.declared(value, span)
     if declared is not None:
         return Name(declared, span=span)
@@ -179,6 +182,14 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
         "pass it to a tool's own module, or make it a number, a string, or a list of these",
         "E0086",
     )
+
+
+def _scalar(value: Any, span: Span) -> Expression:
+    """A NumPy scalar: a number with a dtype, which a cast of its literal says."""
+    cast = known_function(type(value))
+    assert isinstance(cast, Cast)
+    number = literal(value.item(), span) or Constant("none", None, span=span)
+    return Call(Name(cast.dtype, span=span), (Argument(None, number, span=span),), span=span)
 
 
 def _call(self: Translator, node: ast.Call) -> Expression:
@@ -219,7 +230,22 @@ def _call(self: Translator, node: ast.Call) -> Expression:
         return self.refuse(
             node, "`np.cumsum` runs over all elements when no axis is said", "say `axis=`", "E0092"
         )
-    return Call(called or self.expression(node.func), tuple(arguments), span=span)
+    call = Call(called or self.expression(node.func), tuple(arguments), span=span)
+    if self.kernel and is_ufunc(function) and all(_is_number(argument.value) for argument in arguments):
+        return Call(Name("f64", span=span), (Argument(None, call, span=span),), span=span)
+    return call
+
+
+def _is_number(expression: Expression) -> bool:
+    """Whether an expression is made of literals only."""
+    match expression:
+        case Constant():
+            return True
+        case Unary(operand=operand):
+            return _is_number(operand)
+        case Binary(left=left, right=right):
+            return _is_number(left) and _is_number(right)
+    return False
 
 
 def _listed(self: Translator, node: ast.Call) -> Expression | None:

@@ -13,7 +13,12 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from flowc.compiler.python.definitions import Definition, Settings
 from flowc.compiler.python.source import Sources, locate
-from flowc.compiler.python.specialise import ArgumentType, argument_types, fixed_parameters
+from flowc.compiler.python.specialise import (
+    ArgumentType,
+    argument_types,
+    counting_parameters,
+    fixed_parameters,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +37,7 @@ class Jit(Definition[P, R]):
         self._lock = threading.Lock()
         self._signature = inspect.signature(function)
         self._fixed: frozenset[str] | None = None
+        self._counts: frozenset[str] = frozenset()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs the native code, after compiling it where these types are new."""
@@ -60,14 +66,16 @@ class Jit(Definition[P, R]):
     def _code(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """The native code for these arguments, compiled once for each combination of types."""
         if self._fixed is None:
-            self._fixed = fixed_parameters(locate(self.function, Sources())[1])
+            node = locate(self.function, Sources())[1]
+            self._counts = counting_parameters(node)
+            self._fixed = fixed_parameters(node)
         names = list(self._signature.parameters)
-        types = argument_types(self.__name__, names, arguments, self._fixed)
+        types = argument_types(self.__name__, names, arguments, self._fixed, self._counts)
         with self._lock:
             if types not in self._by_type:
                 from flowc.compiler.python.native import compile_native
 
-                self._by_type[types] = compile_native(self, types)
+                self._by_type[types] = compile_native(self, tuple(names), types)
             return self._by_type[types]
 
     def check(self, *arguments: Any) -> str:

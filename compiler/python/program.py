@@ -3,17 +3,19 @@
 import ast
 import inspect
 from collections.abc import Callable as AnyCallable
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Factory, define, frozen
 
+from flowc.compiler.builtins import BUILTINS, SPECIAL_FORMS
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Source
 from flowc.compiler.python.annotations import TypeTable, Unsupported, hints
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.effects import parse_effects
 from flowc.compiler.python.expressions import Translator
 from flowc.compiler.python.prompts import prompt
-from flowc.compiler.python.scope import scope_of
+from flowc.compiler.python.scope import Scope, scope_of
 from flowc.compiler.python.source import File, FunctionNode, Sources, locate, problem
 from flowc.compiler.python.statements import block, limit_calls
 from flowc.compiler.syntax import (
@@ -66,6 +68,38 @@ def build(entry: Definition[..., Any]) -> Built:
     return Built(program, source, builder.sources, name, builder.tools, builder.types)
 
 
+@frozen
+class BuiltKernel:
+    """A bare numeric function: the kernel without types, the program of the kernels it calls, and their text."""
+
+    kernel: Callable
+    program: Program
+    source: Source
+    sources: Sources
+
+
+def build_kernel(definition: Definition[..., Any], fixed: Mapping[str, int | bool]) -> BuiltKernel:
+    """Translates a function under `@jit`: its parameters have no types yet, those in `fixed` are constants."""
+    builder = _Builder()
+    file, node = locate(definition.function, builder.sources)
+    scope = scope_of(definition.function, node)
+    scope = Scope(scope.variables - set(fixed), {**scope.world, **fixed})
+    translator = Translator(file, scope, builder, builder.problems, kernel=True)
+    header = _header(file, node)
+    untyped = TypeRef("none", span=header)
+    parameters = tuple(
+        Parameter(item.arg, untyped, span=file.span(item)) for item in node.args.args if item.arg not in fixed
+    )
+    name = builder.free_name(definition)
+    body = block(translator, builder.types, node.body)
+    kernel = Callable("kernel", name, parameters, untyped, body=body, span=file.span(node), header=header)
+    source = builder.sources.joined()
+    if builder.problems:
+        raise builder.sources.relocate(CompileError(source, tuple(builder.problems)))
+    program = Program((*builder.callables.values(), kernel), span=kernel.span)
+    return BuiltKernel(kernel, program, source, builder.sources)
+
+
 @define
 class _Builder:
     """Collects declarations; each decorated function gets a name of its own on first sight."""
@@ -90,15 +124,29 @@ class _Builder:
 
     def define(self, definition: Definition[..., Any]) -> str:
         """Declares a decorated function and gives its name in the program."""
-        name, number = definition.__name__, 2
-        while name in self.names.values() or name in self.types.declarations:
-            name, number = f"{definition.__name__}_{number}", number + 1
-        self.names[id(definition)] = name
+        name = self.free_name(definition)
         file, node = locate(definition.function, self.sources)
         if definition.kind == "tool":
             self.tools[name] = definition.function
         self.callables[name] = self._callable(definition, name, file, node)
         return name
+
+    def free_name(self, definition: Definition[..., Any]) -> str:
+        """Gives a definition a name of its own, its Python name where that is free."""
+        name, number = definition.__name__, 2
+        while self._is_taken(name):
+            name, number = f"{definition.__name__}_{number}", number + 1
+        self.names[id(definition)] = name
+        return name
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether a declaration of that name would hide a built-in or another declaration."""
+        return (
+            name in BUILTINS
+            or name in SPECIAL_FORMS
+            or name in self.names.values()
+            or name in self.types.declarations
+        )
 
     def wrap(self, name: str) -> str:
         """A flow around a callable of another kind, for calling it from Python."""

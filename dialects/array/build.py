@@ -1,6 +1,8 @@
-"""Building array operators: each function infers the result type and raises `ShapeError` where operands do not fit.
+"""Building array operators: each function infers the result type and raises `ShapeError` where operands do
+not fit.
 
-Python numbers are weak: give them `constant(value, dtype)` with the dtype of the array they meet (`weak_dtype`).
+Python numbers are weak: give them `constant(value, dtype)` with the dtype of the array they meet
+(`weak_dtype`).
 """
 
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from xdsl.dialects.builtin import (
     DenseArrayBase,
     FloatAttr,
     IntegerAttr,
+    IntegerType,
     StringAttr,
     UnitAttr,
     i64,
@@ -35,7 +38,7 @@ def constant(value: bool | int | float, dtype: str) -> ops.ConstantOp:
     attribute: IntegerAttr | FloatAttr
     if isinstance(element, AnyFloat):
         attribute = FloatAttr(float(value), element)
-    else:
+    elif isinstance(element, IntegerType):
         if isinstance(value, float) and not value.is_integer():
             raise ShapeError(f"{value} is no {dtype}")
         number = int(value)
@@ -79,8 +82,11 @@ def reduce(
     normal = inference.normalise_axes(axes, len(shape_of(source.type)))
     return ops.ReduceOp.create(
         operands=[source],
-        properties={"kind": StringAttr(kind), "axes": DenseArrayBase.from_list(i64, normal)}
-        | _keepdims(keepdims),
+        properties={
+            "kind": StringAttr(kind),
+            "axes": DenseArrayBase.from_list(i64, normal),
+            **_keepdims(keepdims),
+        },
         result_types=[inference.reduce_type(kind, source.type, normal, keepdims)],
     )
 
@@ -90,7 +96,7 @@ def argreduce(kind: str, source: SSAValue, axis: int = -1, keepdims: bool = Fals
     normal = inference.normalise_axis(axis, len(shape_of(source.type)))
     return ops.ArgReduceOp.create(
         operands=[source],
-        properties={"kind": StringAttr(kind), "axis": IntegerAttr(normal, i64)} | _keepdims(keepdims),
+        properties={"kind": StringAttr(kind), "axis": IntegerAttr(normal, i64), **_keepdims(keepdims)},
         result_types=[inference.argreduce_type(source.type, normal, keepdims)],
     )
 
@@ -169,7 +175,7 @@ def softmax(source: SSAValue, axis: int = -1) -> ops.SoftmaxOp:
 
 
 def topk(source: SSAValue, count: SSAValue, extent: Extent = "") -> ops.TopKOp:
-    """The `count` largest along the last axis; `extent` is the same number, or its name, where one is known."""
+    """The `count` largest along the last axis; `extent` is that number, or its name, where known."""
     owner = count.owner
     if extent == "" and isinstance(owner, ops.ConstantOp) and isinstance(owner.value, IntegerAttr):
         extent = owner.value.value.data

@@ -1,7 +1,7 @@
 """The shape and dtype rule of each operator: from the types of the operands to the type of the result.
 
-The builders, the verifiers and the lowering all ask here. Every function raises `ShapeError` for operands that do
-not fit, in words that name both shapes.
+The builders, the verifiers and the lowering all ask here. Every function raises `ShapeError` for operands
+that do not fit, in words that name both shapes.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,8 @@ ARGUMENT_NAME = "array.name"
 class KernelOp(IRDLOperation):
     """A pure function over arrays and numbers that becomes native code.
 
-    Arguments carry their names in `{array.name = "q"}`. A dimension's name stands for one extent in the whole kernel.
+    Arguments carry their names in `{array.name = "q"}`. A dimension's name stands for one extent in the whole
+    kernel.
     """
 
     name = "array.kernel"

@@ -1,7 +1,7 @@
 """The kinds of elementwise operators and reductions, and the dtypes they compute in and give.
 
-One table serves the builders, the verifier, the reference semantics and the lowering. The rules are NumPy 2's;
-operators that NumPy lacks (rsqrt, sigmoid, erf) follow `exp`.
+One table serves the builders, the verifier, the reference semantics and the lowering. The rules are NumPy
+2's; operators that NumPy lacks (rsqrt, sigmoid, erf) follow `exp`.
 """
 
 from collections.abc import Sequence

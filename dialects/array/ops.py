@@ -1,16 +1,17 @@
 """The operators of the array dialect. All are pure; shapes and dtypes follow `inference`.
 
 The reference semantics of each stands in `reference`, the way to build one in `build`, control of kernels in
-`kernel`. The attribute `inline` on any of them says that the value is recomputed where it is used instead of stored.
+`kernel`. The attribute `inline` on any of them says that the value is recomputed where it is used instead of
+stored.
 """
 
 from abc import abstractmethod
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
+    I64,
     DenseArrayBase,
     FloatAttr,
-    I64,
     IntegerAttr,
     IntegerType,
     StringAttr,
@@ -21,6 +22,7 @@ from xdsl.ir import Attribute, Operation
 from xdsl.irdl import (
     IRDLOperation,
     ParsePropInAttrDict,
+    base,
     irdl_op_definition,
     operand_def,
     opt_prop_def,
@@ -34,7 +36,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.array import inference
 from flowc.dialects.array.slices import SliceSpec, dynamic_bounds, parse_slice
-from flowc.dialects.array.types import ShapeError, dtype_of, is_array_type, shape_of
+from flowc.dialects.array.types import ShapeError, array_type, dtype_of, is_array_type, shape_of
 
 FORMAT = "operands `:` functional-type(operands, results) attr-dict"
 
@@ -83,7 +85,7 @@ class ConstantOp(ArrayOperation):
     """A number of any dtype."""
 
     name = "array.constant"
-    value = prop_def(IntegerAttr | FloatAttr)
+    value = prop_def(base(IntegerAttr) | base(FloatAttr))
     result = result_def()
     assembly_format = "$value attr-dict `:` type($result)"
 
@@ -108,7 +110,7 @@ class ElementwiseOp(ArrayOperation):
 
 @irdl_op_definition
 class CastOp(ArrayOperation):
-    """Converts elements: to integers towards zero, saturating and NaN to 0; to f16 and bf16 to nearest even."""
+    """Converts elements: to integers towards zero, saturating, NaN to 0; to f16 and bf16 to nearest even."""
 
     name = "array.cast"
     source = operand_def()
@@ -117,12 +119,13 @@ class CastOp(ArrayOperation):
     assembly_format = FORMAT
 
     def infer(self) -> tuple[Attribute, ...]:
-        return (inference.array_type(dtype_of(self.result.type), shape_of(self.source.type)),)
+        return (array_type(dtype_of(self.result.type), shape_of(self.source.type)),)
 
 
 @irdl_op_definition
 class ReduceOp(ArrayOperation):
-    """sum, prod, min, max, mean, any or all over axes; NaN wins a min or max, an empty one is a run-time error."""
+    """sum, prod, min, max, mean, any or all over axes; NaN wins a min or max, an empty one is a run-time
+    error."""
 
     name = "array.reduce"
     kind = prop_def(StringAttr)
@@ -187,7 +190,7 @@ class TransposeOp(ArrayOperation):
 
 @irdl_op_definition
 class SliceOp(ArrayOperation):
-    """`source[start:stop:step, ...]` with Python's rules for absent, negative and excessive bounds; a view."""
+    """`source[start:stop:step, ...]` with Python's rules for absent and excessive bounds; a view."""
 
     name = "array.slice"
     spec = prop_def(StringAttr)
@@ -258,7 +261,8 @@ class ExpandOp(ArrayOperation):
 
 @irdl_op_definition
 class BroadcastOp(ArrayOperation):
-    """`source` stretched to the extents given, one i64 per axis of the result; of a number, an array full of it."""
+    """`source` stretched to the extents given, one i64 per axis of the result; of a number, an array full of
+    it."""
 
     name = "array.broadcast"
     source = operand_def()

@@ -46,9 +46,7 @@ def evaluate_kernel(kernel: KernelOp, arguments: Sequence[object]) -> tuple[Nump
     }
     for op in block.ops:
         if isinstance(op, ReturnOp):
-            return tuple(
-                values[value].astype(numpy_dtypes[dtype_of(value.type)], copy=False) for value in op.operands
-            )
+            return tuple(stored(values[value], dtype_of(value.type)) for value in op.operands)
         results = evaluate(op, [values[operand] for operand in op.operands], wide=True)
         values.update(zip(op.results, results, strict=True))
     raise ValueError(f"kernel {kernel.sym_name.data} returns nothing")
@@ -67,17 +65,26 @@ def evaluate(
     """
     arrays = [np.asarray(value) for value in inputs]
     if isinstance(op, LaunchOp):
-        return evaluate_kernel((kernels or {})[op.kernel.string_value()], arrays)
+        return evaluate_kernel((kernels or {})[op.kernel.root_reference.data], arrays)
     wide_arrays = [_widened(array) for array in arrays]
     with np.errstate(all="ignore"):
         results = _evaluators[type(op)](op, wide_arrays)
-    stored = []
-    for value, result in zip(op.results, results, strict=True):
-        dtype = dtype_of(value.type)
-        stored.append(
-            np.asarray(result).astype(numpy_dtypes[compute_dtype(dtype) if wide else dtype], copy=False)
-        )
-    return tuple(stored)
+    dtypes = [dtype_of(value.type) for value in op.results]
+    return tuple(
+        stored(np.asarray(result), compute_dtype(dtype) if wide else dtype)
+        for dtype, result in zip(dtypes, results, strict=True)
+    )
+
+
+def stored(array: NumpyArray, dtype: str) -> NumpyArray:
+    """The array with elements of `dtype`; f64 becomes bf16 in one rounding, which ml_dtypes does in two."""
+    if dtype == "bf16" and array.dtype == np.float64:
+        with np.errstate(all="ignore"):
+            near = array.astype(np.float32)
+            pattern = near.view(np.uint32) - (np.abs(near) > np.abs(array)).astype(np.uint32)
+            inexact = (near != array) & ~np.isnan(array)
+            array = np.where(inexact, pattern | np.uint32(1), near.view(np.uint32)).view(np.float32)
+    return array.astype(numpy_dtypes[dtype], copy=False)
 
 
 def _widened(array: NumpyArray) -> NumpyArray:
@@ -91,7 +98,8 @@ def _erf(x: NumpyArray) -> NumpyArray:
 
 
 def _sigmoid(x: NumpyArray) -> NumpyArray:
-    return np.asarray(1 / (1 + np.exp(-x)))
+    power = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, power, np.ones_like(power)) / (1 + power))
 
 
 def _power(base: NumpyArray, exponent: NumpyArray) -> NumpyArray:
@@ -184,7 +192,7 @@ def _cast(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
         clipped = np.clip(np.nan_to_num(np.trunc(wide), nan=0.0), float(limits.min), float(limits.max))
         whole = np.where(wide >= float(limits.max), limits.max, clipped.astype(np.int64, copy=False))
         return [whole.astype(numpy_dtypes[target])]
-    return [source.astype(numpy_dtypes[target]).astype(numpy_dtypes[compute_dtype(target)])]
+    return [stored(source, target).astype(numpy_dtypes[compute_dtype(target)])]
 
 
 def _reduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """Slices as data: `"1:$0:2, ::-1"`, where `$0` stands for the first dynamic bound.
 
-An absent bound, a number and a dynamic bound mean what they do in Python: negative ones count from the end, and all
-are clipped to the axis. The step is a number.
+An absent bound, a number and a dynamic bound mean what they do in Python: negative ones count from the end,
+and all are clipped to the axis. The step is a number.
 """
 
 import re

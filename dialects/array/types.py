@@ -1,8 +1,9 @@
 """Element types, named extents and the promotion of dtypes: what an array value is.
 
-An array is xDSL's `tensor<?x384xf32, #array.dims<["n", ""]>>`: a static axis has its number in the shape and "" as
-name, a dynamic axis has `?` and the name of its extent, or "" where nothing is known before the kernel runs. A value
-of rank 0 is the bare element type. Promotion is NumPy 2's between array dtypes; f16 and bf16 meet in f32.
+An array is xDSL's `tensor<?x384xf32, #array.dims<["n", ""]>>`: a static axis has its number in the shape and
+"" as name, a dynamic axis has `?` and the name of its extent, or "" where nothing is known before the kernel
+runs. A value of rank 0 is the bare element type. Promotion is NumPy 2's between array dtypes; f16 and bf16
+meet in f32.
 """
 
 from collections.abc import Sequence
@@ -115,7 +116,8 @@ def bits(dtype: str) -> int:
     """The width of the dtype in bits; a bool counts 1."""
     element = type_of_dtype[dtype]
     if isinstance(element, IntegerType):
-        return element.width.data
+        width: int = element.width.data
+        return width
     return {"f64": 64, "f32": 32}.get(dtype, 16)
 
 
@@ -150,8 +152,8 @@ def promote_all(dtypes: Sequence[str]) -> str:
 def broadcast(shapes: Sequence[Shape]) -> Shape:
     """The common shape of operands, aligned at the last axis.
 
-    A static 1 stretches. Two names must be the same name; an extent known only at run time must then equal the
-    other, and is checked there.
+    A static 1 stretches. Two names must be the same name; an extent known only at run time must then equal
+    the other, and is checked there.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]

@@ -15,6 +15,7 @@ from xdsl.irdl import (
     opt_prop_def,
     prop_def,
     region_def,
+    result_def,
     traits_def,
     var_operand_def,
     var_region_def,
@@ -41,7 +42,7 @@ class YieldOp(AbstractYieldOperation[Attribute]):
 def yielded(region: Region) -> Sequence[SSAValue]:
     """The values that end a region of one block."""
     last = region.block.last_op
-    return last.operands if isinstance(last, YieldOp) else ()
+    return tuple(last.operands) if isinstance(last, YieldOp) else ()
 
 
 def _require(region: Region, arguments: Sequence[Attribute], results: Sequence[Attribute], what: str) -> None:
@@ -137,7 +138,7 @@ class MapOp(IRDLOperation):
 
     name = "flow.map"
     inputs = var_operand_def(ListType)
-    res = var_result_def(ListType)
+    result = result_def(ListType)
     width = prop_def(IntegerAttr)
     filtered = opt_prop_def(UnitAttr)
     body = region_def("single_block")
@@ -145,23 +146,22 @@ class MapOp(IRDLOperation):
     assembly_format = "`width` $width (`filtered` $filtered^)? " + REGIONS + " $body"
 
     def __init__(
-        self, inputs: Sequence[SSAValue], elements: Sequence[Attribute], body: Region, *, width: int, filtered: bool = False
+        self, inputs: Sequence[SSAValue], element: Attribute, body: Region, *, width: int, filtered: bool = False
     ) -> None:
         super().__init__(
             operands=[inputs],
-            result_types=[[ListType(element) for element in elements]],
+            result_types=[ListType(element)],
             properties={"width": IntegerAttr(width, i64)} | ({"filtered": UnitAttr()} if filtered else {}),
             regions=[body],
         )
 
     def verify_(self) -> None:
-        """The body takes an element of each list and yields an element of each result."""
+        """The body takes an element of each list and yields an element of the result."""
         if not self.inputs or self.width.value.data < 1:
             raise VerifyException("flow.map needs a list and a width of at least 1")
         elements = [value.type.element for value in self.inputs if isinstance(value.type, ListType)]
-        results = [type_.element for type_ in self.result_types if isinstance(type_, ListType)]
         keep = (i1,) if self.filtered is not None else ()
-        _require(self.body, elements, (*keep, *results), "the body of flow.map")
+        _require(self.body, elements, (*keep, self.result.type.element), "the body of flow.map")
 
 
 @irdl_op_definition

@@ -1,7 +1,9 @@
-"""array-to-loops: each array.kernel becomes a func.func of structured loops over memrefs that returns a status.
+"""array-to-loops: each array.kernel becomes a func.func of structured loops over memrefs that returns a
+status.
 
-The function takes the kernel's arguments, arrays as memrefs and numbers as they are, then a memref per result. It
-returns 0, or the code of what went wrong with the number of the source line it concerns (see `checks`).
+The function takes the kernel's arguments, arrays as memrefs and numbers as they are, then a memref per
+result. It returns 0, or the code of what went wrong with the number of the source line it concerns (see
+`checks`).
 """
 
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
 
 from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_to_loops.kernel import lower_kernel
@@ -20,8 +23,7 @@ def array_to_loops(module: ModuleOp, vector_bits: int = 256, unit_stride: bool =
     for kernel in kernels:
         function, _ = lower_kernel(kernel, kernel.sym_name.data, vector_bits, unit_stride)
         module.body.block.insert_op_before(function, kernel)
-        kernel.detach()
-        kernel.erase()
+        Rewriter.erase_op(kernel)
     return len(kernels)
 
 

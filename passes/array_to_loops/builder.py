@@ -1,20 +1,20 @@
 """Building structured loops: index arithmetic that folds, counted loops with carried values, memory.
 
-An index is a Python number while it is known, and an SSA value of type `index` once it is not, so that the loops
-of a kernel with static extents come out with constants.
+An index is a Python number while it is known, and an SSA value of type `index` once it is not, so that the
+loops of a kernel with static extents come out with constants.
 """
 
 from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import (
-    LocationAttr,
     DYNAMIC_INDEX,
     AnyFloat,
     FloatAttr,
     IndexType,
     IntegerAttr,
     IntegerType,
+    LocationAttr,
     MemRefType,
     i1,
     i8,
@@ -22,6 +22,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.irdl import IRDLOperation
 
 Index = int | SSAValue
 index_type = IndexType()
@@ -119,6 +120,10 @@ class LoopBuilder:
         """a if condition else b."""
         return self.insert(arith.SelectOp(condition, a, b))
 
+    def convert(self, operation: type[IRDLOperation], value: SSAValue, target: Attribute) -> SSAValue:
+        """A conversion of one number to another type."""
+        return self.insert(operation.create(operands=[value], result_types=[target]))
+
     def to_index(self, value: SSAValue) -> SSAValue:
         """An integer of any width as an index."""
         return self.insert(arith.IndexCastOp(value, index_type))
@@ -135,14 +140,15 @@ class LoopBuilder:
         body: Callable[[SSAValue, tuple[SSAValue, ...]], Sequence[SSAValue]],
         step: int = 1,
     ) -> tuple[SSAValue, ...]:
-        """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last round."""
-        bounds = [self.index(low), self.index(high), self.index(step)]
+        """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last
+        round."""
+        first, end, stride = self.index(low), self.index(high), self.index(step)
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
         results = body(inner.args[0], tuple(inner.args[1:]))
         self.append(scf.YieldOp(*results))
         self.block = outer
-        loop = scf.ForOp(*bounds, carried, Region(inner))
+        loop = scf.ForOp(first, end, stride, carried, Region(inner))
         self.append(loop)
         return tuple(loop.results)
 

@@ -1,8 +1,8 @@
 """What can go wrong only at run time, and how a kernel stops when it does.
 
-A check opens an `scf.if`: the rest of the kernel stands in its then-branch, the else-branch yields a status. So
-nothing after a failed check runs, and the code stays structured. A status is `code + 16 * site`; site numbers the
-source positions of a kernel, which its signature lists.
+A check opens an `scf.if`: the rest of the kernel stands in its then-branch, the else-branch yields a status.
+So nothing after a failed check runs, and the code stays structured. A status is `code + 16 * site`; site
+numbers the source positions of a kernel, which its signature lists.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,9 +80,9 @@ def every(
     """Whether a condition holds at all positions below `extents`."""
     start = s.b.constant(1, i1)
 
-    def level(at: tuple[SSAValue, ...], carried: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+    def level(at: tuple[SSAValue, ...], so_far: SSAValue) -> SSAValue:
         if len(at) == len(extents):
-            return (s.b.insert(arith.AndIOp(carried[0], holds(at))),)
-        return s.b.loop(0, extents[len(at)], carried, lambda i, inner: level((*at, i), inner))
+            return s.b.insert(arith.AndIOp(so_far, holds(at)))
+        return s.b.loop(0, extents[len(at)], (so_far,), lambda i, inner: (level((*at, i), inner[0]),))[0]
 
-    return tuple(level((), (start,)))[0]
+    return level((), start)

@@ -1,8 +1,9 @@
 """`@` as loops: dot products and row updates for thin operands, packed tiles in registers for the rest.
 
-The tiled form is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS 2008):
-blocks of both operands are copied into panels that fit the caches, and a tile of the result stays in vector
-registers. Packing reads elements by recipe, so transposed, strided and fused operands cost nothing extra.
+The tiled form is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (ACM TOMS
+2008): blocks of both operands are copied into panels that fit the caches, and a tile of the result stays in
+vector registers. Packing reads elements by recipe, so transposed, strided and fused operands cost nothing
+extra.
 """
 
 from collections.abc import Callable, Sequence
@@ -272,7 +273,7 @@ def _pack_left(
     high: Index,
     deep: Index,
 ) -> None:
-    """Copies a block of the left operand: panels of `TILE_ROWS` rows, column after column, padded with zeros."""
+    """Copies a block of the left operand: panels of `TILE_ROWS` rows, by columns, padded with zeros."""
     zero = identity(s.b, "sum", p.dtype)
 
     def panel(ir: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:

@@ -1,7 +1,7 @@
 """The state of one kernel's lowering, and how an element of any value is obtained at given positions.
 
-A value lies in a buffer, is a scalar in a register, or is recomputed where it is used: views always, other operators
-when fusion has marked them `inline`.
+A value lies in a buffer, is a scalar in a register, or is recomputed where it is used: views always, other
+operators when fusion has marked them `inline`.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ Indices = tuple[Index, ...]
 class Lowering:
     """What is known of a kernel while it is lowered.
 
-    `b` builds where the lowering stands, `top` in the enclosing straight-line code, before the loop being built.
+    `b` builds where the lowering stands, `top` in the enclosing straight-line code, before the loop being
+    built.
     """
 
     def __init__(self, kernel: KernelOp, block: Block, location: LocationAttr) -> None:

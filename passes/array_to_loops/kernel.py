@@ -1,4 +1,5 @@
-"""Lowering one kernel: its operators in order, each into the result it is returned as, a temporary or nothing."""
+"""Lowering one kernel: its operators in order, each into the result it is returned as, a temporary or
+nothing."""
 
 from collections.abc import Sequence
 
@@ -129,7 +130,7 @@ def _scalar_view(s: Lowering, op: Operation) -> None:
 
 
 def _place(s: Lowering, value: SSAValue, destinations: dict[SSAValue, SSAValue]) -> SSAValue | None:
-    """Where a value goes: the result it is returned as, or a temporary in the form in which values are held."""
+    """Where a value goes: the result it is returned as, or a temporary in the form values are held in."""
     if not shape_of(value.type):
         return None
     if value in destinations:

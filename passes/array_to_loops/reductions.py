@@ -1,7 +1,7 @@
 """Reductions, running sums and softmax as loops.
 
-Sums of f32 and narrower are taken in f32 over blocks of 1,024 and in f64 across blocks; sums of f64 are compensated
-across blocks. Within a block the partial sums may be reassociated into vector lanes.
+Sums of f32 and narrower are taken in f32 over blocks of 1,024 and in f64 across blocks; sums of f64 are
+compensated across blocks. Within a block the partial sums may be reassociated into vector lanes.
 """
 
 from collections.abc import Callable, Sequence
@@ -143,7 +143,7 @@ def lower_reduce(s: Lowering, op: ops.ReduceOp, destination: SSAValue | None) ->
             number: Index = 1
             for axis in axes:
                 number = s.b.mul(number, sizes[axis])
-            count = s.b.insert(arith.SIToFPOp(s.b.to_integer(number), value.type))
+            count = s.b.convert(arith.SIToFPOp, s.b.to_integer(number), value.type)
             value = s.b.insert(arith.DivfOp(value, count))
         held = scalars.held_type(dtype)
         return value if value.type == held else s.b.insert(arith.TruncFOp(value, held))

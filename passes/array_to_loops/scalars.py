@@ -1,10 +1,10 @@
 """Scalar semantics: how one element of each dtype is loaded, converted, computed and stored.
 
-A bool lies in memory as a byte. f16 and bf16 are held in f32 between load and store. Integer arithmetic wraps;
-division follows Python, and division by zero gives 0, as in NumPy.
+A bool lies in memory as a byte. f16 and bf16 are held in f32 between load and store. Integer arithmetic
+wraps; division follows Python, and division by zero gives 0, as in NumPy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from xdsl.dialects import arith, llvm, math
 from xdsl.dialects.builtin import FloatAttr, MemRefType, f32, i1, i8, i64
@@ -29,7 +29,8 @@ def element_type(buffer: SSAValue) -> Attribute:
     """The type of the elements of a memref."""
     if not isinstance(buffer.type, MemRefType):
         raise TypeError(f"{buffer.type} is no memref")
-    return buffer.type.get_element_type()
+    element: Attribute = buffer.type.get_element_type()
+    return element
 
 
 def load(b: LoopBuilder, buffer: SSAValue, indices: Sequence[Index], dtype: str) -> SSAValue:
@@ -63,13 +64,13 @@ def convert(b: LoopBuilder, value: SSAValue, source: str, target: str) -> SSAVal
         return _float_to_integer(b, value, target)
     if is_float(target):
         op = arith.UIToFPOp if source == "bool" else arith.SIToFPOp
-        exact = b.insert(op(value, held))
+        exact = b.convert(op, value, held)
         return exact if bits(target) > 16 else _rounded(b, exact, target)
     if source == target:
         return value
     if bits(source) < bits(target):
-        return b.insert((arith.ExtUIOp if source == "bool" else arith.ExtSIOp)(value, held))
-    return b.insert(arith.TruncIOp(value, held))
+        return b.convert(arith.ExtUIOp if source == "bool" else arith.ExtSIOp, value, held)
+    return b.convert(arith.TruncIOp, value, held)
 
 
 def _float_to_float(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
@@ -97,7 +98,7 @@ def _float_to_integer(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
         arith.AndIOp(b.insert(arith.CmpfOp(value, bottom, "oge")), b.insert(arith.CmpfOp(value, top, "olt")))
     )
     safe = b.select(inside, value, b.constant(0.0, kind))
-    whole = b.insert(arith.FPToSIOp(safe, held))
+    whole = b.convert(arith.FPToSIOp, safe, held)
     above = b.insert(arith.CmpfOp(value, top, "oge"))
     clipped = b.select(above, b.constant(high, held), b.constant(low, held))
     clipped = b.select(number, clipped, b.constant(0, held))
@@ -163,9 +164,9 @@ def _logical(b: LoopBuilder, kind: str, operands: Sequence[SSAValue]) -> SSAValu
 
 def _compared(b: LoopBuilder, kind: str, dtype: str, operands: Sequence[SSAValue]) -> SSAValue:
     if is_float(dtype):
-        return b.insert(arith.CmpfOp(*operands, _float_predicates[kind]))
+        return b.insert(arith.CmpfOp(operands[0], operands[1], _float_predicates[kind]))
     table = _bool_predicates if dtype == "bool" else _integer_predicates
-    return b.compare(table[kind], *operands)
+    return b.compare(table[kind], operands[0], operands[1])
 
 
 def _on_bools(b: LoopBuilder, kind: str, operands: Sequence[SSAValue]) -> SSAValue:
@@ -203,9 +204,12 @@ def _on_floats(b: LoopBuilder, kind: str, operands: Sequence[SSAValue]) -> SSAVa
 
 
 def _sigmoid(b: LoopBuilder, x: SSAValue) -> SSAValue:
-    one = b.constant(1.0, x.type)
-    power = b.insert(math.ExpOp(b.insert(arith.NegfOp(x))))
-    return b.insert(arith.DivfOp(one, b.insert(arith.AddfOp(one, power))))
+    """Through e = exp(-|x|), which never overflows: 1 / (1 + e), times e below zero."""
+    one, zero = b.constant(1.0, x.type), b.constant(0.0, x.type)
+    power = b.insert(math.ExpOp(b.insert(arith.NegfOp(b.insert(math.AbsFOp(x))))))
+    above = b.insert(arith.DivfOp(one, b.insert(arith.AddfOp(one, power))))
+    negative = b.insert(arith.CmpfOp(x, zero, "olt"))
+    return b.select(negative, b.insert(arith.MulfOp(power, above)), above)
 
 
 def _float_power(b: LoopBuilder, base: SSAValue, exponent: SSAValue) -> SSAValue:
@@ -292,7 +296,7 @@ def _integer_power(b: LoopBuilder, base: SSAValue, exponent: SSAValue) -> SSAVal
     """Squaring by the bits of the exponent; a negative one leaves the quotient rounded towards zero."""
     kind = base.type
     zero, one = b.constant(0, kind), b.constant(1, kind)
-    width = {i64: 64, i8: 8}.get(kind, 32)
+    width = 64 if kind == i64 else 8 if kind == i8 else 32
 
     def step(_: SSAValue, carried: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
         result, square, rest = carried

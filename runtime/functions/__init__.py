@@ -1,7 +1,8 @@
 """The pure functions behind `apply` nodes, by the names that the compiler's table of built-ins uses.
 
-They take and give values of a run, never change an argument, and fail with the plain exceptions of Python, which
-the scheduler turns into coded problems: ZeroDivisionError, IndexError, KeyError, ValueError, OverflowError.
+They take and give values of a run, never change an argument, and fail with the plain exceptions of Python,
+which the scheduler turns into coded problems: ZeroDivisionError, IndexError, KeyError, ValueError,
+OverflowError.
 """
 
 from collections.abc import Callable, Mapping

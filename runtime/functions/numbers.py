@@ -1,4 +1,6 @@
-"""Numbers: mathematics that answers as arrays do (NaN and infinity instead of an exception), and conversions."""
+"""Numbers: mathematics that answers as arrays do (NaN and infinity instead of an exception), and
+conversions.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +10,9 @@ from flowc.runtime.values import as_text, is_numpy_scalar
 
 
 def _elementary(name: str, function: Callable[[float], float], overflow: float) -> Callable[[Any], Any]:
-    """`function` of a number; outside its domain NaN, past the largest number `overflow`, as IEEE 754 has it."""
+    """`function` of a number; outside its domain NaN, past the largest number `overflow`, as IEEE 754
+    has it.
+    """
 
     def apply(x: Any) -> Any:
         if is_numpy_scalar(x):

@@ -12,6 +12,9 @@ from flowc.runtime.plan import Json
 from flowc.runtime.types import Type
 
 
+FREE = Price()
+
+
 @frozen
 class ModelSettings:
     """A model as flowc.toml describes it under [models.ALIAS]. Limits of None are no limits."""
@@ -21,7 +24,7 @@ class ModelSettings:
     model: str = ""
     base_url: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
-    price: Price = Price()
+    price: Price = FREE
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_in_flight: int | None = None
@@ -45,8 +48,8 @@ Segment = str | Hole
 class Request:
     """A prompt to answer. `schema` describes `{"value": ...}` and is None where plain text is wanted.
 
-    `step`, `attempt` and `seed` say which call this is, so that simulated and replayed answers do not depend on
-    the order in which parallel calls happen to run.
+    `step`, `attempt` and `seed` say which call this is, so that simulated and replayed answers do not
+    depend on the order in which parallel calls happen to run.
     """
 
     operation: str
@@ -122,13 +125,16 @@ class Provider(Protocol):
 
 
 class ProviderError(FlowError):
-    """A call of a provider that failed. `after` is what the provider asked to wait, in seconds."""
+    """A call of a provider that failed. `after` is what the provider asked to wait, in seconds.
+
+    `usage` is what the call cost all the same: nothing where it was refused, None where that is not known.
+    """
 
     def __init__(self, problem: Problem, *, retryable: bool = True, after: float | None = None) -> None:
         super().__init__(problem)
         self.retryable = retryable
         self.after = after
-        self.usage = Usage()
+        self.usage: Usage | None = Usage()
 
 
 def estimate_tokens(text: str) -> int:

@@ -31,6 +31,7 @@ async def with_attempts(
             with engine.lock:
                 charge_call(frame.scope.budgets, instruction.node.name)
                 engine.session.calls[instruction.node.op] += 1
+                engine.intend(frame, instruction, attempt)
             return await _timed(instruction, limits, once, attempt)
         except ProviderError as failure:
             if not failure.retryable:

@@ -108,9 +108,11 @@ class Bindings:
                 line=node.line,
             ) from None
 
-    def pace(self, name: str) -> Pace:
-        """The pace of an operation, shared by all of its calls."""
-        return self.paces.setdefault(name, Pace())
+    def pace(self, name: str, *, slow: bool = False) -> Pace:
+        """The pace of an operation, shared by all of its calls; `slow` is what is believed before the
+        first.
+        """
+        return self.paces.setdefault(name, Pace(slow))
 
     def operation(self, node: Node) -> Operation:
         """The declaration behind a call."""
@@ -175,7 +177,8 @@ def _tool(bindings: Bindings, node: Node) -> Behaviour:
             line=operation.line or node.line,
         )
     convert = _nothing if operation.result == NONE else bindings.convert(operation.result)
-    return bind_tool(node, operation, function, convert, bindings.pace(operation.name))
+    reaches_out = any(effect.kind != "pure" for effect in operation.effects)
+    return bind_tool(node, operation, function, convert, bindings.pace(operation.name, slow=reaches_out))
 
 
 def _nothing(value: object) -> None:

@@ -1,8 +1,8 @@
 """A plan's regions, flattened once for running: who waits for whom, and what each node does.
 
-A `Block` is a region with everything counted out: the slots as they stand at the start, how many nodes each node
-waits for, which nodes start at once. An `Instruction` is a node with its behaviour bound: a plain function over
-the slots (BODY), a coroutine for the loop (WAIT), or a step of control flow (STRUCTURE).
+A `Block` is a region with everything counted out: the slots as they stand at the start, how many nodes each
+node waits for, which nodes start at once. An `Instruction` is a node with its behaviour bound: a plain
+function over the slots (BODY), a coroutine for the loop (WAIT), or a step of control flow (STRUCTURE).
 """
 
 from collections.abc import Callable
@@ -24,7 +24,8 @@ Body = Callable[[Slots], Any]
 class Pace:
     """How long the bodies of one operation run, which decides whether its calls get threads of their own.
 
-    `slow` is set as soon as one body runs for a millisecond, and falls after `QUICK_CALLS` quick ones in a row.
+    `slow` is set as soon as one body runs for a millisecond, and falls after `QUICK_CALLS` quick ones in a
+    row.
     """
 
     slow: bool = False
@@ -67,7 +68,9 @@ class Instruction:
         "priority",
     )
 
-    def __init__(self, index: int, node: Node, behaviour: "Behaviour", blocks: "tuple[Block, ...]") -> None:
+    def __init__(
+        self, index: int, node: Node, behaviour: "Behaviour", blocks: "tuple[Block, ...]", unused: int
+    ) -> None:
         self.index = index
         self.node = node
         self.kind = behaviour.kind
@@ -79,7 +82,7 @@ class Instruction:
         self.operation = behaviour.operation
         self.inputs = node.inputs
         self.outputs = node.outputs
-        self.output = node.outputs[0] if len(node.outputs) == 1 else -1
+        self.output = node.outputs[0] if len(node.outputs) == 1 else unused
         self.priority = -node.rank
         self.blocks = blocks
         self.dependents: tuple[tuple[int, Instruction], ...] = ()
@@ -89,7 +92,8 @@ class Instruction:
 class Behaviour:
     """What a node does: its kind, the function behind it, and how the engine must treat it.
 
-    `convert` checks a body's result after its time has been taken; `charged` bodies count against budgets of calls.
+    `convert` checks a body's result after its time has been taken; `charged` bodies count against budgets
+    of calls.
     """
 
     kind: int
@@ -105,7 +109,9 @@ Binder = Callable[[Node], Behaviour]
 
 
 class Block:
-    """A region, ready to run any number of times at once."""
+    """A region, ready to run any number of times at once. One more slot than it has takes values nobody
+    reads.
+    """
 
     __slots__ = (
         "before",
@@ -127,11 +133,13 @@ class Block:
         self.captures = region.captures
         self.results = region.results
         self.count = len(region.nodes)
-        self.template: Slots = [None] * region.size
+        self.template: Slots = [None] * (region.size + 1)
         for slot, value in region.constants:
             self.template[slot] = from_constant(value)
         self.instructions = tuple(
-            Instruction(index, node, bind(node), tuple(Block(inner, bind) for inner in node.regions))
+            Instruction(
+                index, node, bind(node), tuple(Block(inner, bind) for inner in node.regions), region.size
+            )
             for index, node in enumerate(region.nodes)
         )
         self.before = predecessors(region)

@@ -1,6 +1,7 @@
 """Regions that may fail without failing the run: race, vote, attempt, and blocks under limits.
 
-Each opens a scope. What happens inside a scope ends with it; what it means that the scope failed is said here.
+Each opens a scope. What happens inside a scope ends with it; what it means that the scope failed is said
+here.
 """
 
 from collections import Counter
@@ -65,8 +66,9 @@ def enter_race(engine: Engine, frame: Frame, instruction: Instruction) -> None:
 class Vote:
     """vote: ballots until the leading answer is `lead` ahead or `max` are in; the plurality wins.
 
-    Only as many ballots are open as might still be needed: with `lead` 3 the first three start at once, and each
-    dissent opens another. After Wang et al., "Self-consistency", 2022, with the early stop of a sequential test.
+    Only as many ballots are open as might still be needed: with `lead` 3 the first three start at once, and
+    each dissent opens another. After Wang et al., "Self-consistency", 2022, with the early stop of a
+    sequential test.
     """
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
@@ -105,7 +107,9 @@ class Vote:
                 self.ballots[position] = child.results()[0]
 
     def _tally(self) -> list[tuple[str, int]]:
-        """Answers with their counts, the most frequent first, among equals the one given by the earliest ballot."""
+        """Answers with their counts, the most frequent first, among equals the one given by the earliest
+        ballot.
+        """
         answers = [canonical(self.ballots[position]) for position in sorted(self.ballots)]
         return Counter(answers).most_common()
 

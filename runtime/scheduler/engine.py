@@ -1,23 +1,25 @@
 """The engine of one run: what is ready, what has ended, what failed, and who must hear of it.
 
-One lock guards all state. A runner thread takes the ready node of the highest rank, runs its body, and goes on with
-what that made ready, so a chain of quick nodes costs no hand-over. Bodies known to be slow get threads of their
-own; nodes that wait for the world are posted to the loop. Control flow happens under the lock and never blocks.
+One lock guards all state. A runner thread takes the ready node of the highest rank, runs its body, and goes
+on with what that made ready, so a chain of quick nodes costs no hand-over. Bodies known to be slow get
+threads of their own; nodes that wait for the world are posted to the loop. Control flow happens under the
+lock and never blocks.
 """
 
 import asyncio
+import contextlib
 import random
 import threading
+import traceback
 from collections import deque
-from collections.abc import Callable
-from functools import partial
-from heapq import heappop, heappush, heappushpop
+from collections.abc import Callable, Iterator
+from heapq import heappush
 from itertools import count
 from typing import Any
 
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_call, charge_memory
-from flowc.runtime.scheduler.blocks import BODY, WAIT, Block, Instruction
+from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
 from flowc.runtime.scheduler.failure import UNCATCHABLE, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.session import Session
@@ -25,7 +27,9 @@ from flowc.runtime.scheduler.workers import Workers
 from flowc.runtime.values import size_of
 
 Entry = tuple[str, Frame, Instruction, float, float, Any]
-"""A line of the log: kind, frame, instruction, start and end on the run's clock, and what else there is to say."""
+"""A line of the log: kind, frame, instruction, start and end on the run's clock, and what else there is
+to say.
+"""
 
 
 class Engine:
@@ -56,18 +60,17 @@ class Engine:
         self.outcome: asyncio.Future[Problem | list[Any]] = loop.create_future()
         self.session = session
         self.root = Scope(None, self._run_failed)
-        self.workers = Workers(self.lock, self.drain, self._at_rest, threads)
+        self.workers = Workers(self.lock, self._at_rest, threads)
 
     # ---- the start and the end
 
-    def start(self, block: Block, arguments: list[Any], root: Scope | None = None) -> None:
-        """Begins to run `block` with these values of its parameters."""
-        with self.lock:
-            frame = Frame(block, root or self.root, self._run_done, None, None, -1)
+    def open(self, block: Block, arguments: list[Any]) -> None:
+        """Makes the first nodes of `block` ready, with these values of its parameters."""
+        with self.guarded():
+            frame = Frame(block, self.root, self._run_done, None, None, -1)
             for slot, value in zip(block.parameters, arguments, strict=True):
                 frame.slots[slot] = value
             self.enter(frame)
-        self.workers.start()
 
     def _run_done(self, frame: Frame) -> None:
         self._conclude(frame.results())
@@ -78,6 +81,8 @@ class Engine:
 
     def _conclude(self, outcome: Problem | list[Any]) -> None:
         self.workers.stop()
+        for scope in self.root.tree():
+            scope.cancelled = True
         self.loop.call_soon_threadsafe(self._settle_outcome, outcome)
 
     def _settle_outcome(self, outcome: Problem | list[Any]) -> None:
@@ -86,8 +91,33 @@ class Engine:
 
     def cancel(self, problem: Problem) -> None:
         """Ends the run from outside: waiting stops, threads are left to themselves."""
-        with self.lock:
+        with self.guarded():
             self.fail_scope(self.root, problem, abandon=True)
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Holds the lock. Should the engine itself break inside, the run ends and says so instead of
+        hanging.
+        """
+        with self.lock:
+            try:
+                yield
+            except Exception as error:
+                self.broke(error)
+
+    def broke(self, error: BaseException) -> None:
+        """Ends the run, under the lock, for an error of the engine itself."""
+        notes = tuple("".join(traceback.format_exception(error)).splitlines())
+        why = f"{type(error).__name__}: {error}"
+        self._conclude(
+            Problem(
+                "E0799",
+                "the scheduler of flowc broke",
+                why=why,
+                notes=notes,
+                help="this is an error of flowc, not of the program; please report it",
+            )
+        )
 
     # ---- going on; everything below runs under the lock
 
@@ -179,98 +209,6 @@ class Engine:
                     at.failed(at.problem)
             at = outer
 
-    # ---- bodies, on worker threads
-
-    def drain(self, token: object) -> None:
-        """The runner's work: ready nodes by rank, until the run ends or another thread has become the runner."""
-        lock, ready, clock, log = self.lock, self.ready, self.clock, self.log
-        workers = self.workers
-        following = None
-        lock.acquire()
-        try:
-            while workers.token is token:
-                if following is not None:
-                    following = heappushpop(ready, following) if ready else following
-                elif ready:
-                    following = heappop(ready)
-                elif workers.sleep():
-                    continue
-                else:
-                    return
-                _, _, frame, instruction = following
-                following = None
-                scope = frame.scope
-                if scope.cancelled:
-                    continue
-                if instruction.kind != BODY:
-                    self.dispatch(frame, instruction)
-                    continue
-                pace = instruction.pace
-                if pace is not None and pace.slow:
-                    scope.running += 1
-                    workers.submit(partial(self.work, frame, instruction))
-                    continue
-                if not scope.plain and not self.may_start(frame, instruction):
-                    continue
-                scope.running += 1
-                workers.current = instruction
-                lock.release()
-                problem = None
-                value = None
-                workers.started = start = clock()
-                try:
-                    value = instruction.act(frame.slots)
-                except BaseException as error:
-                    problem = problem_of(error, instruction)
-                end = clock()
-                if instruction.convert is not None and problem is None:
-                    try:
-                        value = instruction.convert(value)
-                    except Exception as error:
-                        problem = problem_of(error, instruction)
-                lock.acquire()
-                log.append(("node.done", frame, instruction, start, end, None))
-                if pace is not None and end - start > 0.001:
-                    pace.slow = True
-                scope.running -= 1
-                if problem is None and scope.plain and not scope.cancelled:
-                    frame.slots[instruction.output] = value
-                    following = self.release(frame, instruction)
-                else:
-                    following = self.ended(frame, instruction, value, problem)
-            self.queue(following)
-        finally:
-            lock.release()
-
-    def work(self, frame: Frame, instruction: Instruction) -> None:
-        """A slow body, on a thread of its own."""
-        scope = frame.scope
-        if scope.cancelled or not scope.plain:
-            with self.lock:
-                if scope.cancelled or not self.may_start(frame, instruction):
-                    scope.running -= 1
-                    self.settle(scope)
-                    return
-        problem = None
-        value = None
-        start = self.clock()
-        try:
-            value = instruction.act(frame.slots)
-        except BaseException as error:
-            problem = problem_of(error, instruction)
-        end = self.clock()
-        if instruction.convert is not None and problem is None:
-            try:
-                value = instruction.convert(value)
-            except Exception as error:
-                problem = problem_of(error, instruction)
-        with self.lock:
-            self.log.append(("node.done", frame, instruction, start, end, None))
-            if instruction.pace is not None:
-                instruction.pace.note(end - start)
-            scope.running -= 1
-            self.queue(self.ended(frame, instruction, value, problem))
-
     def queue(self, item: tuple[float, int, Frame, Instruction] | None) -> None:
         """Puts a node that became ready among the others."""
         if item is not None:
@@ -278,18 +216,28 @@ class Engine:
             self.workers.wake()
 
     def _at_rest(self) -> None:
-        """No thread has anything to do: a loop that waits for that, as the virtual one does, may look again."""
+        """No thread has anything to do: a loop that waits for that, as the virtual one does, may look
+        again.
+        """
         if self.virtual:
             self.loop.call_soon_threadsafe(_nothing)
 
+    def intend(self, frame: Frame, instruction: Instruction, attempt: int) -> None:
+        """Notes, before it happens, that an effect is about to be tried."""
+        if self.observed:
+            now = self.clock()
+            values = [frame.slots[slot] for slot in instruction.inputs]
+            self.log.append(("effect.intent", frame, instruction, now, now, (attempt, values)))
+
     def may_start(self, frame: Frame, instruction: Instruction) -> bool:
         """Charges a body's call to the budgets around it; false where that failed the scope."""
-        if instruction.charged:
-            try:
-                charge_call(frame.scope.budgets, instruction.node.name)
-            except FlowError as error:
-                self.fail(frame, instruction, error.problem)
-                return False
+        try:
+            charge_call(frame.scope.budgets, instruction.node.name)
+        except FlowError as error:
+            self.fail(frame, instruction, error.problem)
+            return False
+        if instruction.effectful:
+            self.intend(frame, instruction, 1)
         return True
 
     def ended(
@@ -309,6 +257,9 @@ class Engine:
         if problem is not None:
             self.fail(frame, instruction, problem)
             return None
+        if self.observed and instruction.effectful:
+            now = self.clock()
+            self.log.append(("effect.done", frame, instruction, now, now, value))
         frame.slots[instruction.output] = value
         return self.release(frame, instruction)
 
@@ -321,7 +272,7 @@ class Engine:
 
     def _collect(self) -> None:
         """On the loop: starts what was posted."""
-        with self.lock:
+        with self.guarded():
             self.posted = False
             while self.outbox:
                 frame, instruction = self.outbox.popleft()
@@ -347,7 +298,7 @@ class Engine:
         except BaseException as error:
             problem = problem_of(error, instruction)
         end = self.clock()
-        with self.lock:
+        with self.guarded():
             frame.scope.waiting -= 1
             kind = "cancelled" if dropped else "node.done"
             self.log.append((kind, frame, instruction, start, end, None))
@@ -393,7 +344,7 @@ class Engine:
         """Calls `callback`, under the lock, after `delay` seconds of the loop's time."""
 
         def fire() -> None:
-            with self.lock:
+            with self.guarded():
                 callback()
 
         self.loop.call_soon_threadsafe(lambda: self.loop.call_later(delay, fire))

@@ -11,7 +11,9 @@ from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.types import text
 
 UNCATCHABLE = frozenset({WAITING, CANCELLED})
-"""These end the run wherever they happen: no `try` of the program answers for an absent person or for Ctrl-C."""
+"""These end the run wherever they happen: no `try` of the program answers for an absent person or for
+Ctrl-C.
+"""
 
 
 def placed(problem: Problem, instruction: Instruction) -> Problem:
@@ -22,7 +24,9 @@ def placed(problem: Problem, instruction: Instruction) -> Problem:
 
 
 def problem_of(error: BaseException, instruction: Instruction) -> Problem:
-    """The problem behind an exception that a node raised; tools answer for themselves, the rest is the program's."""
+    """The problem behind an exception that a node raised; tools answer for themselves, the rest is the
+    program's.
+    """
     if isinstance(error, FlowError):
         return error.problem
     if instruction.node.op == "tool":
@@ -64,7 +68,7 @@ def _of_tool(error: BaseException, instruction: Instruction) -> Problem:
         "E0801",
         f"tool `{name}` failed",
         why=_said(error),
-        help=f"`try {name}(...) else ...` gives a value in its place, `@retry` repeats what may succeed later",
+        help=f"`try {name}(...) else ...` gives a value in its place, `@retry` tries again",
         notes=_trace(error),
     )
 

@@ -1,8 +1,8 @@
 """A region in flight, and the scopes that bound it.
 
-A `Frame` is one execution of a block: its slots and how many predecessors each node still waits for. A `Scope` is
-what fails, is cancelled and is limited together: the run, an arm of a race, the tried half of an attempt, a limited
-call. All changes happen under the engine's lock.
+A `Frame` is one execution of a block: its slots and how many predecessors each node still waits for. A
+`Scope` is what fails, is cancelled and is limited together: the run, an arm of a race, the tried half of an
+attempt, a limited call. All changes happen under the engine's lock.
 """
 
 import asyncio
@@ -71,13 +71,16 @@ def step_of(frame: Frame, instruction: Instruction, root: str) -> str:
     suffix = ""
     while at is not None and step is not None and not at.block.synthetic:
         parts.append(f"{step.index}:{step.node.name}{suffix}")
-        step, at, suffix = at.instruction, at.parent, _place(at)
+        suffix = _place(at)
+        step, at = at.instruction, at.parent
     parts.append(root)
     return "/".join(reversed(parts))
 
 
 def _place(frame: Frame) -> str:
-    """Which execution of which region of its step a frame is: "[2]" for an element, ".1" for a second region."""
+    """Which execution of which region of its step a frame is: "[2]" for an element, ".1" for a second
+    region.
+    """
     place = f"[{frame.position}]" if frame.position >= 0 else ""
     if frame.instruction is not None and len(frame.instruction.blocks) > 1:
         place += f".{frame.instruction.blocks.index(frame.block)}"

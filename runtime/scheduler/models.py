@@ -1,6 +1,7 @@
 """Nodes that ask a model: generate and embed, with what they may spend reserved before and settled after."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
@@ -11,20 +12,19 @@ from flowc.runtime.limits import Reservation, reserve, settle
 from flowc.runtime.plan import Limits, Operation
 from flowc.runtime.providers.base import (
     EmbedRequest,
-    ModelSettings,
     ProviderError,
     Request,
     Usage,
     byte_bound,
     estimate_tokens,
 )
-from flowc.runtime.schema import wrapped
+from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, step_of
 from flowc.runtime.scheduler.prompts import Template, parse_answer, rendered
-from flowc.runtime.scheduler.session import seed_of
+from flowc.runtime.schema import wrapped
 from flowc.runtime.types import STR
 from flowc.runtime.values import canonical
 
@@ -118,7 +118,7 @@ class Generate:
 def _cut_by_budget(request: Request, held: Reservation) -> FlowError:
     return fail(
         "E0722",
-        f"the budget left `{request.operation}` only {held.answer} tokens to answer, and they did not suffice",
+        f"the budget left `{request.operation}` only {held.answer} tokens, too few to answer",
         why="an answer is shortened to what the budget allows, and this one was cut off there",
         help="raise the budget, or ask for less",
     )
@@ -140,8 +140,13 @@ async def reserved(engine: Engine, frame: Frame, request: Request, bound: int) -
             if held != "wait":
                 return held
             for budget in budgets:
-                budget.waiters.append(lambda: settled.done() or settled.set_result(None))
+                budget.waiters.append(partial(_settle, settled))
         await settled
+
+
+def _settle(settled: asyncio.Future[None]) -> None:
+    if not settled.done():
+        settled.set_result(None)
 
 
 def reuse_key(frame: Frame, request: Request) -> str:

@@ -1,8 +1,8 @@
 """execute: a plan that a model wrote, checked as a whole and then run in parallel by its references.
 
-After Kim et al., "An LLM Compiler for Parallel Function Calling", 2023. A plan is
-`{"steps": [{"id", "tool", "arguments"}]}`; the text "$id" as an argument, or inside one, stands for the result of
-that step. Nothing runs before the whole plan has been found sound, and only tools that the program named may run.
+After Kim et al., "An LLM Compiler for Parallel Function Calling", 2023. A plan is `{"steps": [{"id",
+"tool", "arguments"}]}`; the text "$id" as an argument, or inside one, stands for the result of that step.
+Nothing runs before the whole plan has been found sound, and only tools that the program named may run.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class ExecutePlan:
     ) -> Any:
         results = {other: await futures[other] for other in step.after}
         operation = self.operations[step.tool]
-        arguments = []
+        arguments: list[Any] = []
         for parameter in operation.parameters:
             if parameter.name not in step.arguments:
                 arguments.append(parameter.default)

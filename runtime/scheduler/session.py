@@ -1,7 +1,6 @@
 """What one run shares: its providers and their gates, what was spent, answers to be reused, who to ask."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -19,7 +18,9 @@ _AGAIN = object()
 
 @define(eq=False)
 class Session:
-    """The state of one run that its calls share. Used on the loop, but for `spend`, which is under the lock."""
+    """The state of one run that its calls share. Used on the loop, but for `spend`, which is under the
+    lock.
+    """
 
     plan: Plan
     tables: Tables
@@ -64,12 +65,6 @@ class Session:
                 raise
             mine.set_result(result)
             return result
-
-
-def seed_of(*parts: object) -> int:
-    """A number that depends on all of these parts and on nothing else, in any process."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big") >> 1
 
 
 Kernels = Mapping[str, Callable[..., Any]]

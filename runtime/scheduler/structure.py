@@ -1,7 +1,7 @@
 """Control flow: calls, branches, loops and parallel maps, each a few steps over frames.
 
-Every function here is called under the engine's lock and returns at once; what it starts reports back through the
-`done` of its frames.
+Every function here is called under the engine's lock and returns at once; what it starts reports back
+through the `done` of its frames.
 """
 
 from typing import Any

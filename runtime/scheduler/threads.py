@@ -1,7 +1,7 @@
 """Threads kept for reuse between runs: starting one costs more than most bodies do.
 
-`start` never waits for the new thread, as `threading.Thread.start` does, because it is called under the engine's
-lock. Threads are daemons: a body that was given up must not keep the process alive.
+`start` never waits for the new thread, as `threading.Thread.start` does, because it is called under the
+engine's lock. Threads are daemons: a body that was given up must not keep the process alive.
 """
 
 import _thread

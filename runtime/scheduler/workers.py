@@ -1,8 +1,9 @@
 """Worker threads: one runner, one standby that watches it, and threads of their own for slow bodies.
 
 The runner runs bodies where it stands, which is cheapest while they are quick. The standby looks every
-millisecond whether the runner is still in the same body. If so, it marks the operation slow and takes the runner's
-place; the stuck thread leaves once its body has ended. Bodies known to be slow never hold the runner.
+millisecond whether the runner is still in the same body. If so, it marks the operation slow and takes the
+runner's place; the stuck thread leaves once its body has ended. Bodies known to be slow never hold the
+runner.
 """
 
 import threading
@@ -17,25 +18,24 @@ from flowc.runtime.scheduler.threads import Job, start
 PATIENCE = 0.001
 """Seconds that a body may hold the runner."""
 
+
 class Workers:
     """The threads of one run. `lock` is the engine's; every method but `start` is called while it is held.
 
-    `drain` is the runner's work and returns when `token` is no longer its own. `at_rest` is called when no thread
-    has anything to do: a virtual clock may then go on.
+    `at_rest` is called when no thread has anything to do: a virtual clock may then go on.
     """
 
     def __init__(
         self,
         lock: threading.Lock,
-        drain: Callable[[object], None],
         at_rest: Callable[[], None],
         limit: int,
     ) -> None:
         self.lock = lock
-        self.drain = drain
         self.at_rest = at_rest
         self.limit = limit
         self.token: object | None = None
+        self.drain: Callable[[object], None] = _nothing
         self.stopped = False
         self.asleep = False
         self.watched = False
@@ -47,8 +47,11 @@ class Workers:
         self.runner = threading.Condition(lock)
         self.standby = threading.Condition(lock)
 
-    def start(self) -> None:
-        """Starts the runner and its standby."""
+    def start(self, drain: Callable[[object], None]) -> None:
+        """Starts the runner and its standby. `drain` is the runner's work, until `token` is no longer
+        its own.
+        """
+        self.drain = drain
         for _ in range(2):
             start(self._live)
 
@@ -125,7 +128,9 @@ class Workers:
         return "none"
 
     def _watch(self) -> None:
-        """Waits until the runner is stuck in one body, then leaves its place free and a new standby behind."""
+        """Waits until the runner is stuck in one body, then leaves its place free and a new standby
+        behind.
+        """
         with self.lock:
             while not self.stopped:
                 if self.asleep:
@@ -158,3 +163,7 @@ class Workers:
                     self.serving -= 1
                     return
                 job = self.backlog.popleft()
+
+
+def _nothing(token: object) -> None:
+    """The work of a runner before there is any."""

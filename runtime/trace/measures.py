@@ -64,8 +64,8 @@ def peak(spans: Iterable[tuple[float, float]]) -> int:
 def critical_path(log: list[Entry]) -> tuple[float, tuple[tuple[Frame, int], ...]]:
     """The longest chain of nodes that waited for each other, and its length in seconds.
 
-    A node's own time is that of its body. A step of control flow takes what its regions take: the longest element
-    of a map, the sum of a loop's turns; for races, votes, attempts and limits what was observed.
+    A node's own time is that of its body. A step of control flow takes what its regions take: the longest
+    element of a map, the sum of a loop's turns; for races, votes, attempts and limits what was observed.
     """
     times: dict[tuple[Frame, int], float] = {}
     owned: dict[Frame, dict[int, list[Frame]]] = defaultdict(lambda: defaultdict(list))

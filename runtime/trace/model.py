@@ -1,5 +1,6 @@
 """The trace of a run: its log, lifted to events when somebody wants them."""
 
+import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -9,15 +10,16 @@ from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import step_of
 from flowc.runtime.trace.measures import Measures
-from flowc.runtime.values import to_json
+from flowc.runtime.values import canonical, to_json
 
 
 class Trace:
     """What a run did. `events()` gives it all, in order; `publish` tells subscribers what is new."""
 
-    def __init__(self, log: list[Entry], root: str, begun: float) -> None:
+    def __init__(self, log: list[Entry], root: str, run: str, begun: float) -> None:
         self.log = log
         self.root = root
+        self.run = run
         self.begun = begun
         self.measures: Measures | None = None
         self.wall = 0.0
@@ -68,7 +70,9 @@ class Trace:
                 attributes |= {"code": problem.code, "message": problem.message, "attempt": tries}
             case "effect.intent":
                 lifted = "effect.intent"
-                attributes |= more
+                attempt, values = more
+                inputs = hashlib.sha256(canonical(values).encode("utf-8", "surrogatepass")).hexdigest()
+                attributes |= {"attempt": attempt, "inputs": inputs, "key": f"{self.run}/{step}"}
             case "effect.done":
                 lifted = "effect.done"
                 attributes["result"] = to_json(more)

@@ -38,7 +38,8 @@ def opaque(*operands: SSAValue) -> Operation:
 
 
 def run(module: ModuleOp, argument: Any) -> list[Any]:
-    """The results of `main`; an opaque op adds its operands and one, and its calls are checked to keep their order."""
+    """The results of `main`; an opaque op adds its operands and one, and its calls are checked to keep their
+    order."""
     kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
     main = next(op for op in module.ops if isinstance(op, func.FuncOp))
     values: dict[SSAValue, Any] = {main.body.block.args[0]: argument}

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from attrs import field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import cache, target as targets
+from flowc.compiler.backends.llvm import cache
+from flowc.compiler.backends.llvm import target as targets
 from flowc.compiler.backends.llvm.module import emit_module, kernels_of
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.passes.fuse_array import fuse_array
@@ -18,7 +19,8 @@ from flowc.runtime.kernels import KernelSignature
 class Options:
     """How to compile. `level` is that of the compiler: 0 fuses nothing and leaves LLVM's optimiser off.
 
-    `assembly` asks for the text of the machine code too, which takes longer; `target` is this machine by default.
+    `assembly` asks for the text of the machine code too, which takes longer; `target` is this machine by
+    default.
     """
 
     level: int = 2

@@ -1,4 +1,5 @@
-"""A cache of compiled kernels on disk: content under a checksum, written atomically, silently absent where it cannot be."""
+"""A cache of compiled kernels on disk: content under a checksum, written atomically, silently absent where it
+cannot be."""
 
 import hashlib
 import os

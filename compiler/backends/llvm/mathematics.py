@@ -1,9 +1,10 @@
-"""exp, log, tanh, erf and their kin as straight-line LLVM functions, which the loop vectoriser turns into lanes.
+"""exp, log, tanh, erf and their kin as straight-line LLVM functions, which the loop vectoriser turns into
+lanes.
 
-Each is correct for NaN, infinities, zeros and subnormals, and within 2 units in the last place elsewhere. The f32
-polynomials were fitted for this project (weighted Chebyshev, minimax refined); the f64 ones are Taylor series on
-the reduced interval. Products and sums go through `fmuladd`, which becomes one instruction where the target has one.
-sin, cos, erf in f64 and powers call the C library, one element at a time.
+Each is correct for NaN, infinities, zeros and subnormals, and within 2 units in the last place elsewhere. The
+f32 polynomials were fitted for this project (weighted Chebyshev, minimax refined); the f64 ones are Taylor
+series on the reduced interval. Products and sums go through `fmuladd`, which becomes one instruction where
+the target has one. sin, cos, erf in f64 and powers call the C library, one element at a time.
 """
 
 import struct

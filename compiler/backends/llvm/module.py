@@ -1,17 +1,27 @@
-"""A module of LLVM IR from a module of kernels: two forms of each kernel, and the C function that chooses one.
+"""A module of LLVM IR from a module of kernels: two forms of each kernel, and the C function that chooses
+one.
 
-The first form reads arrays whose last axis is contiguous, which is what vector loads want; the second takes any
-strides. The C function unpacks the words described in `flowc.runtime.kernels`.
+The first form reads arrays whose last axis is contiguous, which is what vector loads want; the second takes
+any strides. The C function unpacks the words described in `flowc.runtime.kernels`.
 """
 
 from collections.abc import Callable, Iterable
 
 from attrs import frozen
 from xdsl.dialects import func
-from xdsl.dialects.builtin import CallSiteLoc, FileLineColLoc, FusedLoc, LocationAttr, ModuleOp, NameLoc
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    CallSiteLoc,
+    FileLineColLoc,
+    FusedLoc,
+    LocationAttr,
+    ModuleOp,
+    NameLoc,
+)
+from xdsl.ir import Attribute, SSAValue
 
-from flowc.compiler.backends.llvm.emit import FunctionEmitter, emit_function
+from flowc.compiler.backends.llvm.emit import emit_function
+from flowc.compiler.backends.llvm.function import FunctionEmitter
 from flowc.compiler.backends.llvm.mathematics import definitions
 from flowc.compiler.backends.llvm.target import Target
 from flowc.dialects.array.kernel import KernelOp
@@ -75,37 +85,44 @@ def signature_of(kernel: KernelOp, sites: Iterable[LocationAttr] = ()) -> Kernel
         Parameter(name, dtype_of(type_), shape_of(type_))
         for name, type_ in zip(kernel.arg_names, kernel.function_type.inputs, strict=True)
     )
-    bound = {d: ("dim", i, a) for i, p in reversed([*enumerate(parameters)]) for a, d in enumerate(p.dims)}
-    names = {expression: name for name, expression in bound.items() if isinstance(name, str) and name}
+    names: dict[Expression, str] = {}
+    for position, parameter in enumerate(parameters):
+        for axis, dimension in enumerate(parameter.dims):
+            if isinstance(dimension, str) and dimension:
+                names[("dim", position, axis)] = dimension
     results = []
     for value, type_ in zip(kernel.returned, kernel.function_type.outputs, strict=True):
         dims: list[Extent] = []
         for expression in extents.shape(value):
             _refuse_computed(kernel, expression)
-            dims.append(expression if isinstance(expression, int) else names.get(expression, expression))
+            dims.append(names.get(expression, expression))
         results.append(Result(dtype_of(type_), tuple(dims)))
     return KernelSignature(kernel.sym_name.data, parameters, tuple(results), tuple(map(line_of, sites)))
 
 
-def line_of(location: LocationAttr) -> int:
+def line_of(location: Attribute) -> int:
     """The source line of a location, 0 where unknown."""
     match location:
         case FileLineColLoc():
             return location.line.data
         case FusedLoc():
-            return next((line for part in location.locations.data if (line := line_of(part))), 0)
+            return next((line for part in _parts(location) if (line := line_of(part))), 0)
         case CallSiteLoc():
             return line_of(location.callee)
         case NameLoc():
-            return line_of(location.child_loc)
+            return line_of(location.location)
     return 0
+
+
+def _parts(location: FusedLoc) -> Iterable[Attribute]:
+    return location.locations.data if isinstance(location.locations, ArrayAttr) else ()
 
 
 def _refuse_computed(kernel: KernelOp, expression: object) -> None:
     if isinstance(expression, SSAValue):
         raise ShapeError(
-            f"an extent of a result of kernel `{kernel.sym_name.data}` depends on values the kernel computes; "
-            "pass it as an argument instead"
+            f"an extent of a result of kernel `{kernel.sym_name.data}` depends on values it "
+            "computes; pass it as an argument instead"
         )
     if isinstance(expression, tuple):
         for part in expression:

@@ -44,7 +44,7 @@ class Assembled:
 
 
 def assemble(llvm_ir: str, target: Target, level: int = 3, with_assembly: bool = False) -> Assembled:
-    """Verifies and optimises LLVM IR text, then generates code. The text of the result is the optimised one."""
+    """Verifies and optimises LLVM IR text, then generates code; the text given back is the optimised one."""
     host()
     machine = binding.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="small"

@@ -45,13 +45,13 @@ def command(paths: tuple[str, ...], manifest: bool, output_format: str) -> int:
 
 def _check(path: str) -> "Checked":
     """Parses and checks one file; imports resolve in its folder."""
-    from flowc.compiler.checker import check
-    from flowc.compiler.parser import decode, parse
+    from flowc.compiler.driver import check_text
+    from flowc.compiler.parser import decode
 
     shown = "<stdin>" if path == files.STDIN else path
     text = decode(files.read_bytes(path), shown)
     folder = Path() if path == files.STDIN else Path(path).parent
-    return check(parse(text, shown), Source(shown, text), folder=folder)
+    return check_text(text, shown, folder=folder)
 
 
 def _show(found: Found, programs: "list[Checked] | None", output_format: str) -> None:

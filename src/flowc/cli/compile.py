@@ -1,39 +1,38 @@
 """`flowc compile`: a program to an artifact, or any stage of it to text."""
 
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from flowc.cli import files, options
+from flowc.cli import files, options, streams
 from flowc.cli.failure import UsageProblem
 
+if TYPE_CHECKING:
+    from flowc.compiler.checker.model import Checked
+    from flowc.compiler.driver import Compiled, Options
+
 FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "mermaid", "dot", "json")
+PICTURES = ("mermaid", "dot")
 
 
 @click.command("compile")
 @click.argument("path", metavar="FILE")
-@click.option(
-    "-o", "--output", metavar="FILE", help="Where to write; default FILE.flowc, or stdout with --emit."
-)
-@click.option(
-    "--emit", type=click.Choice(FORMS), help="Print a stage instead: the tree, the IR, the plan, native code."
-)
-@click.option(
-    "--flow", "flow_name", help="The flow that mermaid and dot draw; default: main, else the only one."
-)
+@click.option("-o", "--output", metavar="FILE", help="Where to write; default FILE.flowc, or stdout with --emit.")
+@click.option("--emit", "form", type=click.Choice(FORMS), help="Print a stage instead of writing an artifact.")
+@click.option("--flow", "flow_name", help="The flow that mermaid and dot draw; default: main, else the only one.")
 @options.level
 @options.target
-@click.option(
-    "--pass-pipeline", "pipeline", metavar="PIPELINE", help='Passes instead of -O, as in "cse,dce".'
-)
-@click.option(
-    "--print-ir-after-all", "print_after_all", is_flag=True, help="Print the IR after each pass on stderr."
-)
-@click.option("--time-passes", "time_passes", is_flag=True, help="Print on stderr how long each pass took.")
-@click.option("--remarks", is_flag=True, help="Print on stderr what passes did, and why not more.")
+@click.option("--pass-pipeline", "pipeline", metavar="PIPELINE", help='Passes instead of -O, as in "cse,dce".')
+@click.option("--print-ir-after-all", "print_after_all", is_flag=True, help="Print the IR after each pass.")
+@click.option("--time-passes", "time_passes", is_flag=True, help="Print how long each stage took.")
+@click.option("--remarks", is_flag=True, help="Print what the passes did, and why not more.")
 @options.colour
 def command(
     path: str,
     output: str | None,
-    emit: str | None,
+    form: str | None,
     flow_name: str | None,
     level: int,
     target: str,
@@ -42,12 +41,85 @@ def command(
     time_passes: bool,
     remarks: bool,
 ) -> None:
-    """Compile FILE to a .flowc artifact, which runs without the compiler."""
-    del target  # there is one so far; the option says so
-    if path.endswith(files.ARTIFACT):
-        raise UsageProblem(
-            "E0688", f"{path} is already compiled", help="compile the .flow file that it was made from"
-        )
-    from flowc.cli.compilation import compile_file, print_after
+    """Compile FILE to a .flowc artifact, which runs without the compiler.
 
-    compiled = compile_file(path, level, pipeline, observe=print_after if print_after_all else None)
+    What --print-ir-after-all, --time-passes and --remarks print goes to stderr.
+    """
+    del target  # one so far
+    if path.endswith(files.ARTIFACT):
+        help = "compile the .flow file that it was made from"
+        raise UsageProblem("E0688", f"{path} is already compiled", help=help)
+    from flowc.compiler.driver import Options
+
+    chosen = Options(level=level, pipeline=pipeline, watch=_print_after if print_after_all else None)
+    checked = _checked(path)
+    if form is None or form in PICTURES or time_passes or remarks:
+        compiled = _compiled(checked, chosen, form)
+        _print_account(compiled, time_passes, remarks)
+        if form is None:
+            _write_artifact(compiled, path, output or str(Path(path).with_suffix(files.ARTIFACT)))
+            return
+        text = _picture(compiled, flow_name, form) if form in PICTURES else _stage(checked, form, chosen)
+    else:
+        text = _stage(checked, form, chosen)
+    if output is None:
+        streams.write(text)
+    else:
+        files.write_file(output, text)
+
+
+def _checked(path: str) -> "Checked":
+    from flowc.compiler.driver import check_text
+    from flowc.compiler.parser import decode
+
+    checked = check_text(decode(files.read_bytes(path), path), path, folder=Path(path).parent)
+    for warning in checked.warnings:
+        streams.show_diagnostic(warning, checked.source)
+    return checked
+
+
+def _compiled(checked: "Checked", chosen: "Options", form: str | None) -> "Compiled":
+    """The compiled program; a picture, or the account of a text form, needs no native code."""
+    from attrs import evolve
+
+    from flowc.compiler.driver import compile_checked
+
+    return compile_checked(checked, evolve(chosen, native=form in (None, "llvm", "asm")))
+
+
+def _stage(checked: "Checked", form: str, chosen: "Options") -> str:
+    from flowc.compiler.driver import emit
+
+    return emit(checked, form, chosen)
+
+
+def _picture(compiled: "Compiled", flow_name: str | None, form: str) -> str:
+    from flowc.cli.graph import draw
+    from flowc.runtime.plan_check import entry
+
+    return draw(compiled.plan, entry(compiled.plan, flow_name).name, form)
+
+
+def _print_after(name: str, text: str) -> None:
+    sys.stderr.write(f"// ----- after {name} -----\n{text}")
+
+
+def _print_account(compiled: "Compiled", time_passes: bool, remarks: bool) -> None:
+    if time_passes:
+        total = sum(timing.milliseconds for timing in compiled.timings)
+        fired = {each.name: each.fired for each in compiled.statistics}
+        for timing in (*compiled.timings,):
+            share = timing.milliseconds / total if total else 0.0
+            times = f"  fired {fired[timing.stage]}" if timing.stage in fired else ""
+            streams.say(f"{timing.milliseconds:10.2f} ms {share:6.1%}  {timing.stage}{times}")
+        streams.say(f"{total:10.2f} ms 100.0%  in all")
+    if remarks:
+        for remark in compiled.remarks:
+            streams.say(f"{compiled.source.path}:{remark.line}: {remark.pass_name}: {remark.message}")
+
+
+def _write_artifact(compiled: "Compiled", path: str, output: str) -> None:
+    from flowc.cli.artifacts import write_artifact_file
+
+    write_artifact_file(compiled, path, output)
+    streams.say(f"wrote {output}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from flowc.cli import files
+from flowc.cli import files, streams
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.plan import Plan
 
@@ -24,8 +24,23 @@ class Loaded:
 def load(path: str, level: int) -> Loaded:
     """Compiles a .flow file, or reads a .flowc artifact without touching the compiler."""
     if path.endswith(files.ARTIFACT):
-        return _read_artifact(path)
-    from flowc.cli.compilation import compiled_file
+        from flowc.cli.artifacts import read_artifact_file
 
-    compiled = compiled_file(path, level)
-    return Loaded(compiled.plan, compiled.kernels(), compiled.source, Path(path).parent)
+        return read_artifact_file(path)
+    from flowc.compiler.driver import compile_text
+    from flowc.compiler.parser import decode
+
+    text = decode(files.read_bytes(path), path)
+    compiled = compile_text(text, path, folder=Path(path).parent, level=level)
+    for warning in compiled.warnings:
+        streams.show_diagnostic(warning, compiled.source)
+    return Loaded(compiled.plan, native(compiled.kernels), compiled.source, Path(path).parent)
+
+
+def native(kernels: Any) -> Mapping[str, Callable[..., Any]]:
+    """Compiled kernels as callables; none where a program has none."""
+    if kernels is None:
+        return {}
+    from flowc.runtime.kernels import load as load_kernels
+
+    return load_kernels(kernels.object_code, kernels.signatures)

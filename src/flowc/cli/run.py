@@ -9,7 +9,7 @@ import click
 from attrs import frozen
 
 from flowc.cli import arguments, files, options, results, streams
-from flowc.cli.failure import FINE, RUN, UsageProblem
+from flowc.cli.failure import FINE, UsageProblem
 
 if TYPE_CHECKING:
     from flowc.cli.loading import Loaded

@@ -1,0 +1,201 @@
+"""arith, math and vector arithmetic as LLVM text: a table from op to instruction, intrinsic or function.
+
+bf16 lies in memory as i16 and is converted by shifts.
+"""
+
+from typing import Any
+
+from xdsl.dialects import arith, llvm, math, vector
+from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float64Type
+from xdsl.ir import Operation
+
+from flowc.compiler.backends.llvm.function import FunctionEmitter, llvm_type, number, suffix
+from flowc.compiler.backends.llvm.memory import Writer
+
+
+def _constant(e: FunctionEmitter, op: arith.ConstantOp) -> None:
+    value: Any = op.value
+    e.values[op.result] = number(value.value.data, op.result.type)
+
+
+def _flags(op: Operation) -> str:
+    flags = op.properties.get("fastmath")
+    return (
+        "".join(f"{flag} " for flag in sorted(flags.data))
+        if isinstance(flags, arith.FastMathFlagsAttr)
+        else ""
+    )
+
+
+def _binary(instruction: str) -> Writer:
+    def write(e: FunctionEmitter, op: Any) -> None:
+        a, b = op.operands
+        e.values[op.results[0]] = e.emit(f"{instruction} {_flags(op)}{e.typed(a)}, {e.operand(b)}")
+
+    return write
+
+
+def _intrinsic(name: str) -> Writer:
+    """An operator that is an LLVM intrinsic, overloaded on the type of its result."""
+
+    def write(e: FunctionEmitter, op: Any) -> None:
+        type_ = llvm_type(op.results[0].type)
+        arguments = [e.typed(value) for value in op.operands]
+        if name == "abs":
+            arguments.append("i1 false")
+        full = f"llvm.{name}.{suffix(op.results[0].type)}"
+        types = ", ".join(argument.rsplit(" ", 1)[0] for argument in arguments)
+        e.called.add(f"declare {type_} @{full}({types})")
+        e.values[op.results[0]] = e.emit(f"call {_flags(op)}{type_} @{full}({', '.join(arguments)})")
+
+    return write
+
+
+def _polynomial(name: str) -> Writer:
+    """A function of `mathematics`, written into the module once it is called."""
+
+    def write(e: FunctionEmitter, op: Any) -> None:
+        type_ = llvm_type(op.results[0].type)
+        full = f"flowc.{name}.{suffix(op.results[0].type)}"
+        e.values[op.results[0]] = e.call(full, type_, [e.typed(value) for value in op.operands])
+
+    return write
+
+
+def _cast(instruction: str) -> Writer:
+    def write(e: FunctionEmitter, op: Any) -> None:
+        (value,), (result,) = op.operands, op.results
+        e.values[result] = e.emit(f"{instruction} {e.typed(value)} to {llvm_type(result.type)}")
+
+    return write
+
+
+def _index_cast(e: FunctionEmitter, op: arith.IndexCastOp) -> None:
+    source, target = llvm_type(op.input.type), llvm_type(op.result.type)
+    if source == target:
+        e.values[op.result] = e.operand(op.input)
+    else:
+        wider = int(target[1:]) > int(source[1:])
+        e.values[op.result] = e.emit(f"{'sext' if wider else 'trunc'} {e.typed(op.input)} to {target}")
+
+
+_integer_comparisons = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
+_float_comparisons = (
+    "false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord",
+    "ueq", "ugt", "uge", "ult", "ule", "une", "uno", "true",
+)  # fmt: skip
+
+
+def _compare(e: FunctionEmitter, op: arith.CmpiOp | arith.CmpfOp) -> None:
+    integer = isinstance(op, arith.CmpiOp)
+    names = _integer_comparisons if integer else _float_comparisons
+    predicate = names[op.predicate.value.data]
+    text = f"{'icmp' if integer else 'fcmp'} {predicate} {e.typed(op.lhs)}, {e.operand(op.rhs)}"
+    e.values[op.result] = e.emit(text)
+
+
+def _select(e: FunctionEmitter, op: arith.SelectOp) -> None:
+    e.values[op.result] = e.emit(f"select {e.typed(op.cond)}, {e.typed(op.lhs)}, {e.typed(op.rhs)}")
+
+
+def _negate(e: FunctionEmitter, op: arith.NegfOp) -> None:
+    e.values[op.result] = e.emit(f"fneg {e.typed(op.operand)}")
+
+
+def _floor_divide(e: FunctionEmitter, op: arith.FloorDivSIOp) -> None:
+    """Index arithmetic only: the divisor is positive."""
+    quotient = e.emit(f"sdiv {e.typed(op.lhs)}, {e.operand(op.rhs)}")
+    remainder = e.emit(f"srem {e.typed(op.lhs)}, {e.operand(op.rhs)}")
+    sign = e.emit(f"ashr i64 {remainder}, 63")
+    e.values[op.result] = e.emit(f"add i64 {quotient}, {sign}")
+
+
+def _extend(e: FunctionEmitter, op: arith.ExtFOp) -> None:
+    if not isinstance(op.input.type, BFloat16Type):
+        _cast("fpext")(e, op)
+        return
+    wide = e.emit(f"zext {e.typed(op.input)} to i32")
+    e.values[op.result] = e.emit(f"bitcast i32 {e.emit(f'shl i32 {wide}, 16')} to float")
+
+
+def _truncate(e: FunctionEmitter, op: arith.TruncFOp) -> None:
+    value, target = e.operand(op.input), op.result.type
+    if isinstance(op.input.type, Float64Type) and isinstance(target, Float16Type | BFloat16Type):
+        value = e.call("flowc.to_odd.f64", "float", [f"double {value}"])
+    if isinstance(target, BFloat16Type):
+        e.values[op.result] = e.call("flowc.bfloat.f32", "i16", [f"float {value}"])
+    elif isinstance(target, Float16Type):
+        e.values[op.result] = e.emit(f"fptrunc float {value} to half")
+    else:
+        _cast("fptrunc")(e, op)
+
+
+def _reciprocal_root(e: FunctionEmitter, op: math.RsqrtOp) -> None:
+    type_ = llvm_type(op.result.type)
+    root = e.call(f"llvm.sqrt.{suffix(op.result.type)}", type_, [e.typed(op.operand)])
+    e.values[op.result] = e.emit(f"fdiv {type_} {number(1.0, op.result.type)}, {root}")
+
+
+def _broadcast(e: FunctionEmitter, op: vector.BroadcastOp) -> None:
+    type_ = llvm_type(op.vector.type)
+    lanes = op.vector.type.get_shape()[0]
+    one = e.emit(f"insertelement {type_} poison, {e.typed(op.source)}, i64 0")
+    e.values[op.vector] = e.emit(
+        f"shufflevector {type_} {one}, {type_} poison, <{lanes} x i32> zeroinitializer"
+    )
+
+
+writers: dict[type[Operation], Writer] = {
+    vector.BroadcastOp: _broadcast,
+    vector.FMAOp: _intrinsic("fmuladd"),
+    arith.ConstantOp: _constant,
+    arith.AddiOp: _binary("add"),
+    arith.SubiOp: _binary("sub"),
+    arith.MuliOp: _binary("mul"),
+    arith.DivSIOp: _binary("sdiv"),
+    arith.FloorDivSIOp: _floor_divide,
+    arith.AndIOp: _binary("and"),
+    arith.OrIOp: _binary("or"),
+    arith.XOrIOp: _binary("xor"),
+    arith.ShRUIOp: _binary("lshr"),
+    arith.MinSIOp: _intrinsic("smin"),
+    arith.MaxSIOp: _intrinsic("smax"),
+    arith.AddfOp: _binary("fadd"),
+    arith.SubfOp: _binary("fsub"),
+    arith.MulfOp: _binary("fmul"),
+    arith.DivfOp: _binary("fdiv"),
+    llvm.FRemOp: _binary("frem"),
+    arith.NegfOp: _negate,
+    arith.MaximumfOp: _intrinsic("maximum"),
+    arith.MinimumfOp: _intrinsic("minimum"),
+    arith.CmpiOp: _compare,
+    arith.CmpfOp: _compare,
+    arith.SelectOp: _select,
+    arith.IndexCastOp: _index_cast,
+    arith.ExtFOp: _extend,
+    arith.TruncFOp: _truncate,
+    arith.ExtSIOp: _cast("sext"),
+    arith.ExtUIOp: _cast("zext"),
+    arith.TruncIOp: _cast("trunc"),
+    arith.SIToFPOp: _cast("sitofp"),
+    arith.UIToFPOp: _cast("uitofp"),
+    arith.FPToSIOp: _cast("fptosi"),
+    math.AbsFOp: _intrinsic("fabs"),
+    math.SqrtOp: _intrinsic("sqrt"),
+    math.RsqrtOp: _reciprocal_root,
+    math.FloorOp: _intrinsic("floor"),
+    math.CeilOp: _intrinsic("ceil"),
+    math.RoundEvenOp: _intrinsic("roundeven"),
+    math.CopySignOp: _intrinsic("copysign"),
+    math.PowFOp: _intrinsic("pow"),
+    math.ExpOp: _polynomial("exp"),
+    math.Exp2Op: _polynomial("exp2"),
+    math.ExpM1Op: _polynomial("expm1"),
+    math.LogOp: _polynomial("log"),
+    math.Log2Op: _polynomial("log2"),
+    math.Log1pOp: _polynomial("log1p"),
+    math.SinOp: _polynomial("sin"),
+    math.CosOp: _polynomial("cos"),
+    math.TanhOp: _polynomial("tanh"),
+    math.ErfOp: _polynomial("erf"),
+}

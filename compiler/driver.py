@@ -1,0 +1,263 @@
+"""The driver: text or tree in, a compiled program out, with every stage on the way to be looked at."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
+from flowc.compiler.syntax import Program, Span
+from flowc.runtime.plan import Plan
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+    from flowc.compiler.backends.llvm import KernelObject
+    from flowc.compiler.checker.model import Checked
+    from flowc.passes.framework import Remark
+    from flowc.passes.pipelines import PassStatistics, Pipeline
+
+DEEPEST = 60_000
+"""Python frames that a compilation may use; the parser bounds the depth of programs long before."""
+
+Watch = Callable[[str, str], None]
+"""Called after each pass with its name and the text of the IR then."""
+
+
+@frozen
+class Options:
+    """How to compile. `pipeline` replaces that of the level; without `native` kernels are checked but not compiled."""
+
+    level: int = 2
+    pipeline: str | None = None
+    verify: bool = True
+    native: bool = True
+    watch: Watch | None = None
+
+
+@frozen
+class Timing:
+    """A stage of the compiler and the milliseconds it took."""
+
+    stage: str
+    milliseconds: float
+
+
+@frozen
+class Compiled:
+    """A compiled program: the plan, the native code of its kernels if it has any, and what the compiler saw."""
+
+    plan: Plan
+    kernels: "KernelObject | None"
+    source: Source
+    checked: "Checked" = field(repr=False)
+    remarks: "tuple[Remark, ...]" = ()
+    statistics: "tuple[PassStatistics, ...]" = ()
+    timings: tuple[Timing, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the checker found that is no error."""
+        return self.checked.warnings
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Room for trees as deep as the language allows, for as long as the compiler works on them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def check_text(text: str, path: str, *, folder: Path | None = None) -> "Checked":
+    """Parses and checks; raises CompileError with all that is wrong."""
+    from flowc.compiler.parser import parse
+
+    with deep_recursion():
+        program = parse(text, path)
+        return check_program(program, Source(path, text), folder=folder)
+
+
+def check_program(
+    program: Program,
+    source: Source,
+    *,
+    folder: Path | None = None,
+) -> "Checked":
+    """Checks a tree; raises CompileError with all that is wrong."""
+    from flowc.compiler.checker import check
+
+    with deep_recursion():
+        return check(program, source, folder=folder)
+
+
+def compile_text(
+    text: str, path: str, *, folder: Path | None = None, options: Options | None = None, level: int | None = None
+) -> Compiled:
+    """Compiles the text of a program. `level` is short for `Options(level=...)`."""
+    chosen = _chosen(options, level)
+    start = time.perf_counter()
+    checked = check_text(text, path, folder=folder)
+    return compile_checked(checked, chosen, (Timing("check", _since(start)),))
+
+
+def compile_program(
+    program: Program,
+    source: Source,
+    *,
+    folder: Path | None = None,
+    options: Options | None = None,
+    level: int | None = None,
+) -> Compiled:
+    """Compiles a tree, as the Python front end builds it."""
+    chosen = _chosen(options, level)
+    start = time.perf_counter()
+    checked = check_program(program, source, folder=folder)
+    return compile_checked(checked, chosen, (Timing("check", _since(start)),))
+
+
+def compile_checked(
+    checked: "Checked", options: Options | None = None, timings: tuple[Timing, ...] = ()
+) -> Compiled:
+    """Compiles a checked program; `timings` are those of the stages before."""
+    from flowc.compiler.backends.plan import to_plan
+
+    options = options or Options()
+    with deep_recursion():
+        start = time.perf_counter()
+        module = lowered(checked, options)
+        timings += (Timing("lower", _since(start)),)
+        statistics, remarks, module = _optimised(module, options)
+        timings += tuple(Timing(each.name, each.milliseconds) for each in statistics)
+        timings += (Timing("verify", sum(each.verify_milliseconds for each in statistics)),)
+        start = time.perf_counter()
+        plan, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
+        timings += (Timing("plan", _since(start)),)
+        start = time.perf_counter()
+        compiled = _native(kernels, options.level) if options.native else None
+        timings += (Timing("native", _since(start)),)
+    return Compiled(plan, compiled, checked.source, checked, remarks, statistics, timings)
+
+
+def lowered(checked: "Checked", options: Options) -> "ModuleOp":
+    """The IR of a checked program before any pass."""
+    from flowc.compiler.lower import lower
+
+    module = lower(checked)
+    if options.verify:
+        module.verify()
+    return module
+
+
+def _optimised(
+    module: "ModuleOp", options: Options
+) -> "tuple[tuple[PassStatistics, ...], tuple[Remark, ...], ModuleOp]":
+    from flowc.passes.pipelines import optimise
+
+    def watch(each: object, current: "ModuleOp") -> None:
+        if options.watch is not None:
+            options.watch(str(getattr(each, "name", "")), print_ir(current))
+
+    done = optimise(
+        module, pipeline_of(options), verify=options.verify, watch=watch if options.watch is not None else None
+    )
+    return done.statistics, done.remarks, module
+
+
+def pipeline_of(options: Options) -> "Pipeline":
+    """The passes that the options ask for; whatever a person writes, kernels are outlined at the end."""
+    from flowc.passes.outline_kernels import OutlineKernelsPass
+    from flowc.passes.pipelines import PIPELINES, PipelineError, parse_pipeline
+
+    if options.pipeline is None:
+        return PIPELINES[f"O{options.level}"]
+    try:
+        return (*parse_pipeline(options.pipeline), OutlineKernelsPass())
+    except PipelineError as error:
+        raise pipeline_problem(options.pipeline, error.code, error.message, error.help) from error
+
+
+def pipeline_problem(pipeline: str, code: str, message: str, help: str) -> CompileError:
+    """The error for a pipeline that cannot run, as if the pipeline were a file of one line."""
+    span = Span(1, 1, 1, len(pipeline) + 1)
+    return CompileError(
+        Source("<pass pipeline>", pipeline), (Diagnostic(code, message, (Label(span),), help=help),)
+    )
+
+
+def _native(kernels: "ModuleOp", level: int, *, assembly: bool = False) -> "KernelObject | None":
+    if kernels.body.block.first_op is None:
+        return None
+    from flowc.compiler.backends import llvm
+
+    return llvm.compile_kernels(kernels, llvm.Options(level=level, assembly=assembly))
+
+
+def print_ir(module: "ModuleOp", *, locations: bool = False) -> str:
+    """The text of a module, with the places in the program that its operations come from if wanted."""
+    from io import StringIO
+
+    from xdsl.printer import Printer
+
+    out = StringIO()
+    Printer(out, print_debuginfo=locations).print_op(module)
+    return out.getvalue() + "\n"
+
+
+EMIT_FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "json")
+"""The stages that `emit` prints."""
+
+
+def emit(checked: "Checked", form: str, options: Options | None = None) -> str:
+    """A stage of the compilation as text: one of EMIT_FORMS."""
+    options = options or Options()
+    if form == "tree":
+        return tree_text(checked.program)
+    with deep_recursion():
+        module = lowered(checked, options)
+        if form == "flow":
+            return print_ir(module)
+        _, _, module = _optimised(module, options)
+        if form == "opt":
+            return print_ir(module)
+        return _emit_back(checked, form, options, module)
+
+
+def _emit_back(checked: "Checked", form: str, options: Options, module: "ModuleOp") -> str:
+    from flowc.compiler.backends.plan import select, to_plan
+
+    if form == "plan":
+        return print_ir(select(module))
+    plan, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
+    if form == "json":
+        from flowc.runtime.plan_json import dumps
+
+        return dumps(plan)
+    compiled = _native(kernels, options.level, assembly=form == "asm")
+    if compiled is None:
+        return ""
+    return compiled.llvm_ir if form == "llvm" else compiled.assembly
+
+
+def tree_text(program: Program) -> str:
+    """The syntax tree, indented, a node a line."""
+    from flowc.compiler.tree import tree_text as text
+
+    return text(program)
+
+
+def _chosen(options: Options | None, level: int | None) -> Options:
+    if options is not None:
+        return options
+    return Options() if level is None else Options(level=level)
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3

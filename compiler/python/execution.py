@@ -1,0 +1,136 @@
+"""Compiling a decorated function once, and running it as often as it is called."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from flowc.compiler.diagnostics.model import CompileError
+from flowc.compiler.driver import Compiled, Options, compile_program
+from flowc.compiler.driver import emit as emit_stage
+from flowc.compiler.python.annotations import hints
+from flowc.compiler.python.callables import RunOptions
+from flowc.compiler.python.definitions import Definition
+from flowc.compiler.python.program import Built, build
+from flowc.compiler.python.values import adapted, converter
+from flowc.runtime.config import find_config, load_config
+from flowc.runtime.environment import Environment
+from flowc.runtime.errors import FlowError
+from flowc.runtime.execute import Loaded, load, run, run_plan
+from flowc.runtime.people import answers, ask_terminal, has_terminal
+from flowc.runtime.result import RunResult
+
+PICTURES = ("mermaid", "dot")
+
+
+@frozen
+class CompiledDefinition:
+    """A decorated function, translated and compiled."""
+
+    built: Built
+    compiled: Compiled
+
+
+def compile_definition(
+    definition: Definition[..., Any], level: int, native: bool = True
+) -> CompiledDefinition:
+    """Compiles a decorated function with all it reaches; raises CompileError in terms of the Python files."""
+    built = build(definition)
+    try:
+        compiled = compile_program(
+            built.program,
+            built.source,
+            options=Options(level=level, native=native),
+        )
+    except CompileError as error:
+        raise built.sources.relocate(error) from None
+    return CompiledDefinition(built, compiled)
+
+
+def emit(definition: Definition[..., Any], form: str, level: int) -> str:
+    """A stage of the compilation as text: what `flowc compile --emit` prints."""
+    found = compile_definition(definition, level, native=False)
+    if form not in PICTURES:
+        return emit_stage(found.compiled.checked, form, Options(level=level))
+    from flowc.compiler.graph.dot import dot
+    from flowc.compiler.graph.mermaid import mermaid
+    from flowc.compiler.graph.model import graph
+
+    picture = graph(found.compiled.plan, found.built.entry)
+    return mermaid(picture) if form == "mermaid" else dot(picture)
+
+
+class Execution:
+    """A compiled function with the world it runs in; made at the first call, used by all."""
+
+    def __init__(self, definition: Definition[..., Any], options: RunOptions) -> None:
+        found = compile_definition(definition, options.optimisation)
+        self._entry = found.built.entry
+        self._signature = inspect.signature(definition.function)
+        self._convert = converter(hints(definition.function).get("return", Any))
+        folder = Path(inspect.getsourcefile(definition.function) or ".").parent
+        self._loaded: Loaded = load(found.compiled.plan, _environment(found, folder, options))
+
+    def value(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Runs and gives the value; raises FlowError when the run fails."""
+        return self._unpack(self.report(args, kwargs))
+
+    async def value_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The same on the running loop."""
+        return self._unpack(await run_plan(self._loaded, self._entry, self._bind(args, kwargs)))
+
+    def report(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RunResult:
+        """Runs and gives the whole account."""
+        return run(self._loaded, self._entry, self._bind(args, kwargs))
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name, as a call of the function itself would take them; defaults are the flow's own."""
+        return dict(self._signature.bind(*args, **kwargs).arguments)
+
+    def _unpack(self, report: RunResult) -> Any:
+        if report.problem is not None:
+            raise FlowError(report.problem)
+        return report.result if self._convert is None else self._convert(report.result)
+
+
+def _environment(found: CompiledDefinition, folder: Path, options: RunOptions) -> Environment:
+    from platformdirs import user_config_path
+
+    return Environment(
+        config=load_config(find_config(folder, user_config_path("flowc"))),
+        provider=options.provider,
+        tools={name: adapted(function) for name, function in found.built.tools.items()},
+        folder=folder,
+        kernels=_kernels(found.compiled),
+        people=_people(options.answers),
+        seed=options.seed,
+        subscribers=options.subscribers,
+    )
+
+
+def _kernels(compiled: Compiled) -> Mapping[str, Callable[..., Any]]:
+    if compiled.kernels is None:
+        return {}
+    from flowc.runtime.kernels import load as load_kernels
+
+    return load_kernels(compiled.kernels.object_code, compiled.kernels.signatures)
+
+
+def _people(given: Mapping[str, Any]) -> Callable[[Any], Any] | None:
+    """Prepared answers first, then the person at the terminal, where there is one."""
+    prepared = answers({name: answer for name, answer in given.items() if not callable(answer)})
+    at_terminal = has_terminal()
+    if not given and not at_terminal:
+        return None
+
+    def ask(question: Any) -> Any:
+        answer = given.get(question.operation)
+        if callable(answer):
+            return answer(question.prompt)
+        if question.operation not in given and at_terminal:
+            return ask_terminal(question)
+        return prepared(question)
+
+    return ask

@@ -1,0 +1,129 @@
+"""What can be wrong with a call of a kernel, in the words of the one who calls."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowc.runtime.dtypes import dtype_name, numpy_dtype
+from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.kernel_signature import KernelSignature, Parameter, parameter_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SITES = 16
+"""A status is `code + SITES * site`; the site counts the source positions that a signature lists."""
+
+_messages = {
+    1: (
+        "E0750",
+        "kernel `{name}` could not get memory for its results or temporaries",
+        "use smaller arrays or fewer at once",
+    ),
+    2: ("E0751", "a position in kernel `{name}` lies outside its array", "positions run from -n to n - 1"),
+    3: (
+        "E0752",
+        "`topk` in kernel `{name}` asks for more than there is",
+        "k must be between 0 and the last extent",
+    ),
+    4: (
+        "E0753",
+        "extents that must be equal differ in kernel `{name}`",
+        "only an extent written as 1 stretches",
+    ),
+    5: (
+        "E0754",
+        "kernel `{name}` takes the extreme of an empty axis",
+        "a minimum or maximum needs an element",
+    ),
+}
+
+
+def too_large(signature: KernelSignature, why: str) -> FlowError:
+    """No memory for results of this size."""
+    code, message, way_out = _messages[1]
+    return fail(code, message.format(name=signature.name), why=why, help=way_out)
+
+
+def wrong_count(signature: KernelSignature, given: int) -> FlowError:
+    """Too many or too few arguments."""
+    return fail(
+        "E0755",
+        f"kernel `{signature.name}` takes {len(signature.params)} arguments, not {given}",
+        help=f"it takes {', '.join(map(parameter_text, signature.params)) or 'nothing'}",
+    )
+
+
+def wrong_rank(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
+    """An array with too many or too few axes."""
+    wanted = len(parameter.dims)
+    return fail(
+        "E0760",
+        f"argument `{parameter.name}` of kernel `{kernel}` must have {wanted} axes, not {array.ndim}",
+        why=f"it is declared as {parameter_text(parameter)}, and the array's shape is {array.shape}",
+        help="add an axis with `x[None]` or drop one with `x[0]`",
+    )
+
+
+def wrong_extent(
+    kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]", bound: Mapping[str, int]
+) -> FlowError:
+    """The first axis that is not as long as its dimension."""
+    wanted = [bound.get(d, -1) if isinstance(d, str) else d for d in parameter.dims]
+    axis = next(k for k, extent in enumerate(array.shape) if extent != wanted[k] and parameter.dims[k] != "")
+    dimension = parameter.dims[axis]
+    extent = array.shape[axis]
+    named = f"`{dimension}`, which is {wanted[axis]}" if isinstance(dimension, str) else str(dimension)
+    return fail(
+        "E0761",
+        f"axis {axis} of argument `{parameter.name}` of kernel `{kernel}` must be {named}, not {extent}",
+        why="a dimension's name stands for one extent in a call",
+        help=f"the kernel takes {parameter_text(parameter)}",
+    )
+
+
+def wrong_dtype(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
+    """An array of other elements."""
+    return fail(
+        "E0759",
+        f"argument `{parameter.name}` of kernel `{kernel}` must have elements of type {parameter.dtype}",
+        why=f"it has elements of type {dtype_name(array.dtype) or array.dtype}",
+        help=f"convert it first: `{parameter.name}.astype({str(numpy_dtype(parameter.dtype))!r})`",
+    )
+
+
+def failure(signature: KernelSignature, status: int) -> FlowError:
+    """What a status other than 0 means, with the source line it concerns."""
+    code, site = status % SITES, status // SITES
+    number, message, way_out = _messages[code]
+    line = signature.sites[site] if code > 1 and site < len(signature.sites) else 0
+    return fail(number, message.format(name=signature.name), help=way_out, line=line)
+
+
+def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:
+    """An argument that NumPy cannot make an array of."""
+    return fail(
+        "E0758",
+        f"argument `{parameter.name}` of kernel `{kernel}` is no array",
+        why=why,
+        help=f"pass {parameter_text(parameter)}",
+    )
+
+
+def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowError:
+    """An argument that is no number of the parameter's type."""
+    return fail(
+        "E0757",
+        f"argument `{parameter.name}` of kernel `{kernel}` must be a number of type {parameter.dtype}",
+        why=f"it is {type(argument).__name__}",
+        help="pass a number, or an array of rank 0",
+    )
+
+
+def does_not_fit(kernel: str, parameter: Parameter, value: int, edge: int) -> FlowError:
+    """An integer outside the range of the parameter's type."""
+    return fail(
+        "E0756",
+        f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
+        why=f"it is {value}",
+        help=f"{parameter.dtype} holds {-edge} to {edge - 1}",
+    )

@@ -1,0 +1,256 @@
+"""The `openai` provider: any endpoint that speaks OpenAI's API, through the official SDK.
+
+Retries, budgets and rate limits are the scheduler's, so the SDK makes one attempt. Answers are streamed,
+which lets an endless or enormous one be cut off as soon as it is too long. Keys are read from the
+environment, sent to the endpoint and shown nowhere.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from flowc.runtime.errors import Problem
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ModelSettings,
+    ProviderError,
+    Request,
+    Response,
+    Usage,
+    byte_bound,
+    estimate_tokens,
+)
+from flowc.runtime.providers.openai_errors import TooLarge, problem_of
+from flowc.runtime.schema import closed
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+MOST_BYTES = 8_000_000
+"""Bytes that a response may have; the longest useful answers have a tenth of that."""
+
+ERROR_BYTES = 65_536
+"""Bytes of an error's body that are read."""
+
+FRAME_TOKENS = 64
+"""Tokens that roles and separators add to a prompt at most."""
+
+OPENAI_URL = "https://api.openai.com"
+
+
+@define(eq=False)
+class OpenAI:
+    """Clients by endpoint and key, made on first use."""
+
+    clients: dict[tuple[str | None, str], "AsyncOpenAI"] = field(factory=dict)
+
+    async def generate(self, request: Request) -> Response:
+        """Answers a prompt with chat completions; structured where a schema is given."""
+        create: Any = self._client(request.model).chat.completions.with_streaming_response.create
+        answer = _Answer(request)
+        try:
+            async with asyncio.timeout(request.model.timeout):
+                async with create(**_completion(request)) as response:
+                    plain = "json" in response.headers.get("content-type", "")
+                    await answer.read(response.iter_bytes(), plain=plain)
+        except Exception as error:
+            raise _failed(error, request.model) from None
+        return answer.response()
+
+    async def embed(self, request: EmbedRequest) -> Embedding:
+        """Turns texts into vectors."""
+        client = self._client(request.model)
+        try:
+            async with asyncio.timeout(request.model.timeout):
+                made = await client.embeddings.create(
+                    model=request.model.model, input=list(request.texts), encoding_format="float"
+                )
+            vectors = tuple(tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place))
+            used = made.usage.prompt_tokens if made.usage is not None else None
+        except Exception as error:
+            raise _failed(error, request.model) from None
+        if used is None:
+            return Embedding(vectors, Usage(sum(map(estimate_tokens, request.texts)), 0, estimated=True))
+        return Embedding(vectors, Usage(used, 0))
+
+    def prompt_bound(self, request: Request) -> int:
+        """No token is shorter than a byte; the schema travels with the prompt."""
+        schema = byte_bound(json.dumps(request.schema)) if request.schema is not None else 0
+        return byte_bound(request.prompt) + schema + FRAME_TOKENS
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        for client in self.clients.values():
+            await client.close()
+        self.clients.clear()
+
+    def _client(self, settings: ModelSettings) -> "AsyncOpenAI":
+        key = os.environ.get(settings.api_key_env, "")
+        if not key and settings.base_url is None and not os.environ.get("OPENAI_BASE_URL"):
+            raise ProviderError(
+                Problem(
+                    "E0831",
+                    f"there is no key for the model `{settings.alias}`",
+                    why=f"the environment variable {settings.api_key_env} is not set",
+                    help=f"set {settings.api_key_env}, or run with --provider offline",
+                ),
+                retryable=False,
+            )
+        place = (settings.base_url, key)
+        if place not in self.clients:
+            self.clients[place] = _new_client(settings, key)
+        return self.clients[place]
+
+
+def _new_client(settings: ModelSettings, key: str) -> "AsyncOpenAI":
+    try:
+        openai = importlib.import_module("openai")
+    except ImportError:
+        raise ProviderError(
+            Problem(
+                "E0832",
+                "the `openai` provider needs the package `openai`",
+                help="pip install 'flowc[openai]'",
+            ),
+            retryable=False,
+        ) from None
+    client: AsyncOpenAI = openai.AsyncOpenAI(
+        api_key=key or "none",
+        base_url=settings.base_url,
+        max_retries=0,
+        timeout=settings.timeout,
+        default_headers={"Accept-Encoding": "identity"},
+        http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [_bound]}),
+    )
+    return client
+
+
+async def _bound(response: Any) -> None:
+    """Lets no response be longer than it may: errors end early, answers raise `TooLarge`."""
+    source = response.stream
+    base = next(kind for kind in type(source).__mro__ if kind.__name__ == "AsyncByteStream")
+
+    async def chunks(self: object) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in source:
+            read += len(chunk)
+            if response.status_code >= 400 and read > ERROR_BYTES:
+                return
+            if read > MOST_BYTES:
+                raise TooLarge(read)
+            yield chunk
+
+    async def close(self: object) -> None:
+        await source.aclose()
+
+    response.stream = type("Bounded", (base,), {"__aiter__": chunks, "aclose": close})()
+
+
+def _completion(request: Request) -> dict[str, Any]:
+    """The arguments of a chat completion."""
+    arguments: dict[str, Any] = {
+        "model": request.model.model,
+        "messages": [{"role": "user", "content": request.prompt}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.temperature is not None:
+        arguments["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        base = request.model.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+        name = "max_completion_tokens" if base.startswith(OPENAI_URL) else "max_tokens"
+        arguments[name] = request.max_tokens
+    if request.schema is not None:
+        arguments["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": re.sub(r"[^A-Za-z0-9_-]", "_", request.operation)[:64],
+                "schema": request.schema,
+                "strict": closed(dict(request.schema)),
+            },
+        }
+    return arguments
+
+
+def _place(row: Any) -> int:
+    return int(row.index)
+
+
+class _Answer:
+    """An answer as it arrives: server-sent events, or one JSON object from endpoints that do not stream."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.parts: list[str] = []
+        self.refusal: list[str] = []
+        self.finish: str | None = None
+        self.usage: Usage | None = None
+
+    async def read(self, chunks: AsyncIterator[bytes], *, plain: bool) -> None:
+        """Takes in a whole body."""
+        rest = b""
+        async for chunk in chunks:
+            rest += chunk
+            if plain:
+                continue
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                if self._line(line):
+                    return
+        if plain or not self._line(rest):
+            self._whole(rest, plain=plain)
+
+    def _line(self, line: bytes) -> bool:
+        """One line of an event stream; true for the last."""
+        if not line.startswith(b"data:"):
+            return False
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return True
+        self._take(json.loads(data), "delta")
+        return False
+
+    def _whole(self, body: bytes, *, plain: bool) -> None:
+        if plain:
+            self._take(json.loads(body), "message")
+        elif self.finish is None:
+            raise EOFError("the stream ended before the answer did")
+
+    def _take(self, event: Any, member: str) -> None:
+        if not isinstance(event, Mapping):
+            raise ValueError(f"an object was expected, not {event!r:.60}")
+        if event.get("error"):
+            raise ValueError(f"the endpoint reported: {event['error']!r:.200}")
+        for choice in event.get("choices") or ():
+            said = choice.get(member) or {}
+            if text := said.get("content"):
+                self.parts.append(str(text))
+                if self.request.stream is not None:
+                    self.request.stream(str(text))
+            if refusal := said.get("refusal"):
+                self.refusal.append(str(refusal))
+            self.finish = choice.get("finish_reason") or self.finish
+        if usage := event.get("usage"):
+            self.usage = Usage(int(usage["prompt_tokens"]), int(usage["completion_tokens"]))
+
+    def response(self) -> Response:
+        """What arrived. Tokens that the endpoint did not count are estimated."""
+        text = "".join(self.parts)
+        usage = self.usage
+        if usage is None:
+            usage = Usage(estimate_tokens(self.request.prompt), estimate_tokens(text), estimated=True)
+        if self.refusal:
+            return Response("".join(self.refusal), usage, "refusal")
+        return Response(text, usage, self.finish or "stop")
+
+
+def _failed(error: BaseException, settings: ModelSettings) -> ProviderError:
+    """The coded error for whatever went wrong; the key never appears in it."""
+    return problem_of(error, settings, os.environ.get(settings.api_key_env, ""))

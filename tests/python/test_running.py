@@ -1,0 +1,162 @@
+"""Decorated functions run: results equal those of the plain functions, values are the program's own classes."""
+
+import asyncio
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import flowc
+
+m, n, d = flowc.dims("m n d")
+
+
+class Colour(enum.Enum):
+    red = "r"
+    green = "g"
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+    colour: Colour = Colour.red
+
+
+@flowc.tool(effects="pure")
+def double(x: int) -> int:
+    return 2 * x
+
+
+@flowc.tool(effects="reads points")
+def points(count: int) -> list[Point]:
+    return [Point(float(i), 2.0 * i, Colour.green if i % 2 else Colour.red) for i in range(count)]
+
+
+@flowc.tool(effects="pure")
+def length(point: Point) -> float:
+    assert isinstance(point, Point), "tools get the classes they are annotated with"
+    return (point.x**2 + point.y**2) ** 0.5
+
+
+@flowc.flow
+def lengths(count: int) -> list[float]:
+    return [length(p) for p in points(count) if p.colour == Colour.green]
+
+
+@flowc.flow
+def last(count: int) -> Point:
+    return points(count)[-1]
+
+
+@flowc.flow
+def arithmetic(a: int, b: int, xs: list[int], word: str) -> list[int]:
+    total = 0
+    for i, x in enumerate(xs):
+        if x < 0:
+            continue
+        if x > 50:
+            break
+        total += x * (i + a) - b // 3
+    best = max(a, b) if a != b else len(word)
+    found = [double(x) + total for x in xs if x % 2 == 0]
+    return found + [total, best, len(word.upper()), -a % 7]
+
+
+@flowc.kernel
+def cosine(q: flowc.f32[m, d], r: flowc.f32[n, d]) -> flowc.f32[m, n]:
+    q = q / np.sqrt(np.sum(q * q, axis=1, keepdims=True) + 1e-6)
+    r = r / np.sqrt(np.sum(r * r, axis=1, keepdims=True) + 1e-6)
+    return q @ r.T
+
+
+@flowc.human
+def approve(what: str) -> bool:
+    """May {what} be done?"""
+
+
+@flowc.flow
+def ask(what: str) -> str:
+    return "done" if approve(what) else "left"
+
+
+def test_records_and_enums_come_back_as_the_classes_of_the_program() -> None:
+    assert last(4) == Point(3.0, 6.0, Colour.green)
+    assert lengths(4) == lengths.function(4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(-(10**20), 10**20),
+    st.integers(-100, 100),
+    st.lists(st.integers(-9, 60), max_size=8),
+    st.text(alphabet="abcdef", max_size=5),
+)
+def test_a_flow_gives_what_the_plain_function_gives(a: int, b: int, xs: list[int], word: str) -> None:
+    assert arithmetic(a, b, xs, word) == arithmetic.function(a, b, xs, word)
+
+
+def test_a_kernel_gives_what_the_plain_function_gives() -> None:
+    random = np.random.default_rng(1)
+    q = random.standard_normal((3, 16), dtype=np.float32)
+    r = random.standard_normal((5, 16), dtype=np.float32)
+    np.testing.assert_allclose(cosine(q, r), cosine.function(q, r), rtol=1e-5, atol=1e-6)
+
+
+def test_the_coroutine_form_runs_on_the_running_loop() -> None:
+    async def several() -> list[Any]:
+        return await asyncio.gather(*(lengths.run(i) for i in range(5)))
+
+    assert asyncio.run(several()) == [lengths.function(i) for i in range(5)]
+
+
+def test_people_are_answered_for_by_values_and_by_functions() -> None:
+    assert ask.using(answers={"approve": True})("it") == "done"
+    assert ask.using(answers={"approve": lambda prompt: "nothing" in prompt})("nothing") == "done"
+    assert ask.using(answers={"approve": "no"})("it") == "left"
+
+
+def test_a_report_counts_what_ran() -> None:
+    report = lengths.report(4)
+    assert report.status == "ok"
+    assert report.calls == 3
+
+
+def test_a_failing_tool_raises_a_coded_error() -> None:
+    @flowc.tool(effects="pure")
+    def broken(x: int) -> int:
+        raise ValueError("no luck")
+
+    @flowc.flow
+    def outer(x: int) -> int:
+        return broken(x)
+
+    with pytest.raises(flowc.FlowError, match="no luck"):
+        outer(1)
+
+
+def test_wrong_arguments_are_those_of_a_python_call() -> None:
+    with pytest.raises(TypeError):
+        lengths()  # type: ignore[call-arg]
+    with pytest.raises(flowc.FlowError):
+        lengths("many")  # type: ignore[arg-type]
+
+
+def test_check_gives_diagnostics_and_runs_nothing() -> None:
+    @flowc.flow
+    def wrong(x: int) -> str:
+        return x + 1  # type: ignore[return-value]
+
+    found = wrong.check()
+    assert [diagnostic.severity for diagnostic in found] == ["error"]
+    assert "return x + 1" in str(found)
+    assert lengths.check() == ()
+
+
+def test_stages_can_be_printed() -> None:
+    assert "flowchart" in lengths.emit("mermaid")
+    assert "flow.func" in lengths.emit("flow")
