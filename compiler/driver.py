@@ -1,5 +1,6 @@
 """The driver: text or tree in, a compiled program out, with every stage on the way to be looked at."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -66,21 +67,28 @@ class Compiled:
 
 
 @contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Room for trees as deep as the language allows, for as long as the compiler works on them."""
-    before = sys.getrecursionlimit()
+def room() -> Iterator[None]:
+    """Room for trees as deep as the language allows, for as long as the compiler works on them.
+
+    Collecting garbage among hundreds of thousands of live operations takes a third of the time and finds little, so
+    it waits until the end.
+    """
+    before, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(before, DEEPEST))
+    gc.disable()
     try:
         yield
     finally:
         sys.setrecursionlimit(before)
+        if collecting:
+            gc.enable()
 
 
 def check_text(text: str, path: str, *, folder: Path | None = None) -> "Checked":
     """Parses and checks; raises CompileError with all that is wrong."""
     from flowc.compiler.parser import parse
 
-    with deep_recursion():
+    with room():
         program = parse(text, path)
         return check_program(program, Source(path, text), folder=folder)
 
@@ -94,7 +102,7 @@ def check_program(
     """Checks a tree; raises CompileError with all that is wrong."""
     from flowc.compiler.checker import check
 
-    with deep_recursion():
+    with room():
         return check(program, source, folder=folder)
 
 
@@ -130,7 +138,7 @@ def compile_checked(
     from flowc.compiler.backends.plan import to_plan
 
     options = options or Options()
-    with deep_recursion():
+    with room():
         start = time.perf_counter()
         module = lowered(checked, options)
         timings += (Timing("lower", _since(start)),)
@@ -154,6 +162,13 @@ def lowered(checked: "Checked", options: Options) -> "ModuleOp":
     if options.verify:
         module.verify()
     return module
+
+
+def optimised(checked: "Checked", options: Options | None = None) -> "ModuleOp":
+    """The IR of a checked program after the passes that the options ask for."""
+    options = options or Options()
+    with room():
+        return _optimised(lowered(checked, options), options)[2]
 
 
 def _optimised(
@@ -220,7 +235,7 @@ def emit(checked: "Checked", form: str, options: Options | None = None) -> str:
     options = options or Options()
     if form == "tree":
         return tree_text(checked.program)
-    with deep_recursion():
+    with room():
         module = lowered(checked, options)
         if form == "flow":
             return print_ir(module)

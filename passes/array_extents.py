@@ -61,6 +61,10 @@ class ExtentAnalysis:
             for axis, extent in enumerate(shape_of(argument.type)):
                 if isinstance(extent, str) and extent:
                     self._named.setdefault(extent, ("dim", position, axis))
+        # An integer argument may give its name to an extent: `kernel f(xs: f32[n], k: int) -> f32[k]`.
+        for name, argument in zip(kernel.arg_names, kernel.body.block.args, strict=True):
+            if argument.type == i64:
+                self._named.setdefault(name, combine("max", ("scalar", argument.index), 0))
 
     def extent(self, value: SSAValue, axis: int) -> Expression:
         """The extent of one axis of a value."""
@@ -128,9 +132,9 @@ class ExtentAnalysis:
         full = isinstance(start, int) and start == low and stop == high
         return start, step, count if full else combine("max", count, 0)
 
-    def declared(self, extent: int | str) -> Expression:
-        """A number or the name of an argument's dimension as an expression."""
-        return self._named[extent] if isinstance(extent, str) else extent
+    def declared(self, extent: int | str) -> Expression | None:
+        """A number, or the name that an argument gives an extent, as an expression."""
+        return self._named.get(extent) if isinstance(extent, str) else extent
 
     def derived(self, value: SSAValue, axis: int) -> Expression:
         """The extent by the rule of the operator that makes the value, whatever its type declares."""

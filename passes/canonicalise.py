@@ -13,7 +13,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, OptionalType
-from flowc.passes.facts import is_terminator, is_total
+from flowc.passes.facts import is_terminator, is_dispatched, is_total
 from flowc.passes.framework import (
     FlowPass,
     Report,
@@ -65,7 +65,9 @@ def _if_cheap(op: Operation) -> Values:
 
 def _is_cheap(block: Block, effects: Effects) -> bool:
     operations = [op for op in block.ops if not is_terminator(op)]
-    return len(operations) <= CHEAP and all(not op.regions and is_total(op, effects) for op in operations)
+    return len(operations) <= CHEAP and all(
+        not op.regions and not is_dispatched(op) and is_total(op, effects) for op in operations
+    )
 
 
 def _chosen(op: control.IfOp, first: SSAValue, second: SSAValue) -> SSAValue:

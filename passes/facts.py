@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from xdsl.dialects.builtin import f64
 from xdsl.ir import Block, Operation
 from xdsl.traits import IsTerminator
 
@@ -12,7 +13,7 @@ from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import LimitOp, RaceOp, VoteOp
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects
-from flowc.dialects.flow.types import RecordType
+from flowc.dialects.flow.types import IntType, ListType, RecordType, StrType
 
 TOTAL_FUNCTIONS = frozenset(
     "eq ne not and or xor is is_not is_none is_not_none len str format lower upper strip lines startswith endswith "
@@ -20,6 +21,11 @@ TOTAL_FUNCTIONS = frozenset(
     "where any all not_in in".split()
 )
 """Functions of `flow.apply` that give a value for all arguments of their types."""
+
+TOTAL_ON_SIMPLE = frozenset("lt le gt ge add sub neg minimum maximum".split())
+"""Functions that give a value for all operands that are of one of the types in `_SIMPLE`, all the same."""
+
+_SIMPLE = (IntType(), f64, StrType())
 
 _FALLIBLE_ARRAYS = (array.IndexOp, array.GatherOp, array.TopKOp, array.ContractOp, array.ElementwiseOp, array.ConcatOp,
                     array.BroadcastOp, array.ReduceOp, array.ArgReduceOp, array.IotaOp)  # fmt: skip
@@ -29,7 +35,9 @@ def may_fail(op: Operation) -> bool:
     """Whether an operation by itself can end a run: what an effect may do is not asked here."""
     match op:
         case compute.ApplyOp():
-            return op.function.data not in TOTAL_FUNCTIONS
+            name, types = op.function.data, set(op.operand_types)
+            alike = len(types) == 1 and (types <= set(_SIMPLE) or isinstance(next(iter(types)), ListType))
+            return name not in TOTAL_FUNCTIONS and not (name in TOTAL_ON_SIMPLE and alike)
         case compute.FieldOp():
             return not isinstance(op.source.type, RecordType)
         case compute.CastOp() | LaunchOp() | LimitOp() | VoteOp() | RaceOp():

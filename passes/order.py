@@ -47,7 +47,7 @@ class EffectOrder:
             yield from self.writers.get(resource, ())
             self.readers.setdefault(resource, []).append(op)
         for resource in sorted(writes):
-            yield from self.readers.pop(resource, None) or self.writers.get(resource, ())
+            self.readers.pop(resource, None)
             self.writers[resource] = [op]
 
 

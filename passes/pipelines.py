@@ -114,7 +114,7 @@ def optimise(
     verify: bool = True,
     watch: Watch | None = None,
 ) -> Optimised:
-    """Runs passes over a module, in place, and verifies it after each."""
+    """Runs passes over a module, in place, and verifies it after each that changed something."""
     context = context or Context()
     statistics: list[PassStatistics] = []
     remarks: list[Remark] = []
@@ -122,7 +122,7 @@ def optimise(
         start = time.perf_counter()
         report = _run(each, context, module)
         ran = time.perf_counter()
-        if verify:
+        if verify and (report.fired or not isinstance(each, FlowPass)):
             _verify(module, each)
         done = time.perf_counter()
         statistics.append(PassStatistics(each.name, report.fired, (ran - start) * 1e3, (done - ran) * 1e3))

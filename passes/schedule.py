@@ -43,11 +43,16 @@ def _rank(block: Block, model: CostModel, effects: Effects) -> int:
         after = max((ranks.get(user, 0.0) for user in (*users, *later.get(op, ())) if user is not None), default=0.0)
         cost = model.cost(op)
         ranks[op] = cost + after
-        if ranks[op] and not is_terminator(op):
-            op.attributes["rank"] = FloatAttr(round(ranks[op], 3), f64)
-            op.attributes["cost"] = FloatAttr(round(cost, 3), f64)
+        if cost and not is_terminator(op):
+            op.attributes["rank"] = FloatAttr(_rounded(ranks[op]), f64)
+            op.attributes["cost"] = FloatAttr(_rounded(cost), f64)
             ranked += 1
     return ranked
+
+
+def _rounded(milliseconds: float) -> float:
+    """Six digits: more would pretend to know."""
+    return float(f"{milliseconds:.6g}")
 
 
 def _enclosing(operations: list[Operation]) -> dict[Operation, Operation]:

@@ -57,7 +57,7 @@ def wrong_rank(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]")
     """An array with too many or too few axes."""
     wanted = len(parameter.dims)
     return fail(
-        "E0760",
+        "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` must have {wanted} axes, not {array.ndim}",
         why=f"it is declared as {parameter_text(parameter)}, and the array's shape is {array.shape}",
         help="add an axis with `x[None]` or drop one with `x[0]`",
@@ -74,7 +74,7 @@ def wrong_extent(
     extent = array.shape[axis]
     named = f"`{dimension}`, which is {wanted[axis]}" if isinstance(dimension, str) else str(dimension)
     return fail(
-        "E0761",
+        "E0756",
         f"axis {axis} of argument `{parameter.name}` of kernel `{kernel}` must be {named}, not {extent}",
         why="a dimension's name stands for one extent in a call",
         help=f"the kernel takes {parameter_text(parameter)}",
@@ -84,7 +84,7 @@ def wrong_extent(
 def wrong_dtype(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
     """An array of other elements."""
     return fail(
-        "E0759",
+        "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` must have elements of type {parameter.dtype}",
         why=f"it has elements of type {dtype_name(array.dtype) or array.dtype}",
         help=f"convert it first: `{parameter.name}.astype({str(numpy_dtype(parameter.dtype))!r})`",
@@ -102,7 +102,7 @@ def failure(signature: KernelSignature, status: int) -> FlowError:
 def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:
     """An argument that NumPy cannot make an array of."""
     return fail(
-        "E0758",
+        "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` is no array",
         why=why,
         help=f"pass {parameter_text(parameter)}",
@@ -112,7 +112,7 @@ def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:
 def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowError:
     """An argument that is no number of the parameter's type."""
     return fail(
-        "E0757",
+        "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` must be a number of type {parameter.dtype}",
         why=f"it is {type(argument).__name__}",
         help="pass a number, or an array of rank 0",
@@ -122,7 +122,7 @@ def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowErr
 def does_not_fit(kernel: str, parameter: Parameter, value: int, edge: int) -> FlowError:
     """An integer outside the range of the parameter's type."""
     return fail(
-        "E0756",
+        "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
         why=f"it is {value}",
         help=f"{parameter.dtype} holds {-edge} to {edge - 1}",

@@ -6,6 +6,7 @@ then for each result its address and extents. It returns 0 or a status, and neit
 nor calls back.
 """
 
+import hashlib
 import operator
 import struct
 import sys
@@ -46,6 +47,7 @@ __all__ = [
     "Parameter",
     "Result",
     "load",
+    "sealed",
     "signature_from_json",
     "signature_to_json",
     "symbol",
@@ -154,8 +156,34 @@ def _find_address_of() -> Callable[["np.ndarray[Any, Any]"], int]:
     return fast if all(fast(probe) == slow(probe) for probe in probes) else slow
 
 
+_SEAL = b"flowc-sha256:"
+
+
+def sealed(object_code: bytes) -> bytes:
+    """Object code with its checksum behind it, where tools for object files do not look."""
+    return object_code + _SEAL + hashlib.sha256(object_code).digest()
+
+
+def unsealed(data: bytes) -> bytes:
+    """The object code in what `sealed` gave; raises FlowError where a byte has changed.
+
+    LLVM crashes on damaged object code, so it must never see any.
+    """
+    size = len(data) - len(_SEAL) - hashlib.sha256().digest_size
+    code = data[: max(size, 0)]
+    if data != sealed(code):
+        raise fail(
+            "E0695",
+            "the object code of the kernels is damaged",
+            why="its checksum does not fit its content",
+            help="compile the program again",
+        )
+    return code
+
+
 def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str, Kernel]:
-    """Maps object code into the process and gives its kernels by name."""
+    """Maps sealed object code into the process and gives its kernels by name."""
+    code = unsealed(object_code)
     from llvmlite import binding
 
     binding.initialize_native_target()
@@ -164,15 +192,7 @@ def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str,
     machine = binding.Target.from_default_triple().create_target_machine(jit=True)
     module = binding.parse_assembly("")
     engine = binding.create_mcjit_compiler(module, machine)
-    try:
-        engine.add_object_file(binding.ObjectFileRef.from_data(object_code))
-    except RuntimeError as error:
-        raise fail(
-            "E0695",
-            "the object code of the kernels cannot be read",
-            why=str(error),
-            help="compile the program again",
-        ) from error
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return {s.name: Kernel(s, engine.get_function_address(symbol(s.name)), engine) for s in signatures}
 

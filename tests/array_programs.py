@@ -47,7 +47,9 @@ def make_kernel(
 
     returned = body(add, *block.args)
     values = [returned] if isinstance(returned, SSAValue) else list(returned)
-    block.add_op(ReturnOp(*values))
+    end = ReturnOp(*values)
+    end.location = FileLineColLoc(StringAttr("k.flow"), IntAttr(len(block.ops) + 1), IntAttr(1))
+    block.add_op(end)
     types = [value.type for value in values]
     kernel.properties["function_type"] = FunctionType.from_lists(list(parameters.values()), types)
     return kernel

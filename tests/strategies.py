@@ -1,9 +1,10 @@
 """Generators of programs for property tests.
 
-`programs()` gives arbitrary well-formed syntax trees: they parse and print, but need not type-check.
+`programs()` gives arbitrary well-formed syntax trees: they parse and print, but need not type-check. The generator
+draws by hand, level by level, because strategies nested that deep are slow to build.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from flowc.compiler import syntax
 from flowc.compiler.parser.lexer import FOREIGN
@@ -13,177 +14,230 @@ from hypothesis import strategies as st
 NOWHERE = syntax.Span(1, 1, 1, 1)
 """The span of every generated node: spans take no part in equality."""
 
+T = TypeVar("T")
+
 _TAKEN = RESERVED | FOREIGN
+_EFFECTS = ("pure", "reads", "writes", "llm", "human", "idempotent", "undo")
 _ARRAY_TYPES = ("f32", "f64", "bf16", "f16", "i8", "i32", "i64", "bool")
+_WORDS = ("x", "y", "text", "record", "llm", "up", "to", "labels", "undo", "pure", "größe", "_a1")
+_TEXTS = ('"', "'", '"""', "\\", "{", "}}", " a ", "\n", "a\n    b\n\n  c", "\t", "\u202e", 'x"', "#", "\\\n", "\r\n")
 
-
-def _node(kind: type, *arguments: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.builds(kind, *arguments, span=st.just(NOWHERE), **named)
-
-
-def _some(items: st.SearchStrategy[Any], *, least: int = 0, most: int = 3) -> st.SearchStrategy[Any]:
-    return st.lists(items, min_size=least, max_size=most).map(tuple)
-
-
-words = st.sampled_from(("x", "y", "text", "record", "reads", "llm", "up", "to", "labels", "undo", "pure", "größe", "_a1"))
-names = st.one_of(words, st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)).filter(lambda name: name not in _TAKEN)
-plain_names = names.filter(lambda name: name not in ("pure", "reads", "writes", "llm", "human", "idempotent", "undo"))
+names = st.one_of(st.sampled_from(_WORDS), st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)).filter(
+    lambda name: name not in _TAKEN
+)
+type_names = names.filter(lambda name: name not in (*_EFFECTS, *_ARRAY_TYPES))
 """Names that mean no effect: a type's name may stand right before one."""
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=10) | st.sampled_from(_TEXTS)
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
-    ('"', "'", '"""', "\\", "{", "}}", " a ", "\n", "a\n    b\n\n  c", "\t", "é\u202e", 'say "x"', "#", "\\\n", "\r\n")
+constants: st.SearchStrategy[tuple[Any, Any]] = st.one_of(
+    st.tuples(st.just("int"), st.integers(min_value=0)),
+    st.tuples(st.just("float"), st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
+    st.tuples(st.just("str"), texts),
+    st.tuples(st.just("bool"), st.booleans()),
+    st.just(("none", None)),
+    st.tuples(st.just("duration"), st.sampled_from((0.0, 0.2, 1.5, 30.0, 90.0, 120.0, 3600.0, 0.0001))),
+    st.tuples(st.just("money"), st.decimals(min_value=0, max_value=1000, places=4)),
+    st.tuples(st.just("size"), st.integers(min_value=0, max_value=2**50)),
 )
-
-constants = st.one_of(
-    _node(syntax.Constant, st.just("int"), st.integers(min_value=0)),
-    _node(syntax.Constant, st.just("float"), st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
-    _node(syntax.Constant, st.just("str"), texts),
-    _node(syntax.Constant, st.just("bool"), st.booleans()),
-    _node(syntax.Constant, st.just("none"), st.none()),
-    _node(syntax.Constant, st.just("duration"), st.sampled_from((0.0, 0.2, 1.5, 30.0, 90.0, 120.0, 3600.0, 0.0001))),
-    _node(syntax.Constant, st.just("money"), st.decimals(min_value=0, max_value=1000, places=4)),
-    _node(syntax.Constant, st.just("size"), st.integers(min_value=0, max_value=2**50)),
-)
-
-dimensions = _node(syntax.Dimension, st.integers(min_value=0, max_value=10**6) | plain_names)
+arithmetic = st.sampled_from(("+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "and", "or"))
+comparisons = st.sampled_from(("==", "!=", "<", "<=", ">", ">=", "in", "not in", "is", "is not"))
+small = st.integers(min_value=0, max_value=2)
 
 
-def _types(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Types over other types."""
-    labels = _some(plain_names, most=2)
-    arrays = _node(syntax.TypeRef, st.sampled_from(_ARRAY_TYPES), _some(dimensions), labels, st.booleans())
-    others = plain_names.filter(lambda name: name not in _ARRAY_TYPES) | st.just("none")
-    return arrays | _node(syntax.TypeRef, others, _some(inner), labels, st.booleans())
+class _Tree:
+    """Draws nodes; `depth` bounds how far below a node goes."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+
+    def choose(self, *choices: T) -> T:
+        return choices[self.draw(st.integers(min_value=0, max_value=len(choices) - 1))]
+
+    def times(self, least: int = 0) -> range:
+        return range(max(least, self.draw(small)))
+
+    def names(self, least: int = 1) -> tuple[str, ...]:
+        return tuple(self.draw(names) for _ in self.times(least))
+
+    def type(self, depth: int = 2) -> syntax.TypeRef:
+        labels = tuple(self.draw(type_names) for _ in self.times())
+        optional = self.draw(st.booleans())
+        arguments: tuple[syntax.TypeRef | syntax.Dimension, ...] = ()
+        if self.draw(st.booleans()):
+            extents = st.integers(min_value=0, max_value=10**6) | type_names
+            arguments = tuple(syntax.Dimension(self.draw(extents), span=NOWHERE) for _ in self.times())
+            return syntax.TypeRef(self.choose(*_ARRAY_TYPES), arguments, labels, optional, span=NOWHERE)
+        if depth:
+            arguments = tuple(self.type(depth - 1) for _ in self.times())
+        name = self.choose("none", self.draw(type_names))
+        return syntax.TypeRef(name, arguments, labels, optional, span=NOWHERE)
+
+    def effect(self) -> syntax.Effect:
+        kind = self.choose("pure", "llm", "human", "reads", "writes")
+        resource = self.draw(names) if kind in ("reads", "writes") else None
+        writes = kind == "writes"
+        undo = self.draw(names) if writes and self.draw(st.booleans()) else None
+        return syntax.Effect(kind, resource, writes and self.draw(st.booleans()), undo, span=NOWHERE)  # type: ignore[arg-type]
+
+    def expression(self, depth: int = 3) -> syntax.Expression:
+        if depth == 0 or self.choose(False, False, True):
+            if self.draw(st.booleans()):
+                return syntax.Name(self.draw(names), span=NOWHERE)
+            kind, value = self.draw(constants)
+            return syntax.Constant(kind, value, span=NOWHERE)
+        make = self.choose(
+            self._template, self._list, self._dict, self._unary, self._binary, self._binary, self._compare,
+            self._conditional, self._try_else, self._call, self._subscript, self._attribute, self._comprehension,
+        )  # fmt: skip
+        return make(depth - 1)
+
+    def _several(self, depth: int, least: int = 0) -> tuple[syntax.Expression, ...]:
+        return tuple(self.expression(depth) for _ in self.times(least))
+
+    def _template(self, depth: int) -> syntax.Expression:
+        return self.template(depth)
+
+    def template(self, depth: int = 2) -> syntax.Template:
+        parts: list[str | syntax.Hole] = []
+        for _ in self.times():
+            text = self.draw(texts)
+            parts += [text] if text and not (parts and isinstance(parts[-1], str)) else []
+            parts += [syntax.Hole(self.expression(depth), span=NOWHERE)] if self.draw(st.booleans()) else []
+        return syntax.Template(tuple(parts), span=NOWHERE)
+
+    def _list(self, depth: int) -> syntax.Expression:
+        return syntax.ListDisplay(self._several(depth), span=NOWHERE)
+
+    def _dict(self, depth: int) -> syntax.Expression:
+        items = tuple((self.expression(depth), self.expression(depth)) for _ in self.times())
+        return syntax.DictDisplay(items, span=NOWHERE)
+
+    def _unary(self, depth: int) -> syntax.Expression:
+        return syntax.Unary(self.choose("-", "+", "not", "~"), self.expression(depth), span=NOWHERE)  # type: ignore[arg-type]
+
+    def _binary(self, depth: int) -> syntax.Expression:
+        left, right = self.expression(depth), self.expression(depth)
+        return syntax.Binary(self.draw(arithmetic), left, right, span=NOWHERE)
+
+    def _compare(self, depth: int) -> syntax.Expression:
+        operators = tuple(self.draw(comparisons) for _ in self.times(1))
+        operands = tuple(self.expression(depth) for _ in (None, *operators))
+        return syntax.Compare(operators, operands, span=NOWHERE)
+
+    def _conditional(self, depth: int) -> syntax.Expression:
+        parts = (self.expression(depth), self.expression(depth), self.expression(depth))
+        return syntax.Conditional(*parts, span=NOWHERE)
+
+    def _try_else(self, depth: int) -> syntax.Expression:
+        return syntax.TryElse(self.expression(depth), self.expression(depth), span=NOWHERE)
+
+    def arguments(self, depth: int = 1) -> tuple[syntax.Argument, ...]:
+        positional = [syntax.Argument(None, self.expression(depth), span=NOWHERE) for _ in self.times()]
+        keyword = [syntax.Argument(self.draw(names), self.expression(depth), span=NOWHERE) for _ in self.times()]
+        return (*positional, *keyword)
+
+    def _call(self, depth: int) -> syntax.Expression:
+        return syntax.Call(self.expression(depth), self.arguments(depth), span=NOWHERE)
+
+    def _subscript(self, depth: int) -> syntax.Expression:
+        indices = tuple(self._index(depth) for _ in self.times(1))
+        return syntax.Subscript(self.expression(depth), indices, span=NOWHERE)
+
+    def _index(self, depth: int) -> syntax.Expression | syntax.Slice:
+        if self.draw(st.booleans()):
+            return self.expression(depth)
+        bounds = [self.expression(depth) if self.draw(st.booleans()) else None for _ in range(3)]
+        return syntax.Slice(*bounds, span=NOWHERE)
+
+    def _attribute(self, depth: int) -> syntax.Expression:
+        return syntax.Attribute(self.expression(depth), self.draw(names), span=NOWHERE)
+
+    def _comprehension(self, depth: int) -> syntax.Expression:
+        generators = tuple(
+            syntax.Generator(self.names(), self.expression(depth), self._several(depth), span=NOWHERE)
+            for _ in self.times(1)
+        )
+        return syntax.Comprehension(self.expression(depth), generators, span=NOWHERE)
+
+    def block(self, depth: int = 2) -> syntax.Block:
+        return tuple(self.statement(depth) for _ in self.times(1))
+
+    def statement(self, depth: int) -> syntax.Statement:
+        if depth == 0 or self.choose(False, False, True):
+            return self._simple()
+        inner = depth - 1
+        match self.choose("if", "for", "while", "with", "try"):
+            case "if":
+                branches = tuple((self.expression(1), self.block(inner)) for _ in self.times(1))
+                otherwise = self.block(inner) if self.draw(st.booleans()) else ()
+                return syntax.If(branches, otherwise, span=NOWHERE)
+            case "for":
+                return syntax.For(self.names(), self.expression(1), self.block(inner), span=NOWHERE)
+            case "while":
+                return syntax.While(self.expression(1), self.expression(1), self.block(inner), span=NOWHERE)
+            case "with":
+                limits = tuple(
+                    syntax.Call(syntax.Name(self.draw(names), span=NOWHERE), self.arguments(), span=NOWHERE)
+                    for _ in self.times(1)
+                )
+                return syntax.With(limits, self.block(inner), span=NOWHERE)
+        return syntax.Try(self.block(inner), self.block(inner), span=NOWHERE)
+
+    def _simple(self) -> syntax.Statement:
+        match self.choose("assign", "annotated", "augmented", "return", "word", "expression"):
+            case "assign":
+                return syntax.Assign(self.names(), self.expression(), span=NOWHERE)
+            case "annotated":
+                return syntax.Assign((self.draw(names),), self.expression(1), self.type(), span=NOWHERE)
+            case "augmented":
+                operator = self.choose("+", "//", "**", "@", "^")
+                return syntax.Assign((self.draw(names),), self.expression(1), operator=operator, span=NOWHERE)
+            case "return":
+                return syntax.Return(self.expression() if self.draw(st.booleans()) else None, span=NOWHERE)
+            case "word":
+                return self.choose(syntax.Break, syntax.Continue, syntax.Pass)(span=NOWHERE)
+        return syntax.ExpressionStatement(self.expression(), span=NOWHERE)
+
+    def declaration(self) -> syntax.Declaration:
+        match self.choose("import", "labels", "record", "enum", "tool", "prompted", "function", "function"):
+            case "import":
+                return syntax.Import(self.draw(texts), self.names(), span=NOWHERE)
+            case "labels":
+                return syntax.LabelOrder((self.draw(names), *self.names()), span=NOWHERE)
+            case "record":
+                fields = tuple(syntax.Field(self.draw(names), self.type(), span=NOWHERE) for _ in self.times(1))
+                return syntax.Record(self.draw(names), fields, span=NOWHERE)
+            case "enum":
+                return syntax.Enum(self.draw(names), self.names(), span=NOWHERE)
+            case "tool":
+                return self._callable("tool", documentation=self._documentation())
+            case "prompted":
+                return self._callable(self.choose("llm", "human"), prompt=self.template())
+        return self._callable(
+            self.choose("kernel", "flow"), body=self.block(), documentation=self._documentation()
+        )
+
+    def _documentation(self) -> str | None:
+        return self.draw(texts).strip() if self.draw(st.booleans()) else None
+
+    def _callable(self, kind: Any, **parts: Any) -> syntax.Callable:
+        required = [syntax.Parameter(self.draw(names), self.type(), span=NOWHERE) for _ in self.times()]
+        optional = [
+            syntax.Parameter(self.draw(names), self.type(1), self.expression(1), span=NOWHERE) for _ in self.times()
+        ]
+        effects = tuple(self.effect() for _ in self.times(1)) if self.draw(st.booleans()) else None
+        decorators = tuple(
+            syntax.Decorator(self.draw(names), self.arguments(), span=NOWHERE) for _ in self.times()
+        )
+        return syntax.Callable(
+            kind, self.draw(names), (*required, *optional), self.type(), effects, decorators,
+            span=NOWHERE, header=NOWHERE, **parts,
+        )  # fmt: skip
 
 
-types = st.recursive(_types(st.nothing()), _types, max_leaves=4)
-
-effects = st.one_of(
-    _node(syntax.Effect, st.sampled_from(("pure", "llm", "human"))),
-    _node(syntax.Effect, st.just("reads"), names),
-    _node(syntax.Effect, st.just("writes"), names, st.booleans(), st.none() | names),
-)
-
-
-def _parts(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The parts of a template: no two texts side by side, none empty."""
-    holes = _node(syntax.Hole, inner)
-    return st.lists(texts.filter(bool) | holes, max_size=4).map(_alternating)
-
-
-def _alternating(parts: list[Any]) -> tuple[Any, ...]:
-    kept: list[Any] = []
-    for part in parts:
-        if not (kept and isinstance(part, str) and isinstance(kept[-1], str)):
-            kept.append(part)
-    return tuple(kept)
-
-
-def _arguments(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    positional = _some(_node(syntax.Argument, st.none(), inner), most=2)
-    keyword = _some(_node(syntax.Argument, names, inner), most=2)
-    return st.tuples(positional, keyword).map(lambda both: both[0] + both[1])
-
-
-def _comparisons(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    operators = st.sampled_from(("==", "!=", "<", "<=", ">", ">=", "in", "not in", "is", "is not"))
-    pairs = st.lists(st.tuples(operators, inner), min_size=1, max_size=2)
-    return st.builds(
-        lambda first, rest: syntax.Compare(
-            tuple(operator for operator, _ in rest), (first, *(operand for _, operand in rest)), span=NOWHERE
-        ),
-        inner,
-        pairs,
-    )
-
-
-def _expressions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Expressions over other expressions."""
-    operators = st.sampled_from(("+", "-", "*", "/", "//", "%", "**", "@", "&", "|", "^", "and", "or"))
-    slices = _node(syntax.Slice, st.none() | inner, st.none() | inner, st.none() | inner)
-    generators = _node(syntax.Generator, _some(names, least=1, most=2), inner, _some(inner, most=2))
-    return st.one_of(
-        _node(syntax.Template, _parts(inner)),
-        _node(syntax.ListDisplay, _some(inner)),
-        _node(syntax.DictDisplay, _some(st.tuples(inner, inner), most=2)),
-        _node(syntax.Unary, st.sampled_from(("-", "+", "not", "~")), inner),
-        _node(syntax.Binary, operators, inner, inner),
-        _comparisons(inner),
-        _node(syntax.Conditional, inner, inner, inner),
-        _node(syntax.TryElse, inner, inner),
-        _node(syntax.Call, inner, _arguments(inner)),
-        _node(syntax.Subscript, inner, _some(inner | slices, least=1, most=2)),
-        _node(syntax.Attribute, inner, names),
-        _node(syntax.Comprehension, inner, _some(generators, least=1, most=2)),
-    )
-
-
-expressions = st.recursive(_node(syntax.Name, names) | constants, _expressions, max_leaves=6)
-small_expressions = st.recursive(_node(syntax.Name, names) | constants, _expressions, max_leaves=3)
-
-limits = _node(syntax.Call, _node(syntax.Name, names), _arguments(small_expressions))
-targets = _some(names, least=1, most=2)
-
-
-def _statements(block: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Statements over blocks."""
-    branch = st.tuples(small_expressions, block)
-    return st.one_of(
-        _node(syntax.If, _some(branch, least=1, most=2), block | st.just(())),
-        _node(syntax.For, targets, small_expressions, block),
-        _node(syntax.While, small_expressions, small_expressions, block),
-        _node(syntax.With, _some(limits, least=1, most=2), block),
-        _node(syntax.Try, block, block),
-    )
-
-
-simple_statements = st.one_of(
-    _node(syntax.Assign, targets, expressions),
-    _node(syntax.Assign, st.tuples(names), small_expressions, types),
-    _node(syntax.Assign, st.tuples(names), small_expressions, operator=st.sampled_from(("+", "//", "**", "@", "^"))),
-    _node(syntax.Return, st.none() | expressions),
-    _node(syntax.Break),
-    _node(syntax.Continue),
-    _node(syntax.Pass),
-    _node(syntax.ExpressionStatement, expressions),
-)
-statements = st.recursive(
-    simple_statements, lambda inner: _statements(_some(inner, least=1, most=2)), max_leaves=4
-)
-
-
-def _parameters() -> st.SearchStrategy[Any]:
-    required = _some(_node(syntax.Parameter, names, types), most=2)
-    optional = _some(_node(syntax.Parameter, names, types, small_expressions), most=2)
-    return st.tuples(required, optional).map(lambda both: both[0] + both[1])
-
-
-def _callables(kinds: tuple[str, ...], **parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return _node(
-        syntax.Callable,
-        st.sampled_from(kinds),
-        names,
-        _parameters(),
-        types,
-        effects=st.none() | _some(effects, least=1, most=2),
-        decorators=_some(_node(syntax.Decorator, names, _arguments(small_expressions)), most=2),
-        header=st.just(NOWHERE),
-        **parts,
-    )
-
-
-documentation = st.none() | texts.map(str.strip)
-declarations = st.one_of(
-    _node(syntax.Import, texts, _some(names, least=1)),
-    _node(syntax.LabelOrder, _some(names, least=2)),
-    _node(syntax.Record, names, _some(_node(syntax.Field, names, types), least=1)),
-    _node(syntax.Enum, names, _some(names, least=1)),
-    _callables(("tool",), documentation=documentation),
-    _callables(("llm", "human"), prompt=_node(syntax.Template, _parts(small_expressions))),
-    _callables(("kernel", "flow"), body=_some(statements, least=1, most=3), documentation=documentation),
-)
-
-
-def programs(*, most: int = 3) -> st.SearchStrategy[syntax.Program]:
+@st.composite
+def programs(draw: st.DrawFn, most: int = 2) -> syntax.Program:
     """Whole programs of up to `most` declarations."""
-    return _node(syntax.Program, _some(declarations, most=most))
+    tree = _Tree(draw)
+    count = draw(st.integers(min_value=0, max_value=most))
+    return syntax.Program(tuple(tree.declaration() for _ in range(count)), span=NOWHERE)

@@ -28,6 +28,14 @@ SPECIAL_FORMS: Mapping[str, tuple[str, str]] = {
 }
 """Special forms: how they are written and what they mean."""
 
+RESERVED = frozenset({
+    *SPECIAL_FORMS,
+    "range", "len", "sum", "mean", "min", "max", "abs", "sorted", "zip", "enumerate", "any", "all",
+    "str", "int", "float", "bool", "f64", "f32", "f16", "bf16", "i64", "i32", "i8",
+    "embed", "topk", "argmax", "softmax", "exp", "log", "sqrt", "tanh", "where", "majority", "agreement",
+})  # fmt: skip
+"""Names that no declaration takes. A program may declare its own `find` or `count`, hiding the built-in."""
+
 OPERATORS: Mapping[str, str] = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",
     "&": "and", "|": "or", "^": "xor",
@@ -35,4 +43,4 @@ OPERATORS: Mapping[str, str] = {
 }  # fmt: skip
 """The name under which the runtime and the array dialect know an operator."""
 
-__all__ = ["BUILTINS", "OPERATORS", "SPECIAL_FORMS", "Builtin", "Given", "Outcome", "RuleError"]
+__all__ = ["BUILTINS", "OPERATORS", "RESERVED", "SPECIAL_FORMS", "Builtin", "Given", "Outcome", "RuleError"]

@@ -245,7 +245,7 @@ BUILTINS = (
     Builtin("cumsum", (required("x"), fixed("axis", -1)), _cumsum,
             "Running sums along an axis.", GROUP, method=True),
     Builtin("topk", (required("x"), required("k", INT)), _topk,
-            "The k largest along the last axis, falling: `.values` and their `.indices`.", GROUP, method=True),
+            "The k largest along the last axis, falling: `.values` and `.indices`.", GROUP, method=True),
     _row("gather", _gather, "The rows of `x` at `indices`; the same as `x[indices]`.", "x", "indices"),
     _row("matmul", _matmul, "The matrix product; the same as `a @ b`.", "a", "b"),
     _row("transpose", _transpose, "The axes in reverse order; the same as `x.T`.", "x"),

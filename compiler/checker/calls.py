@@ -12,7 +12,7 @@ from flowc.compiler.checker.model import BoundCall, Signature
 from flowc.compiler.checker.names import did_you_mean
 from flowc.compiler.checker.scope import lookup, names_in_sight
 from flowc.compiler.syntax import Attribute, Call, Expression, Name
-from flowc.runtime.types import INT, JSON, STR, Enum, Record, Type
+from flowc.runtime.types import INT, JSON, STR, Enum, Record, Type, text
 
 
 def call_type(context: Context, node: Call, expected: Type | None) -> Type:
@@ -151,7 +151,7 @@ def _pass(
         return
     wanted = substitute(want, {each: known.extent for each, known in bindings.items()})
     declared = next(p.span for p in signature.parameters if p.name == name)
-    headline = f"`{name}` of `{signature.name}` is `{{want}}`, found `{{have}}`"
+    headline = f"`{name}` of `{signature.name}` is `{text(want)}`, found `{{have}}`"
     coerce(context, value, have, wanted, headline, ((declared, "declared here"),))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from flowc.compiler.builtins import BUILTINS, SPECIAL_FORMS
+from flowc.compiler.builtins import RESERVED
 from flowc.compiler.checker.annotations import TYPE_NAMES, Annotation, resolve_annotation
 from flowc.compiler.checker.context import ERROR, World
 from flowc.compiler.checker.effects import declared_effects
@@ -86,7 +86,7 @@ def _unique(program: Program, report: Report) -> list[Named]:
             )
             continue
         seen[name] = _header(declaration)
-        if name in BUILTINS or name in SPECIAL_FORMS or name in TYPE_NAMES:
+        if name in RESERVED or name in TYPE_NAMES:
             kind = "type" if name in TYPE_NAMES else "function"
             report.error(
                 "E0135",
@@ -112,13 +112,6 @@ def _chains(program: Program, report: Report) -> tuple[tuple[str, ...], ...]:
     for declaration in program.declarations:
         if not isinstance(declaration, LabelOrder):
             continue
-        if len(declaration.names) < 2:
-            report.error(
-                "E0307",
-                "an order of labels has two or more",
-                declaration.span,
-                help="as in `labels public < secret`",
-            )
         names = []
         for name in declaration.names:
             if name in seen:
@@ -253,13 +246,6 @@ def _parameters(world: World, declaration: Callable, report: Report) -> tuple[Pa
             )
             continue
         seen[parameter.name] = parameter.span
-        if parameter.default is None and found and found[-1].default is not None:
-            report.error(
-                "E0125",
-                f"`{parameter.name}` needs a default, since `{found[-1].name}` before it has one",
-                parameter.span,
-                help="move it to the front, or give it a default",
-            )
         written = resolve_annotation(world, report, parameter.type)
         _check_parameter(declaration, parameter.name, written.type, parameter.type.span, report)
         found.append(

@@ -85,15 +85,6 @@ def _check_written(declaration: Callable, written: Sequence[EffectWritten], repo
                 causes=((seen[said], "first here"),),
             )
         seen[said] = effect.span
-        if (effect.idempotent or effect.undo) and effect.kind != "writes":
-            word = "idempotent" if effect.idempotent else "undo"
-            report.error(
-                "E0406",
-                f"`{word}` belongs to a write, and this is `{said}`",
-                effect.span,
-                why="only writes change something that could happen twice or be undone",
-                help=f"leave `{word}` out",
-            )
     pure = next((effect for effect in written if effect.kind == "pure"), None)
     if pure is not None and (len(written) > 1 or declaration.kind in _OWN):
         what = f"an {declaration.kind}" if declaration.kind == "llm" else f"a {declaration.kind}"

@@ -179,9 +179,11 @@ def _relabel(context: Context, node: Call, name: str, expected: Type | None) -> 
             why=f"every `{name}` is listed by `flowc check --manifest`, for people to judge",
             help=f'write why it is safe: `{name}(x, "checked against the address book")`',
         )
-        return found
-    infer(context, reason)
-    options: dict[str, object] = {"reason": str(reason.value), "to": _target(context, to)}
+        said = ""
+    else:
+        infer(context, reason)
+        said = str(reason.value)
+    options: dict[str, object] = {"reason": said, "to": _target(context, to)}
     context.facts.calls[id(node)] = BoundCall(
         "endorse" if name == "endorse" else "declassify", name, (value,), options
     )

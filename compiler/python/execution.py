@@ -86,7 +86,7 @@ class Execution:
         return run(self._loaded, self._entry, self._bind(args, kwargs))
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments by name, as a call of the function itself would take them; defaults are the flow's own."""
+        """Arguments by name, as a call of the function would take them; defaults are the flow's own."""
         return dict(self._signature.bind(*args, **kwargs).arguments)
 
     def _unpack(self, report: RunResult) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from flowc.compiler.backends.llvm import compile_kernels
 from flowc.compiler.checker import check_kernel
 from flowc.compiler.diagnostics.model import CompileError
-from flowc.compiler.driver import deep_recursion
+from flowc.compiler.driver import room
 from flowc.compiler.lower import lower
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.program import build_kernel
@@ -18,11 +18,11 @@ from flowc.runtime.types import Array, Scalar, Type
 def compile_native(
     definition: Definition[..., Any], names: tuple[str, ...], types: tuple[ArgumentType, ...]
 ) -> Callable[..., Any]:
-    """The native code of a function for arguments of these types; raises CompileError where there can be none."""
+    """The native code of a function for such arguments; raises CompileError where there can be none."""
     fixed = {name: type_.value for name, type_ in zip(names, types, strict=True) if type_.value is not None}
     built = build_kernel(definition, fixed)
     try:
-        with deep_recursion():
+        with room():
             given = [_type(type_) for type_ in types if type_.value is None]
             checked = check_kernel(built.kernel, given, built.source, program=built.program)
             compiled = compile_kernels(lower(checked))

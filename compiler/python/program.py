@@ -70,7 +70,7 @@ def build(entry: Definition[..., Any]) -> Built:
 
 @frozen
 class BuiltKernel:
-    """A bare numeric function: the kernel without types, the program of the kernels it calls, and their text."""
+    """A bare numeric function: the kernel without types, the kernels it calls, and their text."""
 
     kernel: Callable
     program: Program
@@ -79,7 +79,7 @@ class BuiltKernel:
 
 
 def build_kernel(definition: Definition[..., Any], fixed: Mapping[str, int | bool]) -> BuiltKernel:
-    """Translates a function under `@jit`: its parameters have no types yet, those in `fixed` are constants."""
+    """Translates a function under `@jit`: parameters have no types yet, those in `fixed` are constants."""
     builder = _Builder()
     file, node = locate(definition.function, builder.sources)
     scope = scope_of(definition.function, node)

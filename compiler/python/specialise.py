@@ -60,7 +60,7 @@ def argument_types(
 
 
 def _number(argument: bool | int | float, dtypes: Sequence[str]) -> str:
-    """Python's numbers are weak, as NumPy has it: they take the widest dtype of their kind among the arrays."""
+    """Python's numbers are weak, as NumPy has it: they take the arrays' widest dtype of their kind."""
     if isinstance(argument, bool):
         return "bool"
     floating = [dtype for dtype in FLOATS if dtype in dtypes]

@@ -35,7 +35,7 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from flowc.dialects.array.ops import refines
+from flowc.dialects.array.ops import agree
 from flowc.dialects.array.types import is_array_type
 
 ARGUMENT_NAME = "array.name"
@@ -137,11 +137,11 @@ class ReturnOp(AbstractYieldOperation[Attribute]):
     traits = traits_def(IsTerminator(), ReturnLike(), Pure(), HasParent(KernelOp))
 
     def verify_(self) -> None:
-        """As many results as the kernel's signature has, of its types."""
+        """As many results as the signature has, of its dtypes and ranks; the run compares unknown extents."""
         kernel = self.parent_op()
         if isinstance(kernel, KernelOp):
             wanted = kernel.function_type.outputs.data
-            if len(wanted) != len(self.operands) or not all(map(refines, self.operand_types, wanted)):
+            if len(wanted) != len(self.operands) or not all(map(agree, self.operand_types, wanted)):
                 raise VerifyException(f"array.return must return {', '.join(map(str, wanted))}")
 
 

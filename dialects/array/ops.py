@@ -80,6 +80,14 @@ def refines(declared: Attribute, inferred: Attribute) -> bool:
     return len(have) == len(want) and all(b in ("", a) for a, b in zip(have, want, strict=True))
 
 
+def agree(first: Attribute, second: Attribute) -> bool:
+    """Whether two types have one dtype and rank, and no extents that are known to differ."""
+    if not is_array_type(first) or not is_array_type(second) or dtype_of(first) != dtype_of(second):
+        return False
+    a, b = shape_of(first), shape_of(second)
+    return len(a) == len(b) and all(x == y or "" in (x, y) for x, y in zip(a, b, strict=True))
+
+
 @irdl_op_definition
 class ConstantOp(ArrayOperation):
     """A number of any dtype."""

@@ -212,6 +212,10 @@ def _reduce(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
         ]
     wide = _as_computed(source, reduction_dtype(kind, dtype_of(op.source.type)))
     exact = wide.astype(np.float64) if wide.dtype.kind == "f" else wide
+    if kind == "mean":
+        # `np.mean` of nothing warns; 0 / 0 is the NaN that is meant.
+        count = np.prod([exact.shape[axis] for axis in axes])
+        return [np.sum(exact, axis=axes, keepdims=keep) / count]
     return [getattr(np, kind)(exact, axis=axes, keepdims=keep)]
 
 

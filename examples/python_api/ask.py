@@ -1,6 +1,6 @@
 """ask_docs with decorators: the same flow as examples/ask_docs, as an ordinary Python program.
 
-    python examples/python_api/ask.py "How does the with statement handle exceptions?"
+    python examples/python_api/ask.py "How are default parameter values evaluated?"
 
 The decorated functions stay functions; the compiler reads their source. The tools are those of ask_docs.
 """
@@ -104,6 +104,6 @@ def ask(question: str, k: int = 6) -> Answer:
 
 
 if __name__ == "__main__":
-    found = ask(" ".join(sys.argv[1:]) or "How does the with statement handle exceptions?")
+    found = ask(" ".join(sys.argv[1:]) or "How are default parameter values evaluated?")
     print(found.text)
     print("cited:", ", ".join(found.cited) or "nothing", "| invented:", ", ".join(found.invented) or "none")

@@ -141,8 +141,9 @@ def _place(s: Lowering, value: SSAValue, destinations: dict[SSAValue, SSAValue])
 def _return(s: Lowering, checks: Checks, op: ReturnOp, outputs: Sequence[SSAValue], kernel: KernelOp) -> None:
     for value, output, wanted in zip(op.operands, outputs, kernel.function_type.outputs, strict=True):
         for axis, extent in enumerate(shape_of(wanted)):
-            if extent != "" and shape_of(value.type)[axis] == "":
-                _require_equal(s, checks, s.extents.declared(extent), s.extents.extent(value, axis), op)
+            declared = s.extents.declared(extent)
+            if declared is not None and shape_of(value.type)[axis] != extent:
+                _require_equal(s, checks, declared, s.extents.extent(value, axis), op)
         if s.buffers.get(value) is not output:
             _copy(s, value, output)
 

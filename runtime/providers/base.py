@@ -11,7 +11,6 @@ from flowc.runtime.limits import Price
 from flowc.runtime.plan import Json
 from flowc.runtime.types import Type
 
-
 FREE = Price()
 
 

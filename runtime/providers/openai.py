@@ -66,10 +66,10 @@ class OpenAI:
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """Turns texts into vectors."""
-        client = self._client(request.model)
+        create: Any = self._client(request.model).embeddings.create
         try:
             async with asyncio.timeout(request.model.timeout):
-                made = await client.embeddings.create(
+                made = await create(
                     model=request.model.model, input=list(request.texts), encoding_format="float"
                 )
             vectors = tuple(tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place))

@@ -260,7 +260,11 @@ class Engine:
         if self.observed and instruction.effectful:
             now = self.clock()
             self.log.append(("effect.done", frame, instruction, now, now, value))
-        frame.slots[instruction.output] = value
+        if isinstance(value, tuple) and len(instruction.outputs) > 1:  # a kernel with several results
+            for slot, part in zip(instruction.outputs, value, strict=True):
+                frame.slots[slot] = part
+        else:
+            frame.slots[instruction.output] = value
         return self.release(frame, instruction)
 
     # ---- waiting, on the loop

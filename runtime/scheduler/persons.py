@@ -8,7 +8,7 @@ from attrs import frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
 from flowc.runtime.errors import WAITING, FlowError, fail
-from flowc.runtime.people import Question, ask_terminal
+from flowc.runtime.people import Question
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
@@ -43,10 +43,7 @@ class AskPerson:
             if ask is None:
                 raise self._nobody(question)
             try:
-                if ask is ask_terminal:
-                    answer = await engine.in_thread(partial(ask, question))
-                else:
-                    answer = ask(question)
+                answer = await engine.in_thread(partial(ask, question))
                 if inspect.isawaitable(answer):
                     answer = await answer
                 return self.convert(answer)

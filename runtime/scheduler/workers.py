@@ -75,13 +75,18 @@ class Workers:
             self.standby.notify()
 
     def sleep(self) -> bool:
-        """The runner has nothing to do: waits for `wake`; false where the run has ended."""
+        """The runner has nothing to do: waits for `wake`; false where the run has ended.
+
+        Another thread may have become the runner, and gone to sleep itself, before this one is awake again.
+        """
         if self.stopped:
             return False
+        token = self.token
         self.asleep = True
+        self.current = None
         if not self.bodies:
             self.at_rest()
-        while self.asleep:
+        while self.asleep and self.token is token:
             self.runner.wait()
         return not self.stopped
 

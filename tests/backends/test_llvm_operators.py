@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import i64
+from xdsl.dialects.builtin import FunctionType, i64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
@@ -229,6 +229,28 @@ def test_topk_of_more_than_there_is_is_an_error_with_its_line(count: int) -> Non
         native(np.zeros(4, np.float32), count)
     assert error.value.problem.code in ("E0750", "E0752")
     assert error.value.problem.line == (1 if error.value.problem.code == "E0752" else 0)
+
+
+def test_an_integer_argument_may_name_an_extent_of_the_result() -> None:
+    types = {"x": array_type("f32", ("n",)), "k": i64}
+    kernel = make_kernel(types, lambda add, x, k: add(build.topk(x, k)))
+    kernel.properties["function_type"] = FunctionType.from_lists(
+        list(types.values()), [array_type("f32", ("k",))]
+    )
+    check(kernel, compiled(kernel), array_of("f32", (5,), 1), 3)
+
+
+def test_a_result_is_as_long_as_its_signature_says_or_the_call_fails() -> None:
+    types = {"x": array_type("f32", ("n",)), "y": array_type("f32", ("m",))}
+    kernel = make_kernel(types, lambda add, x, y: add(build.slices(x, parse_slice("1:"))))
+    kernel.properties["function_type"] = FunctionType.from_lists(
+        list(types.values()), [array_type("f32", ("m",))]
+    )
+    native = compiled(kernel)
+    check(kernel, native, array_of("f32", (5,), 1), array_of("f32", (4,), 1))
+    with pytest.raises(FlowError) as error:
+        native(np.zeros(5, np.float32), np.zeros(5, np.float32))
+    assert error.value.problem.code == "E0753"
 
 
 def test_positions_count_from_the_end_and_are_checked() -> None:

@@ -1,4 +1,4 @@
-"""`@jit` gives what NumPy gives, for every dtype, rank and layout, and says plainly what it cannot compile."""
+"""`@jit` gives what NumPy gives, for every dtype, rank and layout, and says what it cannot compile."""
 
 import math
 from typing import Any

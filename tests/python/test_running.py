@@ -1,4 +1,4 @@
-"""Decorated functions run: results equal those of the plain functions, values are the program's own classes."""
+"""Decorated functions run: results equal those of the plain functions, in the program's own classes."""
 
 import asyncio
 import enum
@@ -64,7 +64,8 @@ def arithmetic(a: int, b: int, xs: list[int], word: str) -> list[int]:
         total += x * (i + a) - b // 3
     best = max(a, b) if a != b else len(word)
     found = [double(x) + total for x in xs if x % 2 == 0]
-    return found + [total, best, len(word.upper()), -a % 7]
+    counts = [total, best, len(word.upper()), -a % 7]
+    return found + counts
 
 
 @flowc.kernel

@@ -12,7 +12,7 @@ from flowc.compiler.backends.llvm import target as targets
 from flowc.compiler.backends.llvm.module import emit_module, kernels_of
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.passes.fuse_array import fuse_array
-from flowc.runtime.kernels import KernelSignature
+from flowc.runtime.kernels import KernelSignature, sealed
 
 
 @frozen
@@ -31,7 +31,7 @@ class Options:
 
 @frozen
 class KernelObject:
-    """Compiled kernels: object code to load, the LLVM IR it comes from, and what callers must know."""
+    """Compiled kernels: sealed object code to load, the LLVM IR it comes from, and what callers must know."""
 
     object_code: bytes
     llvm_ir: str
@@ -65,7 +65,7 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
 def _object(
     result: Assembled, signatures: tuple[KernelSignature, ...], target: Target, hit: bool
 ) -> KernelObject:
-    return KernelObject(result.object_code, result.llvm_ir, result.assembly, signatures, target, hit)
+    return KernelObject(sealed(result.object_code), result.llvm_ir, result.assembly, signatures, target, hit)
 
 
 def _key(text: str, target: Target, options: Options) -> str:

@@ -22,7 +22,8 @@ def run_batch(
     from pathlib import Path
 
     lines = [
-        common | arguments.with_arrays(function, line, Path(path).parent) for line in arguments.read_lines(path)
+        common | arguments.with_arrays(function, line, Path(path).parent)
+        for line in arguments.read_lines(path)
     ]
     return asyncio.run(_run_all(loaded, function, lines, environment))
 

@@ -19,12 +19,20 @@ PICTURES = ("mermaid", "dot")
 
 @click.command("compile")
 @click.argument("path", metavar="FILE")
-@click.option("-o", "--output", metavar="FILE", help="Where to write; default FILE.flowc, or stdout with --emit.")
-@click.option("--emit", "form", type=click.Choice(FORMS), help="Print a stage instead of writing an artifact.")
-@click.option("--flow", "flow_name", help="The flow that mermaid and dot draw; default: main, else the only one.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to write; default FILE.flowc, or stdout with --emit."
+)
+@click.option(
+    "--emit", "form", type=click.Choice(FORMS), help="Print a stage instead of writing an artifact."
+)
+@click.option(
+    "--flow", "flow_name", help="The flow that mermaid and dot draw; default: main, else the only one."
+)
 @options.level
 @options.target
-@click.option("--pass-pipeline", "pipeline", metavar="PIPELINE", help='Passes instead of -O, as in "cse,dce".')
+@click.option(
+    "--pass-pipeline", "pipeline", metavar="PIPELINE", help='Passes instead of -O, as in "cse,dce".'
+)
 @click.option("--print-ir-after-all", "print_after_all", is_flag=True, help="Print the IR after each pass.")
 @click.option("--time-passes", "time_passes", is_flag=True, help="Print how long each stage took.")
 @click.option("--remarks", is_flag=True, help="Print what the passes did, and why not more.")

@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command that the words begin with; an unknown one gets the nearest known as a suggestion."""
+        """Finds the command that the words begin with; an unknown one is told the nearest known."""
         if args and args[0] not in self._modules and not args[0].startswith("-"):
             import difflib
 

@@ -9,21 +9,59 @@ from flowc.cli.arguments import split_words
 from flowc.cli.failure import UsageProblem
 
 LINE = 100
-"""A list or a small record that fits into this many columns stays on one line."""
+"""A value that fits into this many columns stays on one line."""
 
 
 def value_text(value: object) -> str:
-    """A value as a person reads it: a text as it is, the rest as JSON."""
-    from flowc.runtime.values import to_json
+    """A value as a person reads it: a text as it is, a record by fields, arrays in rows, the rest as JSON."""
+    from flowc.runtime.values import RecordValue, record_fields
 
     if isinstance(value, str):
         return value
+    if isinstance(value, RecordValue):
+        return "\n".join(_field_text(name, item) for name, item in record_fields(value).items())
+    return _plain_text(value)
+
+
+def _field_text(name: str, value: object) -> str:
+    shown = value_text(value)
+    if "\n" not in shown and len(shown) + len(name) + 2 <= LINE:
+        return f"{name}: {shown}"
+    if isinstance(value, str) and "\n" not in shown:
+        return f"{name}: {shown}"
+    return f"{name}:\n" + "\n".join(f"  {line}" for line in shown.split("\n"))
+
+
+def _plain_text(value: object) -> str:
+    from flowc.runtime.values import is_array, to_json
+
+    if is_array(value):
+        return _array_text(value)
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and len(json.dumps(to_json(value), ensure_ascii=False)) > LINE
+    ):
+        return "\n".join(_item_text(item) for item in value)
     plain = to_json(value)
     line = json.dumps(plain, ensure_ascii=False)
-    nested = isinstance(plain, dict) and any(isinstance(item, dict | list) for item in plain.values())
-    if len(line) <= LINE and not nested:
-        return line
-    return json.dumps(plain, ensure_ascii=False, indent=2)
+    return line if len(line) <= LINE else json.dumps(plain, ensure_ascii=False, indent=2)
+
+
+def _item_text(value: object) -> str:
+    return "- " + value_text(value).replace("\n", "\n  ")
+
+
+def _array_text(value: Any) -> str:
+    """Shape and dtype, then the numbers; of a large array only the corners."""
+    import numpy as np
+
+    from flowc.runtime.values import PRINTED_ELEMENTS
+
+    extents = ", ".join(map(str, value.shape))
+    numbers = value if value.dtype.kind in "biuf" else value.astype(np.float32)
+    drawn = np.array2string(numbers, max_line_width=LINE, threshold=PRINTED_ELEMENTS, precision=5)
+    return f"{value.dtype.name}[{extents}]\n{drawn}"
 
 
 def read_outputs(words: Sequence[str]) -> dict[str, str]:
@@ -51,6 +89,8 @@ def write_outputs(outputs: dict[str, str], value: Any) -> None:
                 "E0683",
                 f"the result has no array `{name}`",
                 why=f"its arrays are {known}" if known else "nothing in it is an array",
-                help=f"write --out {next(iter(arrays))}={path}" if known else "print it as text or JSON instead",
+                help=f"write --out {next(iter(arrays))}={path}"
+                if known
+                else "print it as text or JSON instead",
             )
         write_npy(Path(path), arrays[name])

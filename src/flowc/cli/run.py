@@ -1,4 +1,4 @@
-"""`flowc run`: compiles if need be, runs, prints the result on stdout and the account of the run on stderr."""
+"""`flowc run`: compiles if need be, runs, prints the result on stdout and the account on stderr."""
 
 import json
 from collections.abc import Mapping
@@ -42,14 +42,20 @@ class Settings:
 @click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--flow", "flow_name", help="The flow to run; default: main, else the only one.")
 @click.option("--args", "args_file", metavar="FILE", help="Arguments as a JSON object; NAME=VALUE wins.")
-@click.option("--batch", "batch_file", metavar="FILE", help="One run for each line of JSON; one result a line.")
+@click.option(
+    "--batch", "batch_file", metavar="FILE", help="One run for each line of JSON; one result a line."
+)
 @click.option("--answer", "answers", multiple=True, metavar="NAME=VALUE", help="What the human NAME answers.")
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Who answers all models, whatever flowc.toml says.")
+@click.option(
+    "--provider", type=click.Choice(PROVIDERS), help="Who answers all models, whatever flowc.toml says."
+)
 @click.option("--seed", type=int, help="What randomness starts from: back-off, simulated answers.")
 @click.option("--recording", metavar="FILE", help="The answers that --provider replay gives.")
 @click.option("--record", metavar="FILE", help="Write the answers of this run for --provider replay.")
 @click.option("--journal", type=click.Choice(["none"]), default="none", help="Where the run is kept.")
-@click.option("--out", "outputs", multiple=True, metavar="NAME=FILE.npy", help="Write an array of the result.")
+@click.option(
+    "--out", "outputs", multiple=True, metavar="NAME=FILE.npy", help="Write an array of the result."
+)
 @click.option("--trace", metavar="FILE", help="Write a timeline for Perfetto or chrome://tracing.")
 @click.option("--explain", is_flag=True, help="Say step by step what ran, beside what, and how long.")
 @click.option("--dry-run", is_flag=True, help="Read the arguments and print the steps, but run nothing.")
@@ -73,7 +79,7 @@ def command(
 ) -> int:
     """Run a program (.flow) or an artifact (.flowc).
 
-    NAME=VALUE gives an argument, read by the flow's signature: a text as it stands, an array as a .npy file or
+    NAME=VALUE gives an argument, read by the signature: a text as it stands, an array as a .npy file or
     JSON, all else as JSON.
     """
     del journal, target  # each has one value so far
@@ -118,7 +124,7 @@ def _check_answers(loaded: "Loaded", answers: Mapping[str, str]) -> None:
 def _arguments(
     loaded: "Loaded", function: "Function", words: tuple[str, ...], args_file: str | None
 ) -> dict[str, Any]:
-    """All arguments of the run: those of the file, and over them those of the command line."""
+    """All arguments of the run: those of the file, over them those of the command line."""
     from flowc.runtime.reading import read_text_arguments
 
     given: dict[str, Any] = {}
@@ -129,7 +135,7 @@ def _arguments(
 
 
 def environment(loaded: "Loaded", settings: Settings, *subscribers: "Subscriber") -> "Environment":
-    """The world of the run: flowc.toml near the program, the options of the command, people at the terminal."""
+    """The world of the run: flowc.toml near the program, the command's options, people at the terminal."""
     from flowc.runtime.config import find_config, load_config
     from flowc.runtime.environment import Environment
 
@@ -166,9 +172,7 @@ def _people(given: Mapping[str, str]) -> "Ask | None":
     return ask
 
 
-def _run_once(
-    loaded: "Loaded", function: "Function", given: dict[str, Any], settings: Settings
-) -> int:
+def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], settings: Settings) -> int:
     from flowc.cli.account import show_account
     from flowc.cli.progress import live
     from flowc.runtime.execute import run

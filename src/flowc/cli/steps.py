@@ -5,7 +5,13 @@ from collections import defaultdict
 from flowc.compiler.graph.model import Graph, Step, graph
 from flowc.runtime.plan import Plan
 
-WORDS = {"llm": "asks a model", "human": "asks a person", "kernel": "native code", "call": "a flow", "tool": "a tool"}
+WORDS = {
+    "llm": "asks a model",
+    "human": "asks a person",
+    "kernel": "native code",
+    "call": "a flow",
+    "tool": "a tool",
+}
 """What each kind of step is, in words."""
 
 

@@ -79,8 +79,7 @@ def problem_diagnostic(problem: Problem, source: Source | None) -> Diagnostic:
     labels: tuple[Label, ...] = ()
     if source is not None and problem.line:
         labels = (Label(_statement_at(source, problem.line, problem.column)),)
-    why = "\n".join(part for part in (problem.why, *problem.notes) if part)
-    return Diagnostic(problem.code, problem.message, labels, why=why, help=problem.help)
+    return Diagnostic(problem.code, problem.message, labels, why=problem.why, help=problem.help)
 
 
 def _statement_at(source: Source, line: int, column: int) -> Span:

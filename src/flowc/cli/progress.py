@@ -1,0 +1,53 @@
+"""The live line of a run: what is going on right now. Only on a terminal."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowc.cli import streams
+from flowc.runtime.events import Event, Subscriber
+
+
+@contextmanager
+def live() -> Iterator[tuple[Subscriber, ...]]:
+    """Subscribers that keep a line of stderr current during the run; none where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield ()
+        return
+    with streams.stderr().status("running") as status:
+        shown = _Line()
+
+        def listen(event: Event) -> None:
+            shown.take(event)
+            status.update(shown.text())
+
+        yield (listen,)
+
+
+class _Line:
+    """What the line says: steps done, and the calls under way by name."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.running: Counter[str] = Counter()
+
+    def take(self, event: Event) -> None:
+        """Counts one event."""
+        match event.kind:
+            case "effect.intent":
+                self.running[event.operation] += 1
+            case "effect.done" | "effect.failed":
+                self.running[event.operation] -= 1
+            case "node.done":
+                self.done += 1
+
+    def text(self) -> str:
+        """The line as it is now; names are escaped, for rich reads brackets as markup."""
+        from rich.markup import escape
+
+        waiting = [
+            f"{name} x{count}" if count > 1 else name for name, count in self.running.items() if count > 0
+        ]
+        under_way = f", waiting for {escape(', '.join(waiting))}" if waiting else ""
+        return f"{self.done} steps done{under_way}"

@@ -1,0 +1,14 @@
+"""What all tests share: the option that rewrites recorded output, and quiet property tests."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update` accepts what is printed now as what must be printed."""
+    parser.addoption("--update", action="store_true", help="rewrite recorded output instead of comparing with it")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether recorded output is rewritten."""
+    return bool(request.config.getoption("--update"))

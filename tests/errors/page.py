@@ -1,0 +1,108 @@
+"""Reads an error page, writes its files, and runs its commands.
+
+A page has two sections, Wrong and Right. Each holds files and one console block. A file is a fenced block whose info
+string is a language and a name (`flow main.flow`); Right begins with the files of Wrong and replaces some. A block of
+the language `pieces` gives a file that is too large or too odd to write down: each line is a quoted string with
+Python's escapes, alone or followed by `* N`, or by `indented N times`; all are joined, one byte a character.
+
+A console block begins with `$ flowc ...`; what follows is all that the command prints, and `exit: N` where N is not
+0 or, in Wrong, not 1. A line `host: reason` stands in place of a block that depends on the machine.
+"""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+from attrs import frozen
+from click.testing import CliRunner
+from flowc.cli import main
+
+_FENCE = re.compile(r"^```(?P<language>\w+)[ \t]*(?P<name>\S*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_PIECE = re.compile(r'(?P<text>".*")(?: \* (?P<count>\d+)| indented (?P<levels>\d+) times)?')
+
+
+@frozen
+class Section:
+    """Files, the recorded console text with its place in the page, and whether it depends on the machine."""
+
+    files: dict[str, bytes]
+    console: str
+    start: int
+    end: int
+    host: bool
+
+
+@frozen
+class Outcome:
+    """What a command printed, and its exit status."""
+
+    printed: str
+    status: int
+
+
+def sections(page: str) -> tuple[Section, Section]:
+    """The Wrong and the Right section of a page."""
+    wrong_at, right_at = page.index("\n## Wrong\n"), page.index("\n## Right\n")
+    wrong = _section(page, wrong_at, right_at, {})
+    return wrong, _section(page, right_at, len(page), wrong.files)
+
+
+def _section(page: str, start: int, end: int, files: dict[str, bytes]) -> Section:
+    files = dict(files)
+    console, place = "", (0, 0)
+    for fence in _FENCE.finditer(page, start, end):
+        if fence["language"] == "console":
+            console, place = fence["body"], fence.span("body")
+        elif fence["language"] == "pieces":
+            files[fence["name"]] = _pieces(fence["body"])
+        elif fence["name"]:
+            files[fence["name"]] = fence["body"].encode()
+    host = re.search(r"^host: \S", page[start:end], re.MULTILINE) is not None
+    return Section(files, console, *place, host)
+
+
+def _pieces(body: str) -> bytes:
+    made = []
+    for line in body.splitlines():
+        piece = _PIECE.fullmatch(line)
+        assert piece is not None, f"no piece: {line}"
+        text = ast.literal_eval(piece["text"])
+        levels = range(int(piece["levels"] or 0))
+        made.append("".join(" " * level + text for level in levels) or text * int(piece["count"] or 1))
+    return "".join(made).encode("latin-1")
+
+
+def command(section: Section) -> str:
+    """The section's command line."""
+    first = section.console.split("\n", 1)[0]
+    assert first.startswith("$ flowc "), f"a console block begins with `$ flowc`, not {first!r}"
+    return first
+
+
+def run(section: Section, folder: Path) -> Outcome:
+    """Writes the files to `folder`, the current one, and runs the command there."""
+    for name, content in section.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    result = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "100"}).invoke(main, shlex.split(command(section))[2:])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return Outcome(result.output.strip("\n"), result.exit_code)
+
+
+def recorded(section: Section, usual: int) -> Outcome:
+    """What the page says that the command prints; `usual` is the status that needs no saying."""
+    lines = section.console.rstrip("\n").split("\n")[1:]
+    status = usual
+    if lines and lines[-1].startswith("exit: "):
+        status = int(lines.pop().removeprefix("exit: "))
+    return Outcome("\n".join(lines).strip("\n"), status)
+
+
+def console(section: Section, outcome: Outcome, usual: int) -> str:
+    """The console block's text for an outcome."""
+    lines = [command(section), *([outcome.printed] if outcome.printed else [])]
+    if outcome.status != usual:
+        lines.append(f"exit: {outcome.status}")
+    return "\n".join(lines) + "\n"

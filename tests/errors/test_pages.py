@@ -1,0 +1,82 @@
+"""Every diagnostic has a page, and every page tells the truth."""
+
+import re
+from pathlib import Path
+
+import flowc.compiler.errors
+import pytest
+from flowc.compiler.diagnostics import pages
+from tests.errors.page import Section, console, recorded, run, sections
+
+FOLDER = Path(flowc.compiler.errors.__file__).parent
+ROOT = FOLDER.parent.parent
+ROOMS = ("compiler", "dialects", "grammar", "passes", "runtime", "src/flowc/cli", "src/flowc/__init__.py")
+
+_RAISED = re.compile(r'"(E0\d{3})"')
+_SHOWN = re.compile(r"^(?:error|warning|note)\[(E\d{4})\]", re.MULTILINE)
+
+
+def _source_files() -> list[Path]:
+    found: list[Path] = []
+    for room in ROOMS:
+        path = ROOT / room
+        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return found
+
+
+def _raised() -> dict[str, Path]:
+    return {code: path for path in _source_files() for code in _RAISED.findall(path.read_text(encoding="utf-8"))}
+
+
+def test_every_code_in_the_source_has_a_page() -> None:
+    missing = {code: str(path.relative_to(ROOT)) for code, path in _raised().items() if code not in pages.codes()}
+    assert missing == {}
+
+
+def test_every_page_is_of_a_code_in_the_source() -> None:
+    assert sorted(set(pages.codes()) - set(_raised())) == []
+
+
+@pytest.mark.parametrize("code", pages.codes())
+def test_a_page_begins_with_its_code_and_says_more_than_its_title(code: str) -> None:
+    text = pages.page(code)
+    assert text is not None
+    assert re.match(rf"# {code}: \S", text)
+    assert len(text[: text.index("\n## Wrong\n")].split("\n", 1)[1].split()) >= 10
+
+
+@pytest.mark.parametrize("code", pages.codes())
+def test_the_wrong_program_provokes_its_code_and_no_other(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: bool
+) -> None:
+    wrong, _ = sections(pages.page(code) or "")
+    if wrong.host and not wrong.console:
+        return
+    monkeypatch.chdir(tmp_path)
+    outcome = run(wrong, tmp_path)
+    assert set(_SHOWN.findall(outcome.printed)) == {code}
+    if update:
+        _record(code, wrong, console(wrong, outcome, 1))
+    else:
+        assert outcome == recorded(wrong, 1)
+
+
+@pytest.mark.parametrize("code", pages.codes())
+def test_the_right_program_is_accepted(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update: bool
+) -> None:
+    _, right = sections(pages.page(code) or "")
+    if right.host and not right.console:
+        return
+    monkeypatch.chdir(tmp_path)
+    outcome = run(right, tmp_path)
+    if update and not _SHOWN.search(outcome.printed):
+        _record(code, right, console(right, outcome, 0))
+    else:
+        assert outcome == recorded(right, 0)
+
+
+def _record(code: str, section: Section, text: str) -> None:
+    path = FOLDER / f"{code}.md"
+    page = path.read_text(encoding="utf-8")
+    path.write_text(page[: section.start] + text + page[section.end :], encoding="utf-8")

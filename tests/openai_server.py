@@ -1,0 +1,230 @@
+"""A server that speaks OpenAI's API over a real socket, with latency, limits and faults as it is told.
+
+It runs on a thread of its own and gives each request the next behaviour of its script, or a fault drawn from a seed.
+Answers fit the JSON Schema of the request.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import define, field, frozen
+
+
+@frozen
+class Behave:
+    """How to treat one request. `fault` is one of the names that `_FAULTS` knows, "" for a proper answer."""
+
+    fault: str = ""
+    text: str | None = None
+    retry_after: str = ""
+    usage: bool = True
+    stream: bool = True
+
+
+@define(eq=False)
+class Server:
+    """The server. `script` is used up first, then `storm` (share of faults, drawn from `seed`) decides."""
+
+    script: list[Behave] = field(factory=list)
+    seed: int = 0
+    storm: float = 0.0
+    most_in_flight: int | None = None
+    port: int = 0
+    requests: list[dict[str, Any]] = field(factory=list)
+    in_flight: int = 0
+    peak: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Server"]:
+        started = threading.Event()
+        thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        thread.start()
+        started.wait(10)
+        try:
+            yield self
+        finally:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._ended.set)
+            thread.join(10)
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self.chance = random.Random(self.seed)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        started.set()
+        await self._ended.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while await self._request(reader, writer):
+                pass
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+        length = int({name.lower(): value for name, value in headers.items()}.get("content-length", 0))
+        body = json.loads(await reader.readexactly(length))
+        path = head.split(" ")[1]
+        self.requests.append({"path": path, "headers": headers, "body": body})
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            return await self._answer(path, body, writer)
+        finally:
+            self.in_flight -= 1
+
+    def _behaviour(self) -> Behave:
+        if self.script:
+            return self.script.pop(0)
+        if self.chance.random() < self.storm:
+            return Behave(self.chance.choice(sorted(_FAULTS - {"drip", "endless", "huge"})), retry_after="0")
+        return Behave()
+
+    async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+        behaviour = self._behaviour()
+        if self.most_in_flight is not None and self.in_flight > self.most_in_flight:
+            behaviour = Behave("429", retry_after="0")
+        match behaviour.fault:
+            case "429":
+                extra = f"retry-after: {behaviour.retry_after}\r\n" if behaviour.retry_after else ""
+                _plain(writer, 429, {"error": {"message": "slow down", "code": "rate_limit"}}, extra)
+            case "quota":
+                _plain(writer, 429, {"error": {"message": "no money", "code": "insufficient_quota"}})
+            case "500":
+                _plain(writer, 500, {"error": {"message": "it broke"}})
+            case "401":
+                key = body.get("key", "")
+                _plain(writer, 401, {"error": {"message": f"Incorrect API key provided: sk-secret12345{key}"}})
+            case "404":
+                _plain(writer, 404, {"error": {"message": "no such model"}})
+            case "reset":
+                writer.transport.abort()
+                return False
+            case "huge":
+                await _huge(writer)
+                return False
+            case "html":
+                _raw(writer, 200, b"<html>welcome</html>", "text/html")
+            case _ if path.endswith("/embeddings"):
+                rows = [{"object": "embedding", "index": i, "embedding": [float(len(t)), 1.0]}
+                        for i, t in enumerate(body["input"])]  # fmt: skip
+                usage = {"prompt_tokens": 7, "total_tokens": 7}
+                _plain(writer, 200, {"object": "list", "data": rows, "model": "m", "usage": usage})
+            case _:
+                return await self._completion(body, behaviour, writer)
+        await writer.drain()
+        return True
+
+    async def _completion(self, body: dict[str, Any], behaviour: Behave, writer: asyncio.StreamWriter) -> bool:
+        text = behaviour.text if behaviour.text is not None else self._text(body, behaviour.fault)
+        finish = "length" if behaviour.fault == "truncated" else "stop"
+        usage = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16} if behaviour.usage else None
+        if not behaviour.stream:
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+            _plain(writer, 200, {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+            await writer.drain()
+            return True
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        if behaviour.fault == "drip":
+            await self._ended.wait()
+            return False
+        if behaviour.fault == "endless":
+            while not writer.is_closing():
+                writer.write(_event({"choices": [{"index": 0, "delta": {"content": "again " * 1000}}]}) * 10)
+                await writer.drain()
+            return False
+        for start in range(0, len(text), 7):
+            part = text[start : start + 7]
+            writer.write(_event({"choices": [{"index": 0, "delta": {"content": part}}]}))
+            if behaviour.fault == "cut" and start:
+                return False
+        writer.write(_event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}))
+        if usage:
+            writer.write(_event({"choices": [], "usage": usage}))
+        if behaviour.fault == "garbage":
+            writer.write(b"data: {not json\n\n")
+        writer.write(b"data: [DONE]\n\n")
+        await writer.drain()
+        return False
+
+    def _text(self, body: dict[str, Any], fault: str) -> str:
+        if "response_format" not in body:
+            return "" if fault == "empty" else "a plain answer"
+        schema = body["response_format"]["json_schema"]["schema"]
+        match fault:
+            case "empty":
+                return ""
+            case "prose":
+                return "Sure, here you are: 42"
+            case "schema":
+                return '{"value": {"nobody": "asked for this"}}'
+        return json.dumps(_fitting(schema, schema.get("$defs", {})))
+
+
+_FAULTS = frozenset(
+    ["429", "500", "reset", "empty", "prose", "schema", "truncated", "cut", "garbage", "html", "drip", "endless", "huge"]
+)
+
+
+def _fitting(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    """The simplest value that a schema allows."""
+    if "$ref" in schema:
+        return _fitting(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return _fitting(schema["anyOf"][0], definitions)
+    match schema.get("type"):
+        case "object":
+            return {name: _fitting(inner, definitions) for name, inner in schema.get("properties", {}).items()}
+        case "array":
+            return [_fitting(schema["items"], definitions)]
+        case "integer":
+            return 42
+        case "number":
+            return 0.5
+        case "boolean":
+            return True
+        case "null":
+            return None
+    return "text"
+
+
+def _event(content: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(content).encode() + b"\n\n"
+
+
+def _raw(writer: asyncio.StreamWriter, status: int, body: bytes, kind: str, extra: str = "") -> None:
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{extra}\r\n"
+    writer.write(head.encode() + body)
+
+
+def _plain(writer: asyncio.StreamWriter, status: int, body: dict[str, Any], extra: str = "") -> None:
+    _raw(writer, status, json.dumps(body).encode(), "application/json", extra)
+
+
+async def _huge(writer: asyncio.StreamWriter) -> None:
+    """A body of a gigabyte, for as long as anyone reads it."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n")
+    for _ in range(1000):
+        if writer.is_closing():
+            return
+        writer.write(b" " * 1_000_000)
+        await writer.drain()

@@ -1,0 +1,185 @@
+"""Generated flows as text, and a deterministic world for them in which the order of effects shows in the values."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from attrs import define, field
+from hypothesis import strategies as st
+
+HEADER = """\
+record Pair:
+    left: int
+    right: int
+
+tool work(i: int) -> int pure
+tool look(i: int) -> int reads db
+tool put(i: int) -> int writes db
+tool note(i: int) -> none writes journal
+tool shaky(i: int) -> int reads web
+
+llm guess(i: int) -> int:
+    \"\"\"Guess {i}\"\"\"
+
+@cached
+llm recall(i: int) -> int:
+    \"\"\"Recall {i}\"\"\"
+
+flow helper(i: int, n: int) -> int:
+    if i > n:
+        return put(i)
+    return look(i) + n
+
+"""
+VARIABLES = ("a", "b", "c")
+INDENT = "    "
+
+
+@st.composite
+def expressions(draw: st.DrawFn, depth: int = 2) -> str:
+    """An expression of type int."""
+    kind = draw(st.integers(0, 13 if depth else 1))
+    inner = expressions(depth - 1) if depth else st.nothing()
+    match kind:
+        case 0:
+            return str(draw(st.integers(0, 9)))
+        case 1 | 2 | 3:
+            return draw(st.sampled_from((*VARIABLES, "n")))
+        case 4 | 5:
+            operator = draw(st.sampled_from(("+", "-", "*", "//")))
+            right = draw(st.sampled_from(VARIABLES)) if operator == "//" else draw(inner)
+            return f"({draw(inner)} {operator} {right})"
+        case 6 | 7 | 8:
+            tool = draw(st.sampled_from(("work", "look", "put", "guess", "recall", "shaky")))
+            return f"{tool}({draw(inner)})"
+        case 9:
+            return f"({draw(inner)} if {draw(conditions(depth - 1))} else {draw(inner)})"
+        case 10:
+            return f"(try {draw(inner)} else {draw(inner)})"
+        case 11:
+            return f"sum({draw(lists(depth - 1))})"
+        case 12:
+            return f"helper({draw(inner)}, {draw(inner)})"
+        case _:
+            return f"Pair(left={draw(inner)}, right={draw(inner)}).{draw(st.sampled_from(('left', 'right')))}"
+
+
+@st.composite
+def conditions(draw: st.DrawFn, depth: int = 1) -> str:
+    """An expression of type bool."""
+    first = draw(expressions(max(depth, 0)))
+    second = draw(expressions(0))
+    comparison = f"{first} {draw(st.sampled_from(('<', '==', '>=')))} {second}"
+    if depth > 0 and draw(st.integers(0, 3)) == 0:
+        return f"({comparison} {draw(st.sampled_from(('and', 'or')))} {draw(conditions(depth - 1))})"
+    return f"({comparison})"
+
+
+@st.composite
+def lists(draw: st.DrawFn, depth: int = 1) -> str:
+    """An expression of type list[int]."""
+    if draw(st.booleans()):
+        return "xs"
+    source = draw(st.sampled_from(("xs", "range(3)")))
+    body = draw(st.sampled_from(("work(x)", "look(x)", "guess(x)", "x + a", "put(x)", "work(x) + look(a)")))
+    test = draw(st.sampled_from(("", "", " if x > 1", " if work(x) > 2")))
+    return f"[{body} for x in {source}{test}]"
+
+
+@st.composite
+def blocks(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]:
+    """The lines of a block."""
+    lines: list[str] = []
+    for _ in range(draw(st.integers(1, 4))):
+        lines += draw(statements(depth, loop, level))
+    return lines
+
+
+@st.composite
+def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]:
+    """The lines of one statement."""
+    pad = INDENT * level
+    target = draw(st.sampled_from(VARIABLES))
+    kind = draw(st.integers(0, 13 if depth else 5))
+    inner = blocks(depth - 1, loop, level + 1) if depth else st.nothing()
+    looped = blocks(depth - 1, True, level + 1) if depth else st.nothing()
+    match kind:
+        case 0 | 1 | 2:
+            return [f"{pad}{target} = {draw(expressions())}"]
+        case 3:
+            return [f"{pad}xs = xs + [{draw(expressions(1))}]"]
+        case 4:
+            return [f"{pad}{draw(st.sampled_from(('log', 'put')))}({draw(expressions(1))})"]
+        case 5:
+            return [f"{pad}{target} += {draw(expressions(1))}"]
+        case 6 | 7:
+            lines = [f"{pad}if {draw(conditions())}:", *draw(inner)]
+            if draw(st.booleans()):
+                lines += [f"{pad}else:", *draw(inner)]
+            return lines
+        case 8 | 9:
+            source = draw(st.sampled_from(("range(3)", "xs", "[1, 2]")))
+            return [f"{pad}for i{level} in {source}:", f"{pad}{INDENT}a = a + i{level}", *draw(looped)]
+        case 10:
+            return [f"{pad}while {draw(conditions())} up to 3:", *draw(looped)]
+        case 11:
+            return [f"{pad}try:", *draw(inner), f"{pad}else:", *draw(inner)]
+        case 12:
+            leaving = ["return " + draw(expressions(1))]
+            leaving += ["break", "continue"] if loop else []
+            return [f"{pad}if {draw(conditions())}:", f"{pad}{INDENT}{draw(st.sampled_from(leaving))}"]
+        case _:
+            gathered = f"{pad}{INDENT}xs = xs + [{draw(st.sampled_from(('work', 'guess', 'look')))}(y)]"
+            return [f"{pad}for y in range(3):", gathered]
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> str:
+    """A program with a flow `main(n)`."""
+    setup = [f"{INDENT}{name} = {draw(st.integers(0, 5))}" for name in VARIABLES]
+    setup.append(f"{INDENT}xs = [{draw(st.integers(0, 5))}, n]")
+    body = draw(blocks(2, False, 1))
+    result = f"{INDENT}return a + 10 * b + 100 * c + 1000 * sum(xs)"
+    return HEADER + "flow main(n: int) -> int:\n" + "\n".join([*setup, *body, result]) + "\n"
+
+
+@define
+class GeneratedWorld:
+    """Answers for the tools and models above. What `look` gives depends on every `put` before it, in order."""
+
+    state: int = 0
+    calls: list[tuple[str, int]] = field(factory=list)
+
+    def tool(self, name: str, arguments: Mapping[str, object]) -> object:
+        """A tool's result."""
+        number = arguments["i"]
+        assert isinstance(number, int)
+        self.calls.append((name, number))
+        match name:
+            case "work":
+                return (number * 7 + 3) % 101
+            case "look":
+                return (self.state + number) % 97
+            case "put":
+                self.state = (self.state * 31 + number) % 1009
+                return self.state % 5
+            case "shaky":
+                if number % 3 == 0:
+                    raise ValueError("shaky fails for multiples of three")
+                return number % 11
+        return None
+
+    def generate(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
+        """A model's answer: a function of its prompt."""
+        return sum(map(ord, prompt)) % 13
+
+    def ask(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
+        """A person's answer."""
+        return True
+
+    def embed(self, texts: Sequence[str]) -> object:
+        """Embeddings."""
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    def execute(self, plan: object, tools: Sequence[str]) -> list[object]:
+        """No plan is ever written."""
+        return []

@@ -1,0 +1,115 @@
+"""A pass keeps meaning: values, failures and the order of effects, on generated programs."""
+
+import json
+from collections import defaultdict
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
+from xdsl.parser import Parser
+
+from flowc.compiler import driver
+from flowc.compiler.backends.plan import select
+from flowc.compiler.reference import Event, Outcome, evaluate
+from flowc.dialects.registry import context
+from flowc.passes.pipelines import O2, optimise
+from flowc.runtime.execute import run
+from tests.passes.flow_text import GeneratedWorld, programs
+from tests.passes.running import RecordingWorld
+
+
+def module_at(text: str, level: int) -> ModuleOp:
+    checked = driver.check_text(text, "generated.flow")
+    return driver.optimised(checked, driver.Options(level=level))
+
+
+def outcome(module: ModuleOp, n: int) -> Outcome:
+    return evaluate(module, "main", {"n": n}, GeneratedWorld())
+
+
+def writes(trace: tuple[Event, ...]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for event in trace:
+        for kind, resource in event.effects:
+            if kind == "writes" and resource is not None:
+                found[resource].append((event.name, event.arguments))
+    return found
+
+
+def writes_by_name(trace: tuple[Event, ...]) -> dict[str, list[tuple[str, int]]]:
+    return {
+        resource: [(name, json.loads(arguments)[0]) for name, arguments in events]
+        for resource, events in writes(trace).items()
+    }
+
+
+def others(trace: tuple[Event, ...]) -> set[tuple[str, str]]:
+    return {
+        (event.name, event.arguments)
+        for event in trace
+        if event.effects and not any(kind == "writes" for kind, _ in event.effects)
+    }
+
+
+def assert_same(first: Outcome, second: Outcome) -> None:
+    assert (first.failure is None) == (second.failure is None)
+    assert first.value == second.value
+    if first.failure is None:
+        assert writes(first.trace) == writes(second.trace)
+        assert others(first.trace) == others(second.trace)
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs(), st.integers(0, 4))
+def test_every_level_gives_what_the_sequential_reading_gives(text: str, n: int) -> None:
+    wanted = outcome(module_at(text, 0), n)
+    for level in (1, 2):
+        assert_same(wanted, outcome(module_at(text, level), n))
+
+
+@settings(max_examples=40, deadline=None)
+@given(programs(), st.integers(0, 4))
+def test_the_runtime_gives_what_the_reference_gives(text: str, n: int) -> None:
+    wanted = outcome(module_at(text, 0), n)
+    for level in (0, 2):
+        compiled = driver.compile_text(text, "generated.flow", level=level)
+        world = RecordingWorld()
+        result = run(compiled.plan, "main", {"n": n}, environment=world.environment())
+        assert (result.status == "ok") == (wanted.failure is None), result.problem
+        if wanted.failure is None:
+            assert result.result == wanted.value
+            assert world.writes() == writes_by_name(wanted.trace)
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs())
+def test_printing_and_parsing_is_the_identity_after_every_pass(text: str) -> None:
+    checked = driver.check_text(text, "generated.flow")
+    module = driver.lowered(checked, driver.Options())
+    assert_round_trip(module)
+    optimise(module, O2, watch=lambda _, current: assert_round_trip(current))
+    assert_round_trip(select(module))
+
+
+def assert_round_trip(module: ModuleOp) -> None:
+    printed = driver.print_ir(module, locations=True)
+    again = Parser(context(), printed).parse_module()
+    again.verify()
+    assert module.is_structurally_equivalent(again)
+    assert driver.print_ir(again, locations=True) == printed
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs())
+def test_every_operation_knows_its_line_after_every_pass(text: str) -> None:
+    checked = driver.check_text(text, "generated.flow")
+    module = driver.lowered(checked, driver.Options())
+    last = text.count("\n")
+
+    def assert_located(_: object, current: ModuleOp) -> None:
+        for op in current.walk():
+            assert isinstance(op.location, FileLineColLoc), f"{op.name} has lost its location"
+            assert 1 <= op.location.line.data <= last
+
+    optimise(module, O2, watch=assert_located)
+    assert_located(None, select(module))
