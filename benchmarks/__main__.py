@@ -17,8 +17,8 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(SUITES)} (all when left out)")
-    parser.add_argument("--quick", action="store_true", help="few repeats and small sizes, to see that it works")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(SUITES)}; else all")
+    parser.add_argument("--quick", action="store_true", help="few repeats, small sizes: does it work?")
     options = parser.parse_args()
     unknown = set(options.names) - set(SUITES)
     if unknown:
@@ -30,14 +30,19 @@ def main() -> None:
         if not options.quick:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(
-                json.dumps({"machine": machine(), "title": table.title, "note": table.note, "rows": table.rows}, indent=1)
+                json.dumps(
+                    {"machine": machine(), "title": table.title, "note": table.note, "rows": table.rows},
+                    indent=1,
+                )
                 + "\n"
             )
 
 
 def draw(console: Console, table: Table) -> None:
     """Prints one table."""
-    drawing = Drawing(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
+    drawing = Drawing(
+        title=table.title, title_justify="left", caption=table.note or None, caption_justify="left"
+    )
     columns = list(dict.fromkeys(key for row in table.rows for key in row))
     for column in columns:
         drawing.add_column(column.replace("_", " "), justify="left" if column == columns[0] else "right")

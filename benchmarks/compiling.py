@@ -7,12 +7,15 @@ import sys
 
 from benchmarks.measure import Row, Table
 
+SIZES = {"chain": (100, 1000, 10_000), "fan_out": (100, 1000, 10_000), "grid": (10, 32, 100)}
+
 CHILD = """
 import json, resource, sys, time
 from benchmarks import programs
 text = getattr(programs, sys.argv[1])(int(sys.argv[2]))
 start = time.perf_counter()
 from flowc.compiler.driver import compile_text
+compile_text(programs.chain(2), "small.flow")  # loads every module of the way
 loaded = time.perf_counter()
 compile_text(text, "generated.flow")
 print(json.dumps({"load": loaded - start, "compile": time.perf_counter() - loaded,
@@ -23,7 +26,11 @@ print(json.dumps({"load": loaded - start, "compile": time.perf_counter() - loade
 def run(*, quick: bool = False) -> Table:
     """Seconds from text to plan at -O2, imports apart, and the peak memory of the whole process."""
     rows: list[Row] = []
-    for shape, sizes in (("chain", (100, 1000, 10_000)), ("fan_out", (100, 1000, 10_000)), ("grid", (10, 32, 100))):
+    for shape, sizes in (
+        ("chain", (100, 1000, 10_000)),
+        ("fan_out", (100, 1000, 10_000)),
+        ("grid", (10, 32, 100)),
+    ):
         for size in sizes[: 2 if quick else 3]:
             samples = [_sample(shape, size) for _ in range(1 if quick else 3)]
             nodes = size * size if shape == "grid" else size

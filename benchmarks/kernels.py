@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,14 @@ from attrs import frozen
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
+from benchmarks.measure import Row, Table, interleaved, seconds
 from flowc.compiler.backends.llvm import compile_kernels
 from flowc.dialects.array import KernelOp, ReturnOp, build
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import Kernel, load
 
 Add = Callable[[Operation], SSAValue]
-ROUNDS = 7
+ROUNDS = 15
 
 
 @frozen
@@ -171,28 +171,26 @@ def cases(scale: float = 1.0) -> list[Case]:
     ]  # fmt: skip
 
 
-def _median_ms(function: Callable[..., Any], arguments: Sequence[Any], rounds: int) -> float:
-    function(*arguments)
-    times = []
-    for _ in range(rounds):
-        start = perf_counter()
-        function(*arguments)
-        times.append(perf_counter() - start)
-    return median(times) * 1e3
-
-
-def run(scale: float = 1.0, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+def run(*, quick: bool = False) -> Table:
     """A row per case: medians in milliseconds, and how many times as long NumPy takes."""
-    table = []
-    for case in cases(scale):
-        ours = _median_ms(compiled(case), case.arguments, rounds)
-        theirs = _median_ms(case.numpy, case.arguments, rounds)
-        table.append(
+    rows: list[Row] = []
+    for case in cases(0.02 if quick else 1.0):
+        kernel = compiled(case)
+        figures = interleaved(
             {
-                "name": case.name,
-                "flowc_ms": round(ours, 4),
-                "numpy_ms": round(theirs, 4),
-                "ratio": round(theirs / ours, 2),
+                "flowc": lambda kernel=kernel, case=case: seconds(lambda: kernel(*case.arguments)),
+                "numpy": lambda case=case: seconds(lambda: case.numpy(*case.arguments)),
+            },
+            3 if quick else ROUNDS,
+        )
+        ours, theirs = (median(figures[name]) * 1e3 for name in ("flowc", "numpy"))
+        rows.append(
+            {
+                "kernel": case.name,
+                "flowc_ms": round(ours, 3),
+                "numpy_ms": round(theirs, 3),
+                "numpy/flowc": round(theirs / ours, 2),
             }
         )
-    return table
+    note = "flowc uses one thread here; NumPy's matrix product uses every core. Outputs are fresh in both."
+    return Table("kernels", "Native kernels against NumPy", tuple(rows), note)

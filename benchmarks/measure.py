@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 
 from attrs import frozen
 
@@ -26,7 +27,7 @@ class Table:
 def interleaved(
     variants: Mapping[str, Callable[[], float]], repeats: int, *, warm_up: int = 1
 ) -> dict[str, list[float]]:
-    """Runs every variant once per round, so that a noisy moment hits all of them; returns what each call returned."""
+    """Runs every variant once a round, so that a noisy moment hits all; gives what the calls returned."""
     figures: dict[str, list[float]] = {name: [] for name in variants}
     for round_ in range(repeats + warm_up):
         for name, variant in variants.items():
@@ -74,7 +75,7 @@ def _version(name: str) -> str | None:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.machine()

@@ -43,9 +43,7 @@ def run(*, quick: bool = False) -> Table:
                 "langgraph/flowc": round(graph / per_node["flowc"], 1) if graph else "",
             }
         )
-    note = (
-        "" if peers.has_langgraph() else "LangGraph is not installed here: `pip install langgraph` to have its column. "
-    )
+    note = "" if peers.has_langgraph() else "LangGraph is not installed here, so it has no column. "
     note += "LangGraph is not run on the grid of 10,000 nodes (its state makes a run quadratic: minutes)."
     return Table("overhead", "Orchestration overhead a node, trivial pure Python tools", tuple(rows), note)
 
@@ -53,7 +51,8 @@ def run(*, quick: bool = False) -> Table:
 def flowc_case(text: str, walls: list[float]) -> Callable[[], float]:
     """Compiles now; the returned call runs once and returns the seconds that no node's body covers."""
     from flowc.compiler.driver import compile_text
-    from flowc.runtime.execute import Environment, run as execute
+    from flowc.runtime.execute import Environment
+    from flowc.runtime.execute import run as execute
 
     compiled = compile_text(text, "generated.flow")
     environment = Environment(tools={"work": programs.work, "add": programs.add})

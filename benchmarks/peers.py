@@ -74,7 +74,9 @@ class _Fan(TypedDict):
 
 def langgraph_case(shape: str, size: int) -> Callable[[], float]:
     """Builds and compiles the graph now; the returned call runs it once and returns its seconds."""
-    graph, inputs = {"chain": _langgraph_chain, "fan-out": _langgraph_fan_out, "grid": _langgraph_grid}[shape](size)
+    graph, inputs = {"chain": _langgraph_chain, "fan-out": _langgraph_fan_out, "grid": _langgraph_grid}[
+        shape
+    ](size)
     application = graph.compile()
 
     async def timed() -> float:

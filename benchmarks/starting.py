@@ -44,7 +44,7 @@ def run(*, quick: bool = False) -> Table:
         program = Path(folder, "page.flow")
         program.write_text(page(200))
         small = Path(folder, "small.flow")
-        small.write_text(chain(3).replace("tool work(i: int) -> int pure", 'from "work.py" import work\ntool work(i: int) -> int pure'))
+        small.write_text('from "work.py" import work\n' + chain(3))
         Path(folder, "work.py").write_text("def work(i: int) -> int:\n    return i + 1\n")
         artifact = Path(folder, "small.flowc")
         subprocess.run([FLOWC, "compile", str(small), "-o", str(artifact)], check=True, capture_output=True)
@@ -62,7 +62,14 @@ def run(*, quick: bool = False) -> Table:
     rows: list[Row] = []
     for name, (_, bar) in cases.items():
         median = statistics.median(figures[name]) * 1e3
-        rows.append({"command": name, "median_ms": round(median, 1), "least_ms": round(min(figures[name]) * 1e3, 1), "bar_ms": bar or ""})
+        rows.append(
+            {
+                "command": name,
+                "median_ms": round(median, 1),
+                "least_ms": round(min(figures[name]) * 1e3, 1),
+                "bar_ms": bar or "",
+            }
+        )
     return Table("starting", "Start-up, whole processes", tuple(rows))
 
 

@@ -48,7 +48,8 @@ def slow(i: int) -> int:
 def run(*, quick: bool = False) -> Table:
     """Wall time over critical path; the bar is 1.05."""
     from flowc.compiler.driver import compile_text
-    from flowc.runtime.execute import Environment, run as execute
+    from flowc.runtime.execute import Environment
+    from flowc.runtime.execute import run as execute
 
     fan, branches = compile_text(FAN.format(width=50), "fan.flow"), compile_text(BRANCHES, "branches.flow")
     cases = (

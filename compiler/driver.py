@@ -31,7 +31,10 @@ Watch = Callable[[str, str], None]
 
 @frozen
 class Options:
-    """How to compile. `pipeline` replaces that of the level; without `native` kernels are checked but not compiled."""
+    """How to compile.
+
+    `pipeline` replaces that of the level; without `native` kernels are checked but not compiled.
+    """
 
     level: int = 2
     pipeline: str | None = None
@@ -50,7 +53,7 @@ class Timing:
 
 @frozen
 class Compiled:
-    """A compiled program: the plan, the native code of its kernels if it has any, and what the compiler saw."""
+    """A compiled program: its plan, the native code of its kernels if it has any, what the compiler saw."""
 
     plan: Plan
     kernels: "KernelObject | None"
@@ -70,8 +73,8 @@ class Compiled:
 def room() -> Iterator[None]:
     """Room for trees as deep as the language allows, for as long as the compiler works on them.
 
-    Collecting garbage among hundreds of thousands of live operations takes a third of the time and finds little, so
-    it waits until the end.
+    Collecting garbage among hundreds of thousands of live operations takes a third of the time and finds
+    little, so it waits until the end.
     """
     before, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(before, DEEPEST))
@@ -107,7 +110,12 @@ def check_program(
 
 
 def compile_text(
-    text: str, path: str, *, folder: Path | None = None, options: Options | None = None, level: int | None = None
+    text: str,
+    path: str,
+    *,
+    folder: Path | None = None,
+    options: Options | None = None,
+    level: int | None = None,
 ) -> Compiled:
     """Compiles the text of a program. `level` is short for `Options(level=...)`."""
     chosen = _chosen(options, level)
@@ -181,7 +189,10 @@ def _optimised(
             options.watch(str(getattr(each, "name", "")), print_ir(current))
 
     done = optimise(
-        module, pipeline_of(options), verify=options.verify, watch=watch if options.watch is not None else None
+        module,
+        pipeline_of(options),
+        verify=options.verify,
+        watch=watch if options.watch is not None else None,
     )
     return done.statistics, done.remarks, module
 

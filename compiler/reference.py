@@ -1,4 +1,4 @@
-"""The reference semantics: a sequential interpreter of the IR, slow and obvious, the oracle of everything else.
+"""The reference semantics: a sequential interpreter of the IR, slow and obvious, the oracle of the rest.
 
 It runs flows as they stand before or after any pass, one operation after the other, and records what happened
 outside. It knows no parallelism, no time and no budgets. The outside world is handed in.
@@ -68,7 +68,10 @@ class Failure(Exception):
 
 
 def evaluate(module: ModuleOp, flow: str, arguments: Mapping[str, object], world: World) -> Outcome:
-    """Runs a flow of the module. Arguments are values of a run by parameter name; defaults fill in what is missing."""
+    """Runs a flow of the module.
+
+    Arguments are values of a run by parameter name; defaults fill in what is missing.
+    """
     machine = _Machine.of(module, world)
     function = machine.functions[flow]
     try:
@@ -103,7 +106,9 @@ class _Machine:
             for op in ops
             if isinstance(op, RecordDeclOp)
         }
-        enums = {op.sym_name.data: tuple(m.data for m in op.members) for op in ops if isinstance(op, EnumDeclOp)}
+        enums = {
+            op.sym_name.data: tuple(m.data for m in op.members) for op in ops if isinstance(op, EnumDeclOp)
+        }
         return _Machine(
             world,
             {op.sym_name.data: op for op in ops if isinstance(op, FuncOp)},
@@ -249,7 +254,7 @@ class _Machine:
                 self.record(op, "embed", "embed", inputs)
                 return self.asked(lambda: self.world.embed(texts if isinstance(texts, list) else []))
             case agent.ExecuteOp():
-                tools = [tool.data for tool in op.plan.type.tools]
+                tools = [tool.data for tool in agent.tools_of(op)]
                 self.record(op, "execute", "execute", inputs)
                 return self.asked(lambda: self.world.execute(inputs[0], tools))
         raise Failure(f"{op.name} has no meaning here")

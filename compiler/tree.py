@@ -38,7 +38,9 @@ def _children(value: object) -> Iterable[tuple[str, object]]:
     if isinstance(value, tuple):
         yield from (("", item) for item in value)
         return
-    for field in attrs.fields(type(value)):
+    if not attrs.has(kind := type(value)):
+        return
+    for field in attrs.fields(kind):
         item = getattr(value, field.name)
         if item is not None and item != () and not isinstance(item, Span) and field.name != "comments":
             yield field.name, item

@@ -1,4 +1,4 @@
-"""One place that knows every dialect: contexts for parsing and printing IR, each dialect loaded when first used."""
+"""One place that knows every dialect: contexts for reading IR, with dialects loaded when first used."""
 
 from xdsl.context import Context
 from xdsl.ir import Dialect

@@ -1,8 +1,8 @@
 """A table-driven LALR(1) parser that calls actions as it reduces, so no tree stands between text and result.
 
-The driver loop is the textbook's (Aho, Lam, Sethi, Ullman, "Compilers", 4.5.3), iterative: its own depth never
-depends on the text. Beside each value it keeps the first and last token of the text that the value stands for,
-and how many `weighed` actions lie below it.
+The driver loop is the textbook's (Aho, Lam, Sethi, Ullman, "Compilers", 4.5.3), iterative: its own depth
+never depends on the text. Beside each value it keeps the first and last token of the text that the value
+stands for, and how many `weighed` actions lie below it.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,8 @@ def parse(
 
     Raises `Unexpected` or `TooDeep`, and whatever an action or `next_token` raises.
     """
-    states, values = [tables.start], []
+    states = [tables.start]
+    values: list[Any] = []
     firsts: list[Token] = []
     lasts: list[Token] = []
     depths: list[int] = []

@@ -9,14 +9,36 @@ from attrs import frozen
 TABLES_FILE = Path(__file__).with_name("flow.tables.json")
 
 RESERVED = frozenset(
-    "and break continue elif else false for from if import in is none not or pass return true try while with".split()
+    [
+        "and",
+        "break",
+        "continue",
+        "elif",
+        "else",
+        "false",
+        "for",
+        "from",
+        "if",
+        "import",
+        "in",
+        "is",
+        "none",
+        "not",
+        "or",
+        "pass",
+        "return",
+        "true",
+        "try",
+        "while",
+        "with",
+    ]
 )
 """Keywords everywhere. The grammar's other keywords may be names where no keyword fits."""
 
 
 @frozen
 class Production:
-    """A grammar rule: how many symbols it replaces by `origin`, which action makes its value from which of them.
+    """A grammar rule: how many symbols become `origin`, and which action makes its value from which of them.
 
     `kept` holds pairs of a child's position (-1: an absent optional child, None) and whether that child is a
     list to splice in. An empty action gives the list of children; one that begins with "?" gives the only
@@ -31,8 +53,10 @@ class Production:
 
 @frozen(eq=False)
 class Tables:
-    """`actions[s][terminal]` is the state to shift to, or -1 - r to reduce by production r; terminals stand as
-    written. `gotos[s][origin]` is the state after a reduction."""
+    """`actions[s][terminal]` is the state to shift to, or -1 - r to reduce by production r.
+
+    Terminals stand as written; `gotos[s][origin]` is the state after a reduction.
+    """
 
     start: int
     end: int

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Token(NamedTuple):
-    """A piece of the text. `kind` is a terminal of the grammar: a word or mark as written, or a class such as NAME.
+    """A piece of the text. `kind` is a terminal of the grammar: a word or mark, or a class such as NAME.
 
     Lines and columns count from 1 in code points; the end is exclusive; `start` is an offset into the text.
     """

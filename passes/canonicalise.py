@@ -1,7 +1,7 @@
 """canonicalise: brings operations into their simplest form.
 
-Branches on constants, reading back what was just packed, conversions there and back, loops that carry what they never
-change, branches so cheap that choosing between two ready values is simpler.
+Branches on constants, reading back what was just packed, conversions there and back, loops that carry what
+they never change, branches so cheap that choosing between two ready values is simpler.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.flow import compute, control
+from flowc.dialects.flow.declarations import RecordDeclOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, OptionalType
-from flowc.passes.facts import is_terminator, is_dispatched, is_total
+from flowc.passes.facts import is_dispatched, is_terminator, is_total
 from flowc.passes.framework import (
     FlowPass,
     Report,
@@ -26,7 +27,7 @@ from flowc.passes.framework import (
 )
 
 CHEAP = 4
-"""A branch with at most this many operations, none of which can fail or do anything, is computed beforehand."""
+"""A branch of at most this many operations, none of which fails or does anything, is computed beforehand."""
 
 Values = Sequence[SSAValue] | None
 
@@ -218,6 +219,22 @@ def _item(op: Operation) -> Values:
     return None
 
 
+def _field(op: Operation) -> Values:
+    """The field of a record that was just made."""
+    if not isinstance(op, compute.FieldOp) or not isinstance(op.source.owner, compute.RecordOp):
+        return None
+    record = op.source.owner
+    top: Operation = op
+    while (parent := top.parent_op()) is not None:
+        top = parent
+    for each in top.regions[0].block.ops:
+        if isinstance(each, RecordDeclOp) and each.sym_name == record.result.type.record:
+            names = [name.data for name in each.fields]
+            value = record.values[names.index(op.field.data)]
+            return [value] if value.type == op.result.type else None
+    return None
+
+
 def _length(op: Operation) -> Values:
     """The length of a list that was just made, or of what a map makes from a list."""
     if not isinstance(op, compute.ApplyOp) or op.function.data != "len":
@@ -260,6 +277,7 @@ RULES: Rules = {
     control.WhileOp: (_for_invariant,),
     control.AttemptOp: (_attempt,),
     compute.SelectOp: (_select,),
+    compute.FieldOp: (_field,),
     compute.ItemOp: (_item,),
     compute.ApplyOp: (_not, _item, _length),
     compute.CastOp: (_cast,),

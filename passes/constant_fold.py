@@ -83,9 +83,11 @@ def is_constant(value: object, type_: Attribute) -> bool:
             return value is None or is_constant(value, type_.inner)
         case ListType():
             fits = isinstance(value, list) and len(value) <= LARGEST
-            return fits and isinstance(value, list) and all(is_constant(item, type_.element) for item in value)
+            return (
+                fits and isinstance(value, list) and all(is_constant(item, type_.element) for item in value)
+            )
         case JsonType():
-            return value is None or isinstance(value, bool | str) and _weight(value) <= LARGEST
+            return value is None or (isinstance(value, bool | str) and _weight(value) <= LARGEST)
     if type_ == f64:
         return isinstance(value, float) and math.isfinite(value)
     return type_ == i1 and isinstance(value, bool)

@@ -13,7 +13,7 @@ from xdsl.traits import IsolatedFromAbove, is_side_effect_free
 from flowc.dialects.flow.compute import ApplyOp
 from flowc.dialects.flow.types import IntType
 from flowc.passes.facts import is_terminator
-from flowc.passes.framework import FlowPass, Report
+from flowc.passes.framework import FlowPass, Report, block_of
 
 COMMUTATIVE = frozenset({"add", "mul", "eq", "ne", "and", "or", "xor"})
 """Functions whose numeric operands may change places; on texts and lists `add` joins, and order counts."""
@@ -25,7 +25,7 @@ def eliminate_common_subexpressions(module: ModuleOp) -> int:
 
 
 def _in_block(block: Block, known: dict[Hashable, Operation]) -> int:
-    """`known` holds the expressions of the blocks around; those of this block are taken out of it at the end."""
+    """`known` holds the expressions of the blocks around; those of this block leave it at the end."""
     removed = 0
     own: list[Hashable] = []
     for op in list(block.ops):
@@ -48,8 +48,7 @@ def _visit(op: Operation, known: dict[Hashable, Operation], own: list[Hashable])
         return 0
     for old, new in zip(op.results, first.results, strict=True):
         old.replace_all_uses_with(new)
-    op.detach()
-    op.erase()
+    block_of(op).erase_op(op)
     return 1
 
 

@@ -1,7 +1,7 @@
 """dce: removes operations whose results nobody reads, if they do nothing else.
 
-An effect is never removed, nor is a failure: what may end the run stays, so that a program fails at -O2 where it
-fails at -O0. Symbols stay, for any flow may be run.
+An effect is never removed, nor is a failure: what may end the run stays, so that a program fails at -O2
+where it fails at -O0. Symbols stay, for any flow may be run.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def eliminate_dead_code(module: ModuleOp) -> int:
 
 
 def _sweep(block: Block, effects: Effects) -> int:
-    """From the last operation to the first, so that what only dead operations read is dead when it is reached."""
+    """From the last operation to the first: what only dead operations read is dead when it is reached."""
     removed = 0
     op = block.last_op
     while op is not None:

@@ -16,14 +16,12 @@ from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, ListType, RecordType, StrType
 
 TOTAL_FUNCTIONS = frozenset(
-    "eq ne not and or xor is is_not is_none is_not_none len str format lower upper strip lines startswith endswith "
-    "find append concat flatten reversed enumerate zip unique count contains keys values items get put or_else "
-    "where any all not_in in".split()
+    ["eq", "ne", "not", "and", "or", "xor", "is", "is_not", "is_none", "is_not_none", "in", "not_in", "where", "or_else", "len", "count", "contains", "keys", "values", "items", "get", "put", "append", "concat", "flatten", "reversed", "enumerate", "zip", "unique", "any", "all", "str", "format", "lower", "upper", "strip", "lines", "startswith", "endswith", "find"]
 )
 """Functions of `flow.apply` that give a value for all arguments of their types."""
 
-TOTAL_ON_SIMPLE = frozenset("lt le gt ge add sub neg minimum maximum".split())
-"""Functions that give a value for all operands that are of one of the types in `_SIMPLE`, all the same."""
+TOTAL_ON_SIMPLE = frozenset(["lt", "le", "gt", "ge", "add", "sub", "neg", "minimum", "maximum"])
+"""Functions that give a value where all operands are of one type, and that in `_SIMPLE` or a list."""
 
 _SIMPLE = (IntType(), f64, StrType())
 
@@ -80,5 +78,3 @@ def blocks_inside(op: Operation) -> Iterable[Block]:
         for inner in block.ops:
             for region in inner.regions:
                 pending.extend(region.blocks)
-
-

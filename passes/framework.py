@@ -1,7 +1,7 @@
 """What a pass is, what it reports, and the small rewriting engine that the simplifying ones share.
 
-A rule looks at one operation and gives the values that replace its results, or None. Operations that it needs stand
-before the old one and take its location, so that no rewrite loses the line it came from.
+A rule looks at one operation and gives the values that replace its results, or None. Operations that it
+needs stand before the old one and take its location, so that no rewrite loses the line it came from.
 """
 
 from abc import abstractmethod
@@ -86,8 +86,8 @@ def block_of(op: Operation) -> Block:
 def rewrite(module: ModuleOp, rules: Rules) -> int:
     """Applies rules until none fires; gives the number of firings.
 
-    Each firing removes its operation and looks again only at the neighbours, so the cost is linear in the module and
-    in the firings.
+    Each firing removes its operation and looks again only at the neighbours, so the cost is linear in the
+    module and in the firings.
     """
     work = [op for op in module.walk() if type(op) in rules]
     work.reverse()
@@ -137,6 +137,6 @@ def inline_block(op: Operation, block: Block, arguments: Sequence[SSAValue]) -> 
     operations = list(block.ops)
     *body, last = operations
     for inner in body:
-        inner.detach()
+        block.detach_op(inner)
         target.insert_op_before(inner, op)
     return tuple(last.operands)

@@ -19,7 +19,7 @@ from flowc.dialects.array.types import dtype_of, is_float, shape_of
 
 STORE_AND_LOAD = 4
 """What a temporary costs an element, in cheap operations."""
-LARGEST = 256
+LARGEST = 128
 """Operations in one fused expression; more would outgrow the registers and the compiler's time."""
 MANY = 1000
 

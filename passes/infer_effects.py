@@ -1,6 +1,7 @@
 """infer-effects: writes down what each flow really does, callees first, so that callers know.
 
-What earlier passes removed is no effect any more; a declared effect that never happens is dropped the same way.
+What earlier passes removed is no effect any more; a declared effect that never happens is dropped the same
+way.
 """
 
 from dataclasses import dataclass
@@ -50,5 +51,3 @@ class InferEffectsPass(FlowPass):
     def run(self, module: ModuleOp) -> Report:
         """Runs `infer_effects`."""
         return Report(infer_effects(module))
-
-

@@ -1,8 +1,8 @@
 """infer-shapes: carries what is known of extents forward.
 
-A launch gives its results the extents that its arguments have; each array operator's result follows from its
-operands. Where a region or a list wants a type that says less, a conversion that costs nothing says less. What is
-known can only grow, and operands come before their users, so one walk suffices.
+A launch gives its results the extents that its arguments have; each array operator's result follows from
+its operands. Where a region or a list wants a type that says less, a conversion that costs nothing says
+less. What is known can only grow, and operands come before their users, so one walk suffices.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,10 @@ def _refine(op: Operation, kernels: dict[str, KernelOp]) -> int:
 
 
 def _retype(op: Operation, result: SSAValue, better: Attribute) -> None:
-    """Gives a value its better type. Array operators take it; regions and lists want the old one, by a conversion."""
+    """Gives a value its better type.
+
+    Array operators take it; regions and lists want the old one, by a conversion.
+    """
     strict = [use for use in result.uses if not isinstance(use.operation, ArrayOperation | LaunchOp)]
     old = result.type
     new = Rewriter.replace_value_with_new_type(result, better)

@@ -1,7 +1,8 @@
 """inline: puts the bodies of small flows in the place of their calls.
 
-What a call hides, its effects and its parallelism, then lies open. A flow under limits keeps them: its body stands in
-a `flow.limit`. Callees come before callers, so a body is complete when it is copied, and growth is bounded.
+What a call hides, its effects and its parallelism, then lies open. A flow under limits keeps them: its body
+stands in a `flow.limit`. Callees come before callers, so a body is complete when it is copied, and growth
+is bounded.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, 
 
 @dataclass(frozen=True)
 class InlinePass(FlowPass):
-    """Puts small flows in the place of their calls: `largest` operations at most, `growth` times the program."""
+    """Puts small flows in place of their calls: `largest` operations each, `growth` times the program in all."""
 
     name = "inline"
     largest: int = 100

@@ -1,8 +1,8 @@
 """merge-calls: equal calls of the outside world are made once, where effects and settings license it.
 
-Licensed are pure tools, reads of what nothing wrote in between, embeddings, and models at temperature 0 or marked
-`@cached`. People and writes are never merged; nor is anything across the ballots of a vote or the arms of a race,
-which exist to ask more than once.
+Licensed are pure tools, reads of what nothing wrote in between, embeddings, and models at temperature 0 or
+marked `@cached`. People and writes are never merged; nor is anything across the ballots of a vote or the
+arms of a race, which exist to ask more than once.
 """
 
 from collections.abc import Hashable
@@ -116,7 +116,6 @@ def _remark(op: Operation, state: _State) -> None:
     first = state.refused.setdefault(expression_key(op), op)
     if first is not op:
         name = op.callee.root_reference.data
-        message = f"`{name}` is asked the same as on line {line_of(first)}: merged only at temperature 0 or with @cached"
+        earlier = f"`{name}` is asked the same as on line {line_of(first)}"
+        message = f"{earlier}: merged only at temperature 0 or with @cached"
         state.remarks.append(Remark("merge-calls", line_of(op), message))
-
-

@@ -1,8 +1,8 @@
-"""The order that effects ask for: for each operation of a block, the earlier ones that must end before it starts.
+"""The order that effects ask for: for each operation of a block, the earlier ones that must end before it.
 
-Model calls and pure operations are free; reads of a resource wait for its last write; a write waits for the reads
-since then; questions to a person keep their order. Each operation is looked at once, and each edge is one that no
-other edge implies, as long as resources are few.
+Model calls and pure operations are free; reads of a resource wait for its last write; a write waits for the
+reads since then; questions to a person keep their order. Each operation is looked at once, and each edge is one
+that no other edge implies, as long as resources are few.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class EffectOrder:
             yield from self.writers.get(resource, ())
             self.readers.setdefault(resource, []).append(op)
         for resource in sorted(writes):
-            self.readers.pop(resource, None)
+            yield from self.readers.pop(resource, []) or self.writers.get(resource, [])
             self.writers[resource] = [op]
 
 

@@ -1,8 +1,9 @@
 """parallelise: what neither data nor effects order, nothing orders.
 
-Flows are marked, so that their operations wait for data and effects instead of for the line above. Maps whose bodies
-commute with themselves get their width. Of a loop, the part of each round that needs nothing of the rounds before
-becomes a map in front of it; where what remains only appends to lists, the loop is gone.
+Flows are marked, so that their operations wait for data and effects instead of for the line above. Maps
+whose bodies commute with themselves get their width. Of a loop, the part of each round that needs nothing
+of the rounds before becomes a map in front of it; where what remains only appends to lists, the loop is
+gone.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,16 @@ from flowc.dialects.flow.effects import Effects, Summary, join
 from flowc.dialects.flow.types import ListType
 from flowc.passes.canonicalise import constant_of
 from flowc.passes.facts import blocks_inside, is_dispatched
-from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, place_before, replace_with, stamp
+from flowc.passes.framework import (
+    FlowPass,
+    Remark,
+    Report,
+    block_of,
+    line_of,
+    place_before,
+    replace_with,
+    stamp,
+)
 
 WIDTH = 64
 """How many elements of a map run at once."""
@@ -147,8 +157,7 @@ def _take_apart(op: control.ForOp, split: _Split, state: _State) -> None:
         replace_with(op, list(rest.res))
     else:
         replace_with(op, results)
-        rest.detach()
-        rest.erase()
+        block_of(rest).erase_op(rest)
 
 
 def _read_later(block: Block, ahead: set[Operation]) -> list[SSAValue]:
@@ -193,7 +202,9 @@ def _rest_of(
         after.name_hint = before.name_hint
     for position, value in enumerate(wanted):
         single = len(wanted) == 1
-        item = block.args[0] if single else _add(block, compute.ItemOp(block.args[0], position), op).results[0]
+        item = (
+            block.args[0] if single else _add(block, compute.ItemOp(block.args[0], position), op).results[0]
+        )
         item.name_hint = value.name_hint
         values[value] = item
     last = old.last_op
@@ -253,11 +264,14 @@ def _element(block: Block, value: SSAValue) -> SSAValue | None:
 
 def _only_appends(block: Block) -> bool:
     allowed = {"add", "append", "concat"}
-    return all(
-        isinstance(op, compute.ItemOp | compute.ListOp | compute.ConstantOp | control.YieldOp)
-        or (isinstance(op, compute.ApplyOp) and op.function.data in allowed)
-        for op in block.ops
-    ) and sum(isinstance(op, compute.ApplyOp) for op in block.ops) == len(block.args) - 1
+    return (
+        all(
+            isinstance(op, compute.ItemOp | compute.ListOp | compute.ConstantOp | control.YieldOp)
+            or (isinstance(op, compute.ApplyOp) and op.function.data in allowed)
+            for op in block.ops
+        )
+        and sum(isinstance(op, compute.ApplyOp) for op in block.ops) == len(block.args) - 1
+    )
 
 
 def _column(rest: control.ForOp, mapped: SSAValue, item: SSAValue, width: int) -> SSAValue:

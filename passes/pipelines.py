@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from attrs import field, frozen
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.passes import ModulePass, get_pass_option_infos
 from xdsl.utils.arg_spec import parse_pipeline as parse_specs
-from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
 
 from flowc.passes.canonicalise import CanonicalisePass
 from flowc.passes.constant_fold import ConstantFoldPass
@@ -149,11 +149,12 @@ def _verify(module: ModuleOp, after: ModulePass) -> None:
 def parse_pipeline(text: str, others: Mapping[str, Callable[[], type[ModulePass]]] | None = None) -> Pipeline:
     """Reads `canonicalise,cse,parallelise{width=8}`; `others` are passes beside ours.
 
-    Raises PipelineError E0660 for what cannot be read, E0661 for an unknown pass, E0662 for an unknown option.
+    Raises PipelineError E0690 for what cannot be read, E0691 for an unknown pass, E0692 for an unknown
+    option.
     """
     try:
         specs = tuple(parse_specs(text)) if text.strip() else ()
-    except (ParseError, ValueError, AssertionError) as error:
+    except (ArgSpecParseError, ParseError, ValueError, AssertionError) as error:
         raise PipelineError(
             "E0690", f"`{text}` is no pipeline", 'write passes with commas: "cse,parallelise{width=8}"'
         ) from error
@@ -163,8 +164,17 @@ def parse_pipeline(text: str, others: Mapping[str, Callable[[], type[ModulePass]
         try:
             passes.append(found.from_pass_spec(spec))
         except Exception as error:  # xDSL raises bare exceptions for options that do not fit
-            raise PipelineError("E0692", f"the pass `{spec.name}` does not take these options", str(error)) from error
+            raise PipelineError(
+                "E0692", f"the pass `{spec.name}` does not take these options", _options_of(found)
+            ) from error
     return tuple(passes)
+
+
+def _options_of(found: type[ModulePass]) -> str:
+    infos = get_pass_option_infos(found)
+    if not infos:
+        return "it takes none"
+    return "it takes " + ", ".join(f"{each.name} ({each.expected_type})" for each in infos)
 
 
 def _other(name: str, others: Mapping[str, Callable[[], type[ModulePass]]]) -> type[ModulePass]:

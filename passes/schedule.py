@@ -1,7 +1,7 @@
-"""schedule: the upward rank of each operation, the length of the longest path from its start to the end of its block.
+"""schedule: the upward rank of each operation, the longest path from its start to the end of its block.
 
-Among ready nodes the runtime starts the highest first (Topcuoglu, Hariri, Wu: HEFT, 2002). Ranks count milliseconds
-of the cost model; successors are those by data and those by effects.
+Among ready nodes the runtime starts the highest first (Topcuoglu, Hariri, Wu: HEFT, 2002). Ranks count the
+milliseconds of the cost model; successors are those by data and those by effects.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,9 @@ def _rank(block: Block, model: CostModel, effects: Effects) -> int:
     inside = _enclosing(operations)
     for op in reversed(operations):
         users = {inside.get(use.operation) for result in op.results for use in result.uses}
-        after = max((ranks.get(user, 0.0) for user in (*users, *later.get(op, ())) if user is not None), default=0.0)
+        after = max(
+            (ranks.get(user, 0.0) for user in (*users, *later.get(op, ())) if user is not None), default=0.0
+        )
         cost = model.cost(op)
         ranks[op] = cost + after
         if cost and not is_terminator(op):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from flowc.runtime.arrays import read_npy
@@ -61,7 +62,7 @@ def bind_arguments(plan: Plan, function: Function, given: Mapping[str, object]) 
             raise fail(
                 "E0702",
                 f"flow `{function.name}` has no parameter `{name}`",
-                help=f"its parameters are: {signature}" if names else "it takes none",
+                help=_near(name, names) or (f"its parameters are: {signature}" if names else "it takes none"),
                 line=function.line,
             )
     values: list[object] = []
@@ -85,6 +86,11 @@ def bind_arguments(plan: Plan, function: Function, given: Mapping[str, object]) 
                 line=function.line,
             )
     return values
+
+
+def _near(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def wrong_argument(function: Function, name: str, type_: Type, mismatch: Mismatch) -> FlowError:

@@ -5,7 +5,9 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update` accepts what is printed now as what must be printed."""
-    parser.addoption("--update", action="store_true", help="rewrite recorded output instead of comparing with it")
+    parser.addoption(
+        "--update", action="store_true", help="rewrite recorded output instead of comparing with it"
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A server that speaks OpenAI's API over a real socket, with latency, limits and faults as it is told.
 
-It runs on a thread of its own and gives each request the next behaviour of its script, or a fault drawn from a seed.
-Answers fit the JSON Schema of the request.
+It runs on a thread of its own and gives each request the next behaviour of its script, or a fault drawn
+from a seed. Answers fit the JSON Schema of the request.
 """
 
 import asyncio
@@ -38,7 +38,9 @@ class Server:
     requests: list[dict[str, Any]] = field(factory=list)
     in_flight: int = 0
     peak: int = 0
+    chance: random.Random = field(factory=random.Random)
     _loop: asyncio.AbstractEventLoop | None = None
+    _ended: asyncio.Event = field(factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -59,8 +61,7 @@ class Server:
 
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
-        self.chance = random.Random(self.seed)
+        self.chance.seed(self.seed)
         server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         started.set()
@@ -111,7 +112,9 @@ class Server:
                 _plain(writer, 500, {"error": {"message": "it broke"}})
             case "401":
                 key = body.get("key", "")
-                _plain(writer, 401, {"error": {"message": f"Incorrect API key provided: sk-secret12345{key}"}})
+                _plain(
+                    writer, 401, {"error": {"message": f"Incorrect API key provided: sk-secret12345{key}"}}
+                )
             case "404":
                 _plain(writer, 404, {"error": {"message": "no such model"}})
             case "reset":
@@ -132,7 +135,9 @@ class Server:
         await writer.drain()
         return True
 
-    async def _completion(self, body: dict[str, Any], behaviour: Behave, writer: asyncio.StreamWriter) -> bool:
+    async def _completion(
+        self, body: dict[str, Any], behaviour: Behave, writer: asyncio.StreamWriter
+    ) -> bool:
         text = behaviour.text if behaviour.text is not None else self._text(body, behaviour.fault)
         finish = "length" if behaviour.fault == "truncated" else "stop"
         usage = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16} if behaviour.usage else None
@@ -179,7 +184,21 @@ class Server:
 
 
 _FAULTS = frozenset(
-    ["429", "500", "reset", "empty", "prose", "schema", "truncated", "cut", "garbage", "html", "drip", "endless", "huge"]
+    [
+        "429",
+        "500",
+        "reset",
+        "empty",
+        "prose",
+        "schema",
+        "truncated",
+        "cut",
+        "garbage",
+        "html",
+        "drip",
+        "endless",
+        "huge",
+    ]
 )
 
 
@@ -193,7 +212,9 @@ def _fitting(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
         return _fitting(schema["anyOf"][0], definitions)
     match schema.get("type"):
         case "object":
-            return {name: _fitting(inner, definitions) for name, inner in schema.get("properties", {}).items()}
+            return {
+                name: _fitting(inner, definitions) for name, inner in schema.get("properties", {}).items()
+            }
         case "array":
             return [_fitting(schema["items"], definitions)]
         case "integer":

@@ -1,15 +1,16 @@
 """Generators of programs for property tests.
 
-`programs()` gives arbitrary well-formed syntax trees: they parse and print, but need not type-check. The generator
-draws by hand, level by level, because strategies nested that deep are slow to build.
+`programs()` gives arbitrary well-formed syntax trees: they parse and print, but need not type-check. The
+generator draws by hand, level by level, because strategies nested that deep are slow to build.
 """
 
 from typing import Any, TypeVar
 
+from hypothesis import strategies as st
+
 from flowc.compiler import syntax
 from flowc.compiler.parser.lexer import FOREIGN
 from flowc.grammar.tables import RESERVED
-from hypothesis import strategies as st
 
 NOWHERE = syntax.Span(1, 1, 1, 1)
 """The span of every generated node: spans take no part in equality."""
@@ -20,7 +21,23 @@ _TAKEN = RESERVED | FOREIGN
 _EFFECTS = ("pure", "reads", "writes", "llm", "human", "idempotent", "undo")
 _ARRAY_TYPES = ("f32", "f64", "bf16", "f16", "i8", "i32", "i64", "bool")
 _WORDS = ("x", "y", "text", "record", "llm", "up", "to", "labels", "undo", "pure", "größe", "_a1")
-_TEXTS = ('"', "'", '"""', "\\", "{", "}}", " a ", "\n", "a\n    b\n\n  c", "\t", "\u202e", 'x"', "#", "\\\n", "\r\n")
+_TEXTS = (
+    '"',
+    "'",
+    '"""',
+    "\\",
+    "{",
+    "}}",
+    " a ",
+    "\n",
+    "a\n    b\n\n  c",
+    "\t",
+    "\u202e",
+    'x"',
+    "#",
+    "\\\n",
+    "\r\n",
+)
 
 names = st.one_of(st.sampled_from(_WORDS), st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)).filter(
     lambda name: name not in _TAKEN
@@ -87,7 +104,8 @@ class _Tree:
             return syntax.Constant(kind, value, span=NOWHERE)
         make = self.choose(
             self._template, self._list, self._dict, self._unary, self._binary, self._binary, self._compare,
-            self._conditional, self._try_else, self._call, self._subscript, self._attribute, self._comprehension,
+            self._conditional, self._try_else, self._call, self._subscript, self._attribute,
+            self._comprehension,
         )  # fmt: skip
         return make(depth - 1)
 
@@ -133,7 +151,9 @@ class _Tree:
 
     def arguments(self, depth: int = 1) -> tuple[syntax.Argument, ...]:
         positional = [syntax.Argument(None, self.expression(depth), span=NOWHERE) for _ in self.times()]
-        keyword = [syntax.Argument(self.draw(names), self.expression(depth), span=NOWHERE) for _ in self.times()]
+        keyword = [
+            syntax.Argument(self.draw(names), self.expression(depth), span=NOWHERE) for _ in self.times()
+        ]
         return (*positional, *keyword)
 
     def _call(self, depth: int) -> syntax.Expression:
@@ -205,7 +225,9 @@ class _Tree:
             case "labels":
                 return syntax.LabelOrder((self.draw(names), *self.names()), span=NOWHERE)
             case "record":
-                fields = tuple(syntax.Field(self.draw(names), self.type(), span=NOWHERE) for _ in self.times(1))
+                fields = tuple(
+                    syntax.Field(self.draw(names), self.type(), span=NOWHERE) for _ in self.times(1)
+                )
                 return syntax.Record(self.draw(names), fields, span=NOWHERE)
             case "enum":
                 return syntax.Enum(self.draw(names), self.names(), span=NOWHERE)
@@ -223,7 +245,8 @@ class _Tree:
     def _callable(self, kind: Any, **parts: Any) -> syntax.Callable:
         required = [syntax.Parameter(self.draw(names), self.type(), span=NOWHERE) for _ in self.times()]
         optional = [
-            syntax.Parameter(self.draw(names), self.type(1), self.expression(1), span=NOWHERE) for _ in self.times()
+            syntax.Parameter(self.draw(names), self.type(1), self.expression(1), span=NOWHERE)
+            for _ in self.times()
         ]
         effects = tuple(self.effect() for _ in self.times(1)) if self.draw(st.booleans()) else None
         decorators = tuple(

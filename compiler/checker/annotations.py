@@ -160,7 +160,7 @@ _FOREIGN = {
 
 
 def _unknown_type(world: World, report: Report, written: TypeRef) -> None:
-    known = TYPE_NAMES if report.is_full else (*TYPE_NAMES, *world.records, *world.enums)
+    known = () if report.is_full else (*TYPE_NAMES, *world.records, *world.enums)
     name = written.name
     kind = f"`{name}` is a tool" if name in world.tools else ""
     meant = _FOREIGN.get(name)

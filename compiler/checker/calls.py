@@ -44,8 +44,7 @@ def _call_name(context: Context, node: Call, name: str, expected: Type | None) -
         return builtin_type(context, node, BUILTINS[name], None)
     infer_all(context, node)
     if name not in world.broken:
-        declared = () if context.report.is_full else (*world.callables, *world.records)
-        known = [*declared, *BUILTINS, *SPECIAL_FORMS, *names_in_sight(context.scope)]
+        known = [] if context.report.is_full else _callable_names(context)
         context.report.error(
             "E0101",
             f"there is no `{name}` to call",
@@ -54,6 +53,11 @@ def _call_name(context: Context, node: Call, name: str, expected: Type | None) -
             help=did_you_mean(name, known, f"declare it: `tool {name}(...) -> ... pure`"),
         )
     return ERROR
+
+
+def _callable_names(context: Context) -> list[str]:
+    world = context.world
+    return [*world.callables, *world.records, *BUILTINS, *SPECIAL_FORMS, *names_in_sight(context.scope)]
 
 
 def infer_all(context: Context, node: Call) -> None:

@@ -1,7 +1,7 @@
 """The type of any expression: one table from the kinds of nodes to their rules."""
 
-from flowc.compiler.checker import access, calls, displays, operators
-from flowc.compiler.checker.context import Context
+from flowc.compiler.checker import access, calls, comparisons, displays, operators, subscripts
+from flowc.compiler.checker.context import ERROR, Context
 from flowc.compiler.syntax import (
     Attribute,
     Binary,
@@ -21,9 +21,20 @@ from flowc.compiler.syntax import (
 )
 from flowc.runtime.types import Type
 
+_NOT_IN_KERNELS = (Template, DictDisplay, Comprehension, TryElse)
+
 
 def expression_type(context: Context, node: Expression, expected: Type | None) -> Type:
     """Infers the type of an expression; `expected` is a hint for displays that say too little alone."""
+    if context.kind == "kernel" and isinstance(node, _NOT_IN_KERNELS):
+        context.report.error(
+            "E0138",
+            "this cannot be computed in a kernel",
+            node.span,
+            why="a kernel holds numbers and arrays alone",
+            help="do it in the flow that calls the kernel",
+        )
+        return ERROR
     match node:
         case Name():
             return access.name_type(context, node)
@@ -36,9 +47,9 @@ def expression_type(context: Context, node: Expression, expected: Type | None) -
         case Binary():
             return operators.binary_type(context, node)
         case Subscript():
-            return access.subscript_type(context, node)
+            return subscripts.subscript_type(context, node)
         case Compare():
-            return operators.compare_type(context, node)
+            return comparisons.compare_type(context, node)
         case Template():
             return displays.template_type(context, node)
         case ListDisplay():

@@ -12,8 +12,16 @@ from flowc.compiler.syntax import Span, TypeRef
 
 
 @define
+class Loop:
+    """A loop: the values of its variables at the head of each round, and where it is left by a `break`."""
+
+    heads: dict[str, int]
+    exits: dict[str, list[int]] = Factory(dict)
+
+
+@define
 class Builder:
-    """`variables` are overlays, the innermost last; `loops` the header values of the loops around."""
+    """`variables` are overlays, the innermost last; `loops` the loops around."""
 
     world: World
     facts: Facts
@@ -21,7 +29,7 @@ class Builder:
     signature: Signature
     graph: Graph = Factory(Graph)
     variables: list[dict[str, int]] = Factory(lambda: [{}])
-    loops: list[dict[str, int]] = Factory(list)
+    loops: list[Loop] = Factory(list)
     blocks: dict[int, frozenset[str]] = Factory(dict)
 
 
@@ -34,16 +42,27 @@ def find(builder: Builder, name: str) -> int:
 
 
 def assign(builder: Builder, name: str, value: int, span: Span) -> None:
-    """Gives a variable a value, here and at the head of every loop that comes round to it."""
+    """Gives a variable a value."""
     named = (
         0
         if value == 0
         else add(builder.graph, Node(span=span, note=f"`{name}` is {{label}} from here"), [value])
     )
     builder.variables[-1][name] = named
-    for heads in builder.loops:
-        if name in heads and named:
-            builder.graph.inputs[heads[name]].append(named)
+
+
+def come_round(builder: Builder) -> None:
+    """Goes back to the head of the innermost loop, where its variables may then have what they have here."""
+    for name, head in builder.loops[-1].heads.items() if builder.loops else ():
+        builder.graph.inputs[head].append(find(builder, name))
+
+
+def leave(builder: Builder) -> None:
+    """Leaves the innermost loop."""
+    if builder.loops:
+        loop = builder.loops[-1]
+        for name in loop.heads:
+            loop.exits.setdefault(name, []).append(find(builder, name))
 
 
 def merge(builder: Builder, branches: list[Mapping[str, int]]) -> None:

@@ -1,7 +1,16 @@
 """The labels of variables along the flow of control, and the graph of a whole flow."""
 
 from flowc.compiler.checker.context import Facts, World
-from flowc.compiler.checker.label_builder import Builder, assign, find, merge, written_labels
+from flowc.compiler.checker.label_builder import (
+    Builder,
+    Loop,
+    assign,
+    come_round,
+    find,
+    leave,
+    merge,
+    written_labels,
+)
 from flowc.compiler.checker.label_expressions import value
 from flowc.compiler.checker.label_graph import Graph, Node, Sink, add, joined
 from flowc.compiler.checker.lattice import Lattice, forbidden, value_of
@@ -51,7 +60,11 @@ def _statement(builder: Builder, statement: Statement) -> bool:
         case Return():
             _return(builder, statement)
             return False
-        case Break() | Continue():
+        case Continue():
+            come_round(builder)
+            return False
+        case Break():
+            leave(builder)
             return False
         case If():
             return _if(builder, statement)
@@ -127,14 +140,17 @@ def _loop(builder: Builder, statement: For | While, targets: tuple[str, ...] = (
     heads = {name: add(builder.graph, Node(), [find(builder, name)]) for name in sorted(names)}
     builder.graph.loops = True
     builder.variables.append(dict(heads))
-    builder.loops.append(heads)
+    loop = Loop(heads)
+    builder.loops.append(loop)
     for name in targets:
         assign(
             builder, name, source, statement.iterable.span if isinstance(statement, For) else statement.span
         )
     if isinstance(statement, While):
         value(builder, statement.test)
-    _block(builder, statement.body)
+    if _block(builder, statement.body):
+        come_round(builder)
     builder.loops.pop()
     builder.variables.pop()
-    builder.variables[-1].update(heads)
+    for name, head in heads.items():
+        builder.variables[-1][name] = joined(builder.graph, [head, *loop.exits.get(name, ())])

@@ -222,6 +222,15 @@ def _read(
     )
 
 
+_SHOWN = {
+    "timeout": "a timeout of {:g} s",
+    "money": "a budget of ${:g}",
+    "tokens": "a budget of {} tokens",
+    "calls": "a budget of {} calls",
+    "memory": "a memory limit of {} bytes",
+}
+
+
 def check_nesting(report: Report, outer: Limits, outer_span: Span, inner: Limits, span: Span) -> None:
     """Warns where an inner limit is larger than the one around it, which ends first."""
     for name in ("timeout", "money", "tokens", "calls", "memory"):
@@ -229,7 +238,7 @@ def check_nesting(report: Report, outer: Limits, outer_span: Span, inner: Limits
         if around is not None and within is not None and within > around:
             report.warning(
                 "E0504",
-                f"the limit around this one is smaller: the {name} of {within:g} is never reached",
+                f"{_SHOWN[name].format(within)} is never reached: the limit around it is smaller",
                 span,
-                help=f"the outer limit of {around:g} ends first; make it larger or leave this one out",
+                help=f"{_SHOWN[name].format(around)} ends first; make it larger or leave this one out",
             )

@@ -1,7 +1,7 @@
-"""How program text looks on a terminal: which cells a character takes, and what stands for those that take none.
+"""How program text looks on a terminal: the cells of a character, and what stands for those that have none.
 
-Nothing of a program reaches the terminal as an escape sequence: control characters and characters that change the
-direction of writing are shown by their numbers.
+Nothing of a program reaches the terminal as an escape sequence: control characters and characters that
+change the direction of writing are shown by their numbers.
 """
 
 import unicodedata
@@ -42,7 +42,7 @@ def _cells(character: str) -> int:
 
 @frozen
 class Line:
-    """A source line as drawn: `text` without tabs, and the cell at which each character, and the end, stands."""
+    """A source line as drawn: `text` without tabs, the cells at which its characters and its end stand."""
 
     text: str
     cells: tuple[int, ...]

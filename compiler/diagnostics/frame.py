@@ -1,14 +1,14 @@
 """Draws a diagnostic as lines of styled text, in the frame that rustc made familiar.
 
-    error[E0101]: headline
-     --> main.flow:3:5
-      |
-    3 |     x = y + 1
-      |         ^ label of the problem
-      |
-      = why: the rule that was broken
-      = help: the smallest change
-      = more: flowc explain E0101
+error[E0101]: headline
+ --> main.flow:3:5
+  |
+3 |     x = y + 1
+  |         ^ label of the problem
+  |
+  = why: the rule that was broken
+  = help: the smallest change
+  = more: flowc explain E0101
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,9 @@ def rows(diagnostic: Diagnostic, source: Source) -> Iterator[Row]:
         (f": {shown(diagnostic.title)}", "headline"),
     )
     lines = _lines(source, diagnostic.labels)
-    labels = [label for label in diagnostic.labels if 1 <= label.span.line <= len(lines)] if source.text else []
+    labels = (
+        [label for label in diagnostic.labels if 1 <= label.span.line <= len(lines)] if source.text else []
+    )
     gutter = len(str(max((label.span.end_line for label in labels), default=1)))
     pad = " " * gutter
     place = _place(diagnostic, source)
@@ -130,7 +132,7 @@ def _blocks(labels: list[Label], last: int) -> list[_Block]:
 
 
 def _wanted(labels: list[Label], lines: list[str]) -> list[int]:
-    """The numbers of the lines to show: those with labels, the ends of long ones, and single lines between."""
+    """The numbers of the lines to show: those with labels, the ends of long ones, single lines between."""
     numbers: set[int] = set()
     for label in labels:
         first, last = label.span.line, min(label.span.end_line, len(lines))
@@ -148,7 +150,9 @@ def _bars(blocks: list[_Block], number: int, *, below: bool = False) -> Row:
     return tuple(pieces)
 
 
-def _edges(block: _Block, blocks: list[_Block], number: int, drawn: Line, blank: Piece, start: int) -> Iterator[Row]:
+def _edges(
+    block: _Block, blocks: list[_Block], number: int, drawn: Line, blank: Piece, start: int
+) -> Iterator[Row]:
     """The row below a line on which a label of several lines begins or ends."""
     span = block.label.span
     begins = number == span.line

@@ -17,7 +17,7 @@ class Source:
 
 @frozen
 class Label:
-    """A span and what to say under it. The primary label is the place of the problem, others are its causes."""
+    """A span and what to say under it. The primary label is the problem's place, others are its causes."""
 
     span: Span
     text: str = ""

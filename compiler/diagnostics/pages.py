@@ -17,7 +17,9 @@ def page(code: str) -> str | None:
 def codes() -> tuple[str, ...]:
     """All codes, in order."""
     names = (entry.name for entry in resources.files(_FOLDER).iterdir())
-    return tuple(sorted(name.removesuffix(".md") for name in names if name[:1] == "E" and name.endswith(".md")))
+    return tuple(
+        sorted(name.removesuffix(".md") for name in names if name[:1] == "E" and name.endswith(".md"))
+    )
 
 
 def title(code: str) -> str:

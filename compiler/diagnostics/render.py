@@ -50,7 +50,8 @@ def to_json(diagnostic: Diagnostic, source: Source | None = None) -> dict[str, A
         "path": diagnostic.path or (source.path if source is not None else None),
         **_place(primary),
         "labels": [
-            {**_place(label.span), "message": label.text, "primary": label.primary} for label in diagnostic.labels
+            {**_place(label.span), "message": label.text, "primary": label.primary}
+            for label in diagnostic.labels
         ],
         "why": diagnostic.why,
         "help": diagnostic.help,

@@ -30,11 +30,12 @@ class _Canvas:
 
 
 def underline(drawn: Line, labels: list[Label], start: int, room: int) -> Iterator[tuple[Piece, ...]]:
-    """A row of marks, the last text beside them, and the other texts hung below from the right to the left."""
+    """A row of marks, the last text beside them, the other texts hung below from the right to the left."""
     if not labels:
         return
     placed = sorted(
-        ((*_extent(drawn, label, start, room), label) for label in labels), key=lambda entry: (entry[0], entry[1])
+        ((*_extent(drawn, label, start, room), label) for label in labels),
+        key=lambda entry: (entry[0], entry[1]),
     )
     marks = _Canvas()
     for first, last, label in sorted(placed, key=lambda entry: entry[2].primary):
@@ -75,5 +76,3 @@ def _extent(drawn: Line, label: Label, start: int, room: int) -> tuple[int, int]
 
 def _style(label: Label) -> str:
     return "primary" if label.primary else "secondary"
-
-

@@ -13,7 +13,7 @@ STEP = 4
 
 @frozen
 class Bracket:
-    """`opening item, item closing`. A `silent` one shows its brackets only when broken; `comma` separates items."""
+    """`opening item, item closing`. A `silent` one shows its brackets only when broken."""
 
     opening: str
     items: "tuple[Document, ...]"
@@ -48,7 +48,10 @@ def _write(document: Document, indent: int, behind: int, done: list[str]) -> Non
     for index, part in enumerate(document):
         if isinstance(part, str):
             done[-1] += part
-        elif not part.items or len(done[-1]) + _first(part.flat) + _until_break(document, index + 1, behind) <= WIDTH:
+        elif (
+            not part.items
+            or len(done[-1]) + _first(part.flat) + _until_break(document, index + 1, behind) <= WIDTH
+        ):
             done[-1] += part.flat
         else:
             _break(part, indent, done)

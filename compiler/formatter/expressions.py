@@ -99,7 +99,8 @@ class Expressions:
                 return (Bracket("[", tuple(self.document(item, 0, quote) for item in node.items), "]"),)
             case DictDisplay():
                 entries = tuple(
-                    (*self.document(key, 0, quote), ": ", *self.document(value, 0, quote)) for key, value in node.items
+                    (*self.document(key, 0, quote), ": ", *self.document(value, 0, quote))
+                    for key, value in node.items
                 )
                 return (Bracket("{", entries, "}"),)
             case Unary():
@@ -142,7 +143,10 @@ class Expressions:
             left, right = self.document(node.left, _POSTFIX, quote), self.document(node.right, _UNARY, quote)
             return (*left, " ** ", *right)
         level = _level(node)
-        left, right = self._operand(node, node.left, level, quote), self._operand(node, node.right, level + 1, quote)
+        left, right = (
+            self._operand(node, node.left, level, quote),
+            self._operand(node, node.right, level + 1, quote),
+        )
         return (*left, f" {node.operator} ", *right)
 
     def arguments(self, arguments: tuple[Argument, ...], quote: str = '"') -> Bracket:
@@ -170,7 +174,7 @@ class Expressions:
         written = self._spelling(node.span)
         if written is None or node.kind in ("bool", "none"):
             return literals.constant(node, quote)
-        if node.kind == "str" and (quote == "'" or not (written.startswith('"') or written.startswith("'''"))):
+        if node.kind == "str" and (quote == "'" or not written.startswith(('"', "'''"))):
             return literals.constant(node, quote)
         return written
 
@@ -183,7 +187,9 @@ class Expressions:
 
 def _is_simple(node: Expression) -> bool:
     """Whether a slice's bound needs no blanks around its colon."""
-    return isinstance(node, Name | Constant) or (isinstance(node, Unary) and isinstance(node.operand, Name | Constant))
+    return isinstance(node, Name | Constant) or (
+        isinstance(node, Unary) and isinstance(node.operand, Name | Constant)
+    )
 
 
 def _is_not(node: Expression) -> bool:
@@ -209,6 +215,7 @@ def type_text(node: TypeRef) -> str:
     """`untrusted list[Passage]?`."""
     words = " ".join((*node.labels, node.name))
     arguments = ", ".join(
-        str(argument.extent) if isinstance(argument, Dimension) else type_text(argument) for argument in node.arguments
+        str(argument.extent) if isinstance(argument, Dimension) else type_text(argument)
+        for argument in node.arguments
     )
     return words + (f"[{arguments}]" if node.arguments else "") + ("?" if node.optional else "")

@@ -88,7 +88,9 @@ def prompt(node: Template, indent: int, expression: Callable[[Expression], str])
     '''A prompt in `"""`: blanks that the parser would drop at its ends are escaped.'''
     last = len(node.parts) - 1
     parts = [
-        _braces(_block_text(part, index == 0, index == last)) if isinstance(part, str) else hole(part, expression)
+        _braces(_block_text(part, index == 0, index == last))
+        if isinstance(part, str)
+        else hole(part, expression)
         for index, part in enumerate(node.parts)
     ]
     return _block(parts, indent)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flowc.compiler.formatter import literals
-from flowc.compiler.formatter.documents import Bracket, Document, lines
+from flowc.compiler.formatter.documents import WIDTH, Bracket, Document, lines
 from flowc.compiler.formatter.expressions import Expressions, type_text
 from flowc.compiler.formatter.statements import Statements
 from flowc.compiler.formatter.writer import Writer
@@ -47,13 +47,15 @@ class _Formatter:
     def formatted(self) -> str:
         """The text."""
         with recursion_room():
-            self._language()
+            versioned = self._language()
             declarations = self._program.declarations
             for index, declaration in enumerate(declarations):
                 before = declarations[index - 1] if index else None
                 last = index + 1 == len(declarations)
                 following = len(self._source) + 1 if last else declarations[index + 1].span.line
-                self._declaration(declaration, before, following)
+                together = before is not None and _together(before, declaration)
+                separate = versioned if before is None else not together
+                self._declaration(declaration, separate, following)
             self._writer.comments_before(len(self._source) + 1)
             return self._writer.text()
 
@@ -66,21 +68,23 @@ class _Formatter:
         between = self._source[span.line : span.end_line - 1]
         return "\n".join((first[span.column - 1 :], *between, last[: span.end_column - 1]))
 
-    def _language(self) -> None:
-        """The line that says the language's version, where the author wrote it."""
+    def _language(self) -> bool:
+        """Writes the line with the language's version where the author wrote one; tells whether so."""
         for number, line in enumerate(self._source, start=1):
             if line.startswith("language"):
-                self._writer.write([f"language {self._program.language}"], Span(number, 1, number, len("language 1") + 1))
+                span = Span(number, 1, number, len("language 1") + 1)
+                self._writer.write([f"language {self._program.language}"], span)
+                return True
             if line.strip() and not line.lstrip().startswith("#"):
-                return
+                break
+        return False
 
-    def _declaration(self, node: Declaration, before: Declaration | None, following: int) -> None:
-        separate = before is not None and not (_small(node) and _small(before) and type(node) is type(before))
+    def _declaration(self, node: Declaration, separate: bool, following: int) -> None:
         match node:
             case Import():
                 names: Document = (", ".join(node.names),)
                 text = f"from {literals.string(node.path)} import "
-                if len(text) + len(names[0]) > 100:  # type: ignore[arg-type]
+                if len(text) + len(", ".join(node.names)) > WIDTH:
                     names = (Bracket("(", tuple((name,) for name in node.names), ")"),)
                 self._write(node.span, (text, *names), separate)
             case LabelOrder():
@@ -145,8 +149,15 @@ class _Formatter:
         written = self._spelling(node.span)
         if written is not None and "\\" in written and written.startswith('"""'):
             alone = node.span.line > owner.header.end_line
-            return literals.reindented(dedent(written[3:-3], node.span.column - 1 if alone else 0), self._writer.indent)
+            return literals.reindented(
+                dedent(written[3:-3], node.span.column - 1 if alone else 0), self._writer.indent
+            )
         return literals.prompt(node, self._writer.indent, self._expressions.prompt_text)
+
+
+def _together(before: Declaration, node: Declaration) -> bool:
+    """Whether two declarations may stand on neighbouring lines."""
+    return _small(before) and _small(node) and type(before) is type(node)
 
 
 def _small(node: Declaration) -> bool:

@@ -97,7 +97,9 @@ class Statements:
         return f"{targets} {node.operator or ''}= "
 
     def _if(self, node: If, following: int) -> None:
-        otherwise = self._keyword(node.branches[-1][1][-1].span.end_line, node.otherwise) if node.otherwise else None
+        otherwise = (
+            self._keyword(node.branches[-1][1][-1].span.end_line, node.otherwise) if node.otherwise else None
+        )
         for index, (test, body) in enumerate(node.branches):
             if index + 1 < len(node.branches):
                 after = node.branches[index + 1][0].span.line

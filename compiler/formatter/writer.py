@@ -1,7 +1,7 @@
 """Puts formatted lines, the program's comments and its blank lines in order.
 
-A comment on a line of its own stays before what it stood before; one behind code stays behind it; one inside a
-bracket moves to the line before the statement. One blank line stays one, several become one.
+A comment on a line of its own stays before what it stood before; one behind code stays behind it; one
+inside a bracket moves to the line before the statement. One blank line stays one, several become one.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,9 @@ class Writer:
     """Collects the lines of the formatted program."""
 
     def __init__(self, comments: Iterable[Comment]) -> None:
-        self._comments = sorted(comments, key=lambda comment: (comment.span.line, comment.span.column), reverse=True)
+        self._comments = sorted(
+            comments, key=lambda comment: (comment.span.line, comment.span.column), reverse=True
+        )
         self._lines: list[str] = []
         self._last = 0
         self._block_begins = True
@@ -36,7 +38,9 @@ class Writer:
         """Writes what stood at `span`, with the comments before, inside and behind it."""
         self.comments_before(span.line, separate=separate)
         separate = separate and not self._after_comment
-        inside = self._take(lambda comment: comment.span.line <= span.end_line and not self._ends(comment, span))
+        inside = self._take(
+            lambda comment: comment.span.line <= span.end_line and not self._ends(comment, span)
+        )
         self._gap(span.line, separate)
         self._lines += [" " * self.indent + _spaced(comment.text) for comment in inside]
         self._lines += lines
@@ -48,7 +52,9 @@ class Writer:
     @staticmethod
     def _ends(comment: Comment, span: Span) -> bool:
         """Whether a comment stands behind the end of a span, on its last line."""
-        return comment.trailing and comment.span.line == span.end_line and comment.span.column >= span.end_column
+        return (
+            comment.trailing and comment.span.line == span.end_line and comment.span.column >= span.end_column
+        )
 
     def comments_before(self, line: int, *, column: int = 0, separate: bool = False) -> None:
         """Writes the comments above a line that are indented by at least `column`."""

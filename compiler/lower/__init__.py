@@ -14,7 +14,9 @@ from flowc.compiler.lower.kernels import lower_kernel
 def lower(checked: Checked) -> ModuleOp:
     """The module of a checked program: an operation a declaration, in source order."""
     lowering = Lowering(checked, lower_expression)
-    operations = [op for each in checked.program.declarations if (op := _declaration(lowering, each)) is not None]
+    operations = [
+        op for each in checked.program.declarations if (op := _declaration(lowering, each)) is not None
+    ]
     module = ModuleOp(operations)
     module.location = lowering.location(checked.program.span)
     return module

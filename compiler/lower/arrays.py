@@ -1,7 +1,7 @@
 """Array operators: in kernels every number, in flows what touches an array.
 
-A number written in the program is weak, as in NumPy: it takes the dtype of the array it meets. So does an `int` or a
-`float` of a flow, by a cast.
+A number written in the program is weak, as in NumPy: it takes the dtype of the array it meets. So does an
+`int` or a `float` of a flow, by a cast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,15 @@ from flowc.compiler.checker.model import BoundCall
 from flowc.compiler.lower.frame import Frame
 from flowc.compiler.syntax import Constant, Expression, ListDisplay, Unary
 from flowc.dialects.array import build
-from flowc.dialects.array.types import Extent, dtype_of, is_array_type, is_float, promote_all, shape_of
+from flowc.dialects.array.types import (
+    Extent,
+    dtype_of,
+    is_array_type,
+    is_float,
+    promote_all,
+    shape_of,
+    type_of_dtype,
+)
 from flowc.dialects.flow.compute import CastOp
 from flowc.dialects.flow.types import IntType
 from flowc.runtime.types import FLOAT, INT, Array, Tuple, Type
@@ -52,7 +60,7 @@ def as_number(frame: Frame, value: Operand, dtype: str) -> SSAValue:
     if not isinstance(value, SSAValue):
         return frame.emit(build.constant(value, dtype))
     if not is_array_type(value.type):
-        return frame.converted(value, build.type_of_dtype[dtype])
+        return frame.converted(value, type_of_dtype[dtype])
     return value if dtype_of(value.type) == dtype else frame.emit(build.cast(value, dtype))
 
 
@@ -99,7 +107,9 @@ def elementwise(frame: Frame, kind: str, values: Sequence[Operand], weak: Sequen
     dtype = common_dtype(values[first:], weak[first:])
     ready = [as_array(frame, value) for value in values[:first]]
     ready += [
-        as_number(frame, value, dtype) if adapts or not isinstance(value, SSAValue) else as_array(frame, value)
+        as_number(frame, value, dtype)
+        if adapts or not isinstance(value, SSAValue)
+        else as_array(frame, value)
         for value, adapts in zip(values[first:], weak[first:], strict=True)
     ]
     return frame.emit(build.elementwise(kind, ready))
@@ -160,7 +170,9 @@ def _axis(options: Mapping[str, object]) -> int:
 def _concat(frame: Frame, values: Sequence[Operand], bound: BoundCall) -> SSAValue:
     weak = [False] * len(values)
     dtype = common_dtype(values, weak)
-    return frame.emit(build.concat([as_number(frame, value, dtype) for value in values], _axis(bound.options)))
+    return frame.emit(
+        build.concat([as_number(frame, value, dtype) for value in values], _axis(bound.options))
+    )
 
 
 def topk(frame: Frame, bound: BoundCall, result: Type) -> tuple[SSAValue, SSAValue]:
@@ -185,9 +197,7 @@ def _made(frame: Frame, bound: BoundCall, values: Sequence[Operand], result: Typ
     return frame.emit(build.broadcast(as_number(frame, value, dtype), dims, extents))
 
 
-def _extents(
-    frame: Frame, expression: Expression, value: Operand, dims: Sequence[Extent]
-) -> list[SSAValue]:
+def _extents(frame: Frame, expression: Expression, value: Operand, dims: Sequence[Extent]) -> list[SSAValue]:
     if isinstance(expression, ListDisplay):
         return [index(frame, operand(frame, item)) for item in expression.items]
     return [index(frame, value)]

@@ -13,7 +13,9 @@ from flowc.dialects.flow.types import IntType, NoneType, OptionalType, StrType
 def converted_constant(value: Json, source: Attribute, target: Attribute) -> Operation | None:
     """The constant `value` of type `source` as one of type `target`; None where only a run can convert it."""
     if isinstance(target, OptionalType):
-        if isinstance(source, NoneType) or (source == target.inner and source in (StrType(), IntType(), i1, f64)):
+        if isinstance(source, NoneType) or (
+            source == target.inner and source in (StrType(), IntType(), i1, f64)
+        ):
             return ConstantOp(value, target)
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -47,10 +47,7 @@ def lower_operation(lowering: Lowering, signature: Signature) -> Operation:
     }
     op = DECLARATIONS[signature.kind](
         signature.name,
-        [
-            (_parameter(lowering.checked, each), lowering.type(each.type))
-            for each in signature.parameters
-        ],
+        [(_parameter(lowering.checked, each), lowering.type(each.type)) for each in signature.parameters],
         lowering.type(signature.result),
         effects=effects_attribute(signature.effects),
         limits=limits_attribute(signature.limits),

@@ -1,13 +1,13 @@
 """How a block of statements ends, and how the ends of several regions become one.
 
-A region may fall through, return, break or continue; which, may be known only at run time. `Exit` says so with
-flags that are constants where the text decides. Regions that differ yield the flags, the returned value, and the
-variables they changed; `merge` adds those yields and reads the results.
+A region may fall through, return, break or continue; which, may be known only at run time. `Exit` says so
+with flags that are constants where the text decides. Regions that differ yield the flags, the returned
+value, and the variables they changed; `merge` adds those yields and reads the results.
 """
 
 from collections.abc import Callable, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, field
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -86,13 +86,17 @@ Make = Callable[[Sequence[Attribute]], Operation]
 def merge(frame: Frame, places: Sequence[tuple[Frame, Exit]], make: Make) -> Exit:
     """Ends the regions, adds the operation that holds them to `frame`, and gives its end."""
     exits = [end for _, end in places]
-    dynamic = [name for position, name in enumerate(FLAGS) if _differs([end.flags[position] for end in exits])]
+    dynamic = [
+        name for position, name in enumerate(FLAGS) if _differs([end.flags[position] for end in exits])
+    ]
     needs_value = any(end.returned is not False for end in exits)
     names = _merged_names(exits)
     types = [_variable_type(exits, name) for name in names]
     for place, end in places:
         place.span = frame.span
-        values = [as_value(place, flag) for name, flag in zip(FLAGS, end.flags, strict=True) if name in dynamic]
+        values = [
+            as_value(place, flag) for name, flag in zip(FLAGS, end.flags, strict=True) if name in dynamic
+        ]
         if needs_value:
             values.append(value_or_absent(place, end.value, frame.result_type))
         for name, type_ in zip(names, types, strict=True):
@@ -102,9 +106,10 @@ def merge(frame: Frame, places: Sequence[tuple[Frame, Exit]], make: Make) -> Exi
         place.add(YieldOp(*values))
     op = frame.add(make([i1] * len(dynamic) + [frame.result_type] * needs_value + types))
     results = list(op.results)
-    end = end_of(frame)
-    for name, flag in zip(FLAGS, exits[0].flags, strict=True):
-        end = evolve(end, **{name: results.pop(0) if name in dynamic else flag})
+    returned, broke, continued = (
+        results.pop(0) if name in dynamic else flag for name, flag in zip(FLAGS, exits[0].flags, strict=True)
+    )
+    end = Exit(frame.variables, frame.changed, returned, broke, continued)
     end.value = results.pop(0) if needs_value else None
     for name, value in zip(names, results, strict=True):
         frame.assign(name, value)
@@ -119,8 +124,8 @@ def _differs(flags: Sequence[Flag]) -> bool:
 def _merged_names(exits: Sequence[Exit]) -> list[str]:
     """The variables that regions changed, in a fixed order.
 
-    One that some region cannot give on its way on is dropped: the checker has seen that nothing reads it then. A
-    region that breaks or continues need not have it, one that returns need not have any.
+    One that some region cannot give on its way on is dropped: the checker has seen that nothing reads it
+    then. A region that breaks or continues need not have it, one that returns need not have any.
     """
     alive = [end for end in exits if end.returned is not True]
     going_on = [end for end in alive if not end.leaves] or alive

@@ -110,8 +110,12 @@ def _short_circuit(frame: Frame, expression: syntax.Binary) -> SSAValue:
     """The right side is evaluated only where it decides."""
     left = frame.value(expression.left)
     if expression.operator == "and":
-        return branch(frame, left, i1, lambda inner: inner.value(expression.right), lambda inner: inner.truth(False))
-    return branch(frame, left, i1, lambda inner: inner.truth(True), lambda inner: inner.value(expression.right))
+        return branch(
+            frame, left, i1, lambda inner: inner.value(expression.right), lambda inner: inner.truth(False)
+        )
+    return branch(
+        frame, left, i1, lambda inner: inner.truth(True), lambda inner: inner.value(expression.right)
+    )
 
 
 def branch(frame: Frame, condition: SSAValue, type_: IrType, then: Produce, otherwise: Produce) -> SSAValue:
@@ -160,7 +164,11 @@ def _compared(frame: Frame, operator: str, left: SSAValue, right: SSAValue) -> S
         value = frame.emit(ApplyOp("eq", [left, right], i1))
     else:
         return frame.emit(ApplyOp(OPERATORS[operator], [left, right], i1))
-    return frame.emit(ApplyOp("not", [value], i1)) if operator.startswith("not") or operator == "is not" else value
+    return (
+        frame.emit(ApplyOp("not", [value], i1))
+        if operator.startswith("not") or operator == "is not"
+        else value
+    )
 
 
 def _unary(frame: Frame, expression: syntax.Unary) -> SSAValue:
@@ -212,7 +220,10 @@ def _dict(frame: Frame, expression: syntax.DictDisplay) -> SSAValue:
         raise ValueError(f"{type_} is no dict")
     entries = []
     for key, value in expression.items:
-        entries += [frame.converted(frame.value(key), StrType()), frame.converted(frame.value(value), type_.value)]
+        entries += [
+            frame.converted(frame.value(key), StrType()),
+            frame.converted(frame.value(value), type_.value),
+        ]
     return frame.emit(DictOp(entries, type_))
 
 
@@ -249,7 +260,9 @@ def _map_body(
         return
     keep = inner.value(conditions[0])
     for condition in conditions[1:]:
-        keep = branch(inner, keep, i1, partial(Frame.value, expression=condition), lambda place: place.truth(False))
+        keep = branch(
+            inner, keep, i1, partial(Frame.value, expression=condition), lambda place: place.truth(False)
+        )
     value = branch(inner, keep, yields, produced, lambda place: place.emit(AbsentOp(yields)))
     inner.add(YieldOp(keep, value))
 
@@ -266,4 +279,3 @@ def bind(frame: Frame, targets: tuple[str, ...], value: SSAValue) -> None:
             element = value.type.element if isinstance(value.type, ListType) else value.type
             index = frame.constant(position, IntType())
             frame.assign(target, frame.emit(ApplyOp("get_item", [value, index], element)))
-

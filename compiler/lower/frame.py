@@ -52,7 +52,7 @@ class Lowering:
 
 @define
 class Frame:
-    """A place in a body: the block that grows, the variables visible there, those assigned since the block began.
+    """A place in a body: the block that grows, the variables seen there, those assigned since it began.
 
     `native` is true in kernels, where every number is an array of rank 0 and `int` is i64.
     """
@@ -99,7 +99,7 @@ class Frame:
         return self.constant(value, i1)
 
     def inner(self, block: Block) -> "Frame":
-        """A frame for a region of an operation here: it sees the variables, and its assignments stay its own."""
+        """A frame for a region of an operation here; it sees the variables, its assignments stay its own."""
         variables = dict(self.variables)
         return Frame(
             self.lowering, block, variables, self.result_type, self.native, set(), self.span, self.depth + 1
@@ -125,7 +125,11 @@ class Frame:
     def fitted(self, value: SSAValue, type_: Attribute) -> SSAValue:
         """The value as `type_`, except that an array may keep extents that are known better."""
         same_kind = is_array_type(value.type) and is_array_type(type_)
-        if same_kind and dtype_of(value.type) == dtype_of(type_) and bool(shape_of(type_)) == bool(shape_of(value.type)):
+        if (
+            same_kind
+            and dtype_of(value.type) == dtype_of(type_)
+            and bool(shape_of(type_)) == bool(shape_of(value.type))
+        ):
             return value
         return self.converted(value, type_)
 

@@ -163,7 +163,7 @@ def _binary(frame: Frame, expression: syntax.Binary) -> SSAValue:
 
 
 def _compare(frame: Frame, expression: syntax.Compare) -> SSAValue:
-    """A chain is the conjunction of its comparisons; nothing here can fail or be seen, so all are evaluated."""
+    """A chain is the conjunction of its comparisons; nothing here can be seen, so all are evaluated."""
     pairs = zip(expression.operators, expression.operands, expression.operands[1:], strict=False)
     parts = [_elementwise(frame, OPERATORS[operator], (left, right)) for operator, left, right in pairs]
     result = parts[0]
@@ -241,5 +241,3 @@ def _inlined(frame: Frame, bound: BoundCall, callee: Signature) -> SSAValue:
         depth=frame.depth + 1,
     )
     return _as(frame, _body(inner, callee), callee.result)
-
-

@@ -15,7 +15,20 @@ def limits_attribute(limits: Limits) -> LimitsAttr | None:
 
 def runtime_limits(attribute: LimitsAttr | None) -> Limits:
     """The limits of an attribute as the runtime knows them."""
-    limits = Limits()
-    for name, limit in attribute.data if attribute is not None else ():
-        limits = attrs.evolve(limits, **{name: limit})
-    return limits
+    given = dict(attribute.data) if attribute is not None else {}
+
+    def number(name: str) -> float | None:
+        return float(given[name]) if name in given else None
+
+    def whole(name: str) -> int | None:
+        return int(given[name]) if name in given else None
+
+    return Limits(
+        timeout=number("timeout"),
+        money=number("money"),
+        tokens=whole("tokens"),
+        calls=whole("calls"),
+        memory=whole("memory"),
+        retries=whole("retries") or 0,
+        backoff=number("backoff") or 0.0,
+    )

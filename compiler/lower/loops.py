@@ -85,5 +85,3 @@ def _leave(frame: Frame, names: Sequence[str], results: list[SSAValue]) -> Exit:
     if len(results) > len(names):
         end.returned, end.value = results[-2:]
     return end
-
-

@@ -1,12 +1,13 @@
 """Statements: assignments rebind, branches become regions, what follows an early exit is guarded by it.
 
-Where only one branch of an `if` can go on, what follows is simply part of that branch: the usual early return needs
-no flag. Otherwise, and where such branches would nest too deep, a flag says whether the block was left, and each
-run of statements up to the next possible exit stands in a branch of its own.
+Where only one branch of an `if` can go on, what follows is simply part of that branch: the usual early
+return needs no flag. Otherwise, and where such branches would nest too deep, a flag says whether the block
+was left, and each run of statements up to the next possible exit stands in a branch of its own.
 """
 
 from collections.abc import Sequence
 
+from attrs import evolve
 from xdsl.ir import SSAValue
 
 from flowc.compiler import syntax
@@ -68,7 +69,7 @@ def _guarded(frame: Frame, end: Exit, statements: Statements) -> Exit:
         raise ValueError("a guard needs a flag that only the run knows")
     gone, going = region_of(), region_of()
     before = frame.inner(gone.block)
-    stayed = Exit(before.variables, before.changed, *end.flags, value=end.value, gone=True)
+    stayed = evolve(end, variables=before.variables, changed=before.changed, gone=True)
     inner = frame.inner(going.block)
     after = lower_block(inner, statements)
     return merge(frame, [(before, stayed), (inner, after)], lambda types: IfOp(left, types, gone, going))
@@ -119,7 +120,9 @@ def _updated(frame: Frame, statement: syntax.Assign, operator: str) -> SSAValue:
     before = frame.variables[statement.targets[0]]
     if is_array_type(before.type) and shape_of(before.type):
         added = arrays.operand(frame, statement.value)
-        return arrays.elementwise(frame, kind, [before, added], [False, arrays.is_weak(frame, statement.value)])
+        return arrays.elementwise(
+            frame, kind, [before, added], [False, arrays.is_weak(frame, statement.value)]
+        )
     return frame.emit(ApplyOp(kind, [before, frame.value(statement.value)], before.type))
 
 
@@ -141,7 +144,9 @@ def _branches(
     else:
         second_end = lower_block(second, _continued(otherwise, rest))
     return merge(
-        frame, [(first, first_end), (second, second_end)], lambda types: IfOp(condition, types, then, alternative)
+        frame,
+        [(first, first_end), (second, second_end)],
+        lambda types: IfOp(condition, types, then, alternative),
     )
 
 

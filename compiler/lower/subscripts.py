@@ -81,11 +81,9 @@ def _bound_value(frame: Frame, bound: Expression | None) -> SSAValue:
 
 
 def _of_axes(frame: Frame, source: SSAValue, indices: tuple[Expression | Slice, ...]) -> SSAValue:
-    """Slices first, in one operator; then single positions, from the last axis so that the others keep their numbers."""
+    """Slices first, in one operator; then positions, from the last axis, so that the others keep their numbers."""
     bounds: list[SSAValue] = []
-    axes = [
-        _axis_slice(frame, each, bounds) if isinstance(each, Slice) else AxisSlice() for each in indices
-    ]
+    axes = [_axis_slice(frame, each, bounds) if isinstance(each, Slice) else AxisSlice() for each in indices]
     if any(not axis.is_full for axis in axes):
         source = frame.emit(build.slices(source, SliceSpec(tuple(axes)), bounds))
     positions = [
@@ -122,5 +120,3 @@ def _axis_slice(frame: Frame, each: Slice, bounds: list[SSAValue]) -> AxisSlice:
 
     step = literal(each.step) if each.step is not None else 1
     return AxisSlice(bound(each.start), bound(each.stop), step if isinstance(step, int) else 1)
-
-

@@ -97,7 +97,8 @@ def runtime_type(attribute: Attribute) -> Type:
 def meet(first: Attribute, second: Attribute) -> Attribute:
     """The type of a value that is of one type on one path and of another on the other.
 
-    The checker has made them equal but for what it does not track: extents of arrays, and whether an optional is there.
+    The checker has made them equal but for what it does not track: extents of arrays, and whether an
+    optional is there.
     """
     if first == second:
         return first

@@ -5,7 +5,9 @@ from flowc.compiler.parser.clue import CALLABLES, Clue
 from flowc.compiler.parser.problem import SyntaxProblem, problem, span_of
 
 _HEADERS = frozenset(("if", "elif", "else", "for", "while", "with", "try", "record", "enum")) | CALLABLES
-_STATEMENTS = frozenset(("return", "break", "continue", "pass", "if", "for", "while", "with", "elif", "else", "try"))
+_STATEMENTS = frozenset(
+    ("return", "break", "continue", "pass", "if", "for", "while", "with", "elif", "else", "try")
+)
 
 
 def _unclosed(clue: Clue) -> SyntaxProblem | None:
@@ -48,15 +50,23 @@ def _empty_block(clue: Clue) -> SyntaxProblem | None:
         return None
     header = next((token for token in clue.pending if token.kind in _HEADERS), None)
     what = f"`{header.text}`" if header is not None else "the line above"
-    help = "a record has at least one field: `name: str`" if what == "`record`" else "indent the block by four spaces"
+    help = (
+        "a record has at least one field: `name: str`"
+        if what == "`record`"
+        else "indent the block by four spaces"
+    )
     if what in ("`llm`", "`human`"):
         help = 'write the prompt on the next line, indented: `"""Say {x}."""`'
     return problem(
         "E0011",
         f"expected an indented block after {what}",
         clue.span,
-        also=(Label(span_of(header, header), "this needs a block", primary=False),) if header is not None else (),
-        help=help if what != "the line above" else "indent the block by four spaces; an empty one says `pass`",
+        also=(Label(span_of(header, header), "this needs a block", primary=False),)
+        if header is not None
+        else (),
+        help=help
+        if what != "the line above"
+        else "indent the block by four spaces; an empty one says `pass`",
     )
 
 
@@ -75,8 +85,11 @@ def _bound(clue: Clue) -> SyntaxProblem | None:
 
 def _parameter_type(clue: Clue) -> SyntaxProblem | None:
     before = clue.before
-    if clue.expected != {":"} or before is None or before.kind != "NAME" or clue.token.kind not in (
-        ",", ")", "=", "_NEWLINE"
+    if (
+        clue.expected != {":"}
+        or before is None
+        or before.kind != "NAME"
+        or clue.token.kind not in (",", ")", "=", "_NEWLINE")
     ):
         return None
     if any(token.kind == "(" for token in clue.pending):
@@ -86,7 +99,10 @@ def _parameter_type(clue: Clue) -> SyntaxProblem | None:
     else:
         return None
     return problem(
-        "E0023", f"{what} `{before.text}` has no type", span_of(before, before), help=f"write `{before.text}: str`"
+        "E0023",
+        f"{what} `{before.text}` has no type",
+        span_of(before, before),
+        help=f"write `{before.text}: str`",
     )
 
 
@@ -130,7 +146,11 @@ def _prompt(clue: Clue) -> SyntaxProblem | None:
             clue.span,
             help='write one string: `"""Say {x}."""`; what needs statements is a `flow`',
         )
-    if clue.expected in ({"_DEDENT"}, {"_NEWLINE"}) and clue.before is not None and clue.before.kind == "_NEWLINE":
+    if (
+        clue.expected in ({"_DEDENT"}, {"_NEWLINE"})
+        and clue.before is not None
+        and clue.before.kind == "_NEWLINE"
+    ):
         return problem(
             "E0026",
             "nothing follows this text",
@@ -142,7 +162,12 @@ def _prompt(clue: Clue) -> SyntaxProblem | None:
 
 
 def _tool(clue: Clue) -> SyntaxProblem | None:
-    if "STRING" not in clue.expected or clue.wants_expression or clue.before is None or clue.before.kind == "from":
+    if (
+        "STRING" not in clue.expected
+        or clue.wants_expression
+        or clue.before is None
+        or clue.before.kind == "from"
+    ):
         return None
     return problem(
         "E0026",
@@ -160,7 +185,13 @@ def _colon(clue: Clue) -> SyntaxProblem | None:
     word = clue.first_word()
     if word not in _HEADERS:
         return None
-    after = "its result type" if word in CALLABLES else "its name" if word in ("record", "enum") else "its condition"
+    after = (
+        "its result type"
+        if word in CALLABLES
+        else "its name"
+        if word in ("record", "enum")
+        else "its condition"
+    )
     if word in ("for", "with", "try", "else"):
         after = {"for": "what it iterates over", "with": "its limits"}.get(word, f"`{word}`")
     return problem(
@@ -170,7 +201,11 @@ def _colon(clue: Clue) -> SyntaxProblem | None:
 
 def _one_line(clue: Clue) -> SyntaxProblem | None:
     """`flow f() -> int: for x in xs: ...`."""
-    if "return" not in clue.expected or "for" in clue.expected or clue.token.kind not in ("if", "for", "while", "with"):
+    if (
+        "return" not in clue.expected
+        or "for" in clue.expected
+        or clue.token.kind not in ("if", "for", "while", "with")
+    ):
         return None
     return problem(
         "E0001",

@@ -12,7 +12,23 @@ from flowc.grammar.tables import RESERVED
 from flowc.grammar.tokens import Token
 
 BEGINS_EXPRESSION = frozenset(
-    ("NAME", "NUMBER", "STRING", "TEMPLATE_START", "(", "[", "{", "-", "+", "~", "not", "none", "true", "false", "try")
+    (
+        "NAME",
+        "NUMBER",
+        "STRING",
+        "TEMPLATE_START",
+        "(",
+        "[",
+        "{",
+        "-",
+        "+",
+        "~",
+        "not",
+        "none",
+        "true",
+        "false",
+        "try",
+    )
 )
 CALLABLES = frozenset(("llm", "tool", "human", "kernel", "flow"))
 

@@ -1,5 +1,6 @@
 """Actions that build declarations and the program."""
 
+import itertools
 from typing import Any
 
 from attrs import frozen
@@ -105,7 +106,7 @@ def _decorator(children: list[Any], first: Token, last: Token) -> Decorator:
 
 def _parameters(children: list[Any], first: Token, last: Token) -> tuple[Parameter, ...]:
     parameters: list[Parameter] = [child for child in children if child is not None]
-    for before, parameter in zip(parameters, parameters[1:], strict=False):
+    for before, parameter in itertools.pairwise(parameters):
         if before.default is not None and parameter.default is None:
             raise problem(
                 "E0024",
@@ -154,7 +155,9 @@ def _function(children: list[Any], first: Token, last: Token) -> Callable:
     decorators, header, body = children
     span = span_of(first, last)
     match body:
-        case (ExpressionStatement(value=Constant(kind="str") as text, span=whole), *rest) if whole == text.span:
+        case (ExpressionStatement(value=Constant(kind="str") as text, span=whole), *rest) if (
+            whole == text.span
+        ):
             documentation = _documentation(text, header)
             return _callable(header, decorators, span, documentation=documentation, body=tuple(rest))
     return _callable(header, decorators, span, body=body)

@@ -1,4 +1,4 @@
-"""From a token that does not fit to a sentence that helps: rules from the most specific to the most general."""
+"""From a token that does not fit to a sentence that helps: the most specific rule comes first."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,11 @@ def diagnose(error: Unexpected, lexer: Lexer) -> SyntaxProblem:
 def too_deep(first: Token, last: Token) -> SyntaxProblem:
     """An expression with more levels than the compiler will walk."""
     whole = span_of(first, last)
-    shown = whole if whole.line == whole.end_line else Span(first.line, first.column, first.line, first.end_column)
+    shown = (
+        whole
+        if whole.line == whole.end_line
+        else Span(first.line, first.column, first.line, first.end_column)
+    )
     return problem(
         "E0046",
         f"this expression is more than {MAX_EXPRESSION_DEEP:,} levels deep",

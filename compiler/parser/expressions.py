@@ -53,11 +53,13 @@ def _conditional(children: list[Any], first: Token, last: Token) -> Conditional:
 
 
 def _try_else(children: list[Any], first: Token, last: Token) -> TryElse:
-    return TryElse(*children, span=span_of(first, last))
+    attempt, otherwise = children
+    return TryElse(attempt, otherwise, span=span_of(first, last))
 
 
 def _call(children: list[Any], first: Token, last: Token) -> Call:
-    return Call(*children, span=span_of(first, last))
+    function, given = children
+    return Call(function, given, span=span_of(first, last))
 
 
 def arguments(children: list[Any], first: Token, last: Token) -> tuple[Argument, ...]:
@@ -94,7 +96,8 @@ def _attribute(children: list[Any], first: Token, last: Token) -> Attribute:
 
 
 def _slice(children: list[Any], first: Token, last: Token) -> Slice:
-    return Slice(*children, span=span_of(first, last))
+    start, stop, step = children
+    return Slice(start, stop, step, span=span_of(first, last))
 
 
 def _name(children: list[Any], first: Token, last: Token) -> Name:
@@ -221,7 +224,19 @@ ACTIONS: dict[str, Action] = {
 }
 
 WEIGHED = frozenset(
-    "binary unary compare conditional try_else call subscript attribute list_display dict_display comprehension"
-    " template".split()
+    [
+        "binary",
+        "unary",
+        "compare",
+        "conditional",
+        "try_else",
+        "call",
+        "subscript",
+        "attribute",
+        "list_display",
+        "dict_display",
+        "comprehension",
+        "template",
+    ]
 )
 """Actions that put a level on top of an expression."""

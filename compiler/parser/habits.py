@@ -69,17 +69,35 @@ def _doubled(clue: Clue) -> SyntaxProblem | None:
     if before is None or before.end_column != token.column or before.line != token.line:
         return None
     both = before.text + token.text
-    instead = {"&&": "write `and`", "||": "write `or`", "===": "write `==`", "<>": "write `!=`", "=>": "write `->`"}
+    instead = {
+        "&&": "write `and`",
+        "||": "write `or`",
+        "===": "write `==`",
+        "<>": "write `!=`",
+        "=>": "write `->`",
+    }
     if both not in instead:
         return None
-    return problem("E0014", f"`{both}` is not part of the language", span_of(before, token), help=instead[both])
+    return problem(
+        "E0014", f"`{both}` is not part of the language", span_of(before, token), help=instead[both]
+    )
 
 
 def _increment(clue: Clue) -> SyntaxProblem | None:
     before = clue.before
-    if clue.ends_line and before is not None and before.text in ("+", "-") and clue.text[before.start - 1 : before.start] == before.text:
+    if (
+        clue.ends_line
+        and before is not None
+        and before.text in ("+", "-")
+        and clue.text[before.start - 1 : before.start] == before.text
+    ):
         sign = before.text
-        return problem("E0014", f"`{2 * sign}` is not part of the language", span_of(before, before), help=f"write `{sign}= 1`")
+        return problem(
+            "E0014",
+            f"`{2 * sign}` is not part of the language",
+            span_of(before, before),
+            help=f"write `{sign}= 1`",
+        )
     return None
 
 
@@ -95,9 +113,9 @@ def _ternary(clue: Clue) -> SyntaxProblem | None:
 def _import(clue: Clue) -> SyntaxProblem | None:
     """`import os`, `from os import path`."""
     before = clue.before
-    if clue.token.kind == "import" and clue.wants_declaration:
-        token = clue.token
-    elif before is not None and before.kind == "from" and clue.token.kind == "NAME":
+    if (clue.token.kind == "import" and clue.wants_declaration) or (
+        before is not None and before.kind == "from" and clue.token.kind == "NAME"
+    ):
         token = clue.token
     else:
         return None
@@ -127,10 +145,14 @@ def _top_level(clue: Clue) -> SyntaxProblem | None:
     if not clue.wants_declaration or token.kind in ("_INDENT", "$END"):
         return None
     if token.text == "language":
-        return problem("E0031", "`language` is not on the first line", clue.span, help="move it to the top of the file")
+        return problem(
+            "E0031", "`language` is not on the first line", clue.span, help="move it to the top of the file"
+        )
     close = difflib.get_close_matches(token.text, _DECLARATIONS, n=1) if token.kind == "NAME" else []
     if close and clue.followed_by(r"[ \t]+\w"):
-        return problem("E0001", f"`{token.text}` begins no declaration", clue.span, help=f"did you mean `{close[0]}`?")
+        return problem(
+            "E0001", f"`{token.text}` begins no declaration", clue.span, help=f"did you mean `{close[0]}`?"
+        )
     return problem(
         "E0015",
         "a statement stands outside of any flow",
@@ -141,7 +163,7 @@ def _top_level(clue: Clue) -> SyntaxProblem | None:
 
 
 def _decorated_nothing(clue: Clue) -> SyntaxProblem | None:
-    if not CALLABLES <= clue.expected or clue.wants_declaration:
+    if not clue.expected >= CALLABLES or clue.wants_declaration:
         return None
     decorator = next((token for token in clue.pending if token.kind == "@"), clue.before or clue.token)
     place: Token = decorator if clue.ends_line else clue.token

@@ -1,8 +1,8 @@
 """From text to tokens, in one pass and linear time.
 
-Every pattern is possessive, so no text makes it backtrack. Layout and string templates need a little memory: the
-open brackets, the indentation of the open blocks, and the template that is being read. Words that are keywords in
-some places only are told apart by what the grammar could take next.
+Every pattern is possessive, so no text makes it backtrack. Layout and string templates need a little
+memory: the open brackets, the indentation of the open blocks, and the template that is being read. Words
+that are keywords in some places only are told apart by what the grammar could take next.
 """
 
 import functools
@@ -28,25 +28,44 @@ from flowc.grammar.tables import RESERVED, Tables
 from flowc.grammar.tokens import Token
 
 FOREIGN = frozenset(
-    "def class lambda raise async await yield global nonlocal del assert except finally True False None".split()
+    [
+        "def",
+        "class",
+        "lambda",
+        "raise",
+        "async",
+        "await",
+        "yield",
+        "global",
+        "nonlocal",
+        "del",
+        "assert",
+        "except",
+        "finally",
+        "True",
+        "False",
+        "None",
+    ]
 )
 """Python's words that the language lacks. They are no names either, so a program can always become Python."""
 
 CLOSERS = {"(": ")", "[": "]", "{": "}", "_HOLE_START": "}"}
 _BLANK = re.compile(r"[ \t]*+")
-_TOP_LEVEL = re.compile(r"(?:flow|kernel|llm|tool|human|record|enum|labels)[ \t]++[^\W\d]|@[^\W\d]|from[ \t]++[\"']")
+_TOP_LEVEL = re.compile(
+    r"(?:flow|kernel|llm|tool|human|record|enum|labels)[ \t]++[^\W\d]|@[^\W\d]|from[ \t]++[\"']"
+)
 _STRINGS = {
     quote: re.compile(rf"[^{quote}\\\n]*+(?:\\[\s\S][^{quote}\\\n]*+)*+{quote}") for quote in ('"', "'")
 } | {
-    3 * quote: re.compile(rf"[^{quote}\\]*+(?:(?:\\[\s\S]|{quote}(?!{quote}{quote}))[^{quote}\\]*+)*+{3 * quote}")
+    3 * quote: re.compile(
+        rf"[^{quote}\\]*+(?:(?:\\[\s\S]|{quote}(?!{quote}{quote}))[^{quote}\\]*+)*+{3 * quote}"
+    )
     for quote in ('"', "'")
 }
 _TEXTS = {
     quote: re.compile(rf"(?:[^{quote}\\\n{{}}]++|\\[\s\S]|\{{\{{|\}}\}})*+") for quote in ('"', "'")
 } | {
-    3 * quote: re.compile(
-        rf"(?:[^{quote}\\{{}}]++|\\[\s\S]|\{{\{{|\}}\}}|{quote}(?!{quote}{quote}))*+"
-    )
+    3 * quote: re.compile(rf"(?:[^{quote}\\{{}}]++|\\[\s\S]|\{{\{{|\}}\}}|{quote}(?!{quote}{quote}))*+")
     for quote in ('"', "'")
 }
 
@@ -108,8 +127,8 @@ class Lexer:
         return token
 
     def next_declaration(self, pattern: re.Pattern[str]) -> tuple[int, int] | None:
-        """Offset and line of the next top-level line that `pattern` matches, below the current one."""
-        begin = self.text.find("\n", self._at if self._at > self._line_start else self._line_start)
+        """Offset and line of the next top-level line that `pattern` matches, from where reading stopped."""
+        begin = self.text.find("\n", max(self._at - 1, 0))
         match = pattern.search(self.text, begin + 1) if begin >= 0 else None
         if match is None:
             return None
@@ -149,7 +168,9 @@ class Lexer:
             raise strange_character(text, self._span(start, start + len(text)))
         if len(text) > limits.MAX_NAME:
             raise problem(
-                "E0044", f"a name of more than {limits.MAX_NAME:,} characters", self._span(start, start + len(text))
+                "E0044",
+                f"a name of more than {limits.MAX_NAME:,} characters",
+                self._span(start, start + len(text)),
             )
         return self._token("FOREIGN" if text in FOREIGN else "NAME", text, start)
 
@@ -191,7 +212,9 @@ class Lexer:
     def _close(self, token: Token) -> None:
         span = self._span(token.start, token.start + 1)
         if not self.brackets:
-            raise problem("E0007", f"this `{token.text}` closes nothing", span, help="remove it, or open its partner")
+            raise problem(
+                "E0007", f"this `{token.text}` closes nothing", span, help="remove it, or open its partner"
+            )
         opened = self.brackets.pop()
         if CLOSERS[opened.token.kind] != token.text:
             raise mismatched(opened.token, token)
@@ -254,11 +277,14 @@ class Lexer:
 
     def _check_open_brackets(self, start: int) -> None:
         """A declaration on the next line tells that a bracket was forgotten; a hole ends with its line."""
+        self._check_open_holes()
+        if _TOP_LEVEL.match(self.text, start + 1):
+            raise unclosed(self.brackets[-1].token)
+
+    def _check_open_holes(self) -> None:
         for opened in self.brackets:
             if len(opened.quote) == 1 and opened.template is not None:
                 raise unterminated(opened.quote, opened.template)
-        if _TOP_LEVEL.match(self.text, start + 1):
-            raise unclosed(self.brackets[-1].token)
 
     def _begin_line(self) -> None:
         """Skips lines without code, then compares the indentation with the open blocks."""
@@ -293,7 +319,7 @@ class Lexer:
                 raise problem(
                     "E0042",
                     f"blocks are nested deeper than {limits.MAX_BLOCKS_DEEP}",
-                    here,
+                    self._span(self._at, self._at + 1),
                     help="move the inner blocks to a flow of their own",
                     last=True,
                 )
@@ -325,8 +351,11 @@ class Lexer:
 
     def _end(self, start: int) -> Token:
         if self.brackets:
+            self._check_open_holes()
             raise unclosed(self.brackets[-1].token)
-        last = self.history[-1] if self.history else Token("_NEWLINE", "", start, self._line, 1, self._line, 1)
+        last = (
+            self.history[-1] if self.history else Token("_NEWLINE", "", start, self._line, 1, self._line, 1)
+        )
         self._at = len(self.text)
         if last.kind not in ("_NEWLINE", "_DEDENT"):
             return _after(last, "_NEWLINE")

@@ -18,8 +18,12 @@ SIZES = {"B": 1} | {
 }
 SIZES["KB"] = 1000
 
-_DECIMAL = re.compile(r"(?P<digits>\d+(?:_\d+)*+(?P<fraction>\.\d+(?:_\d+)*+)?)(?P<exponent>[eE][+-]?\d+)?(?P<unit>[A-Za-z]*)")
-_RADIX = re.compile(r"0[xX](?P<hex>[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*+)|0[bB](?P<bin>[01]+(?:_[01]+)*+)|0[oO](?P<oct>[0-7]+(?:_[0-7]+)*+)")
+_DECIMAL = re.compile(
+    r"(?P<digits>\d+(?:_\d+)*+(?P<fraction>\.\d+(?:_\d+)*+)?)(?P<exponent>[eE][+-]?\d+)?(?P<unit>[A-Za-z]*)"
+)
+_RADIX = re.compile(
+    r"0[xX](?P<hex>[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*+)|0[bB](?P<bin>[01]+(?:_[01]+)*+)|0[oO](?P<oct>[0-7]+(?:_[0-7]+)*+)"
+)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\s\S]?)|\{\{|\}\}")
 _SIMPLE = {
     "n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v",
@@ -91,7 +95,9 @@ def _bad_number(text: str, span: Span) -> SyntaxProblem:
     elif text[:1] == "0" and text.isdigit():
         help = f"write `{text.lstrip('0')}`, or `0o{text.lstrip('0')}` for an octal number"
     elif unit and text[:2].lower() not in ("0x", "0b", "0o") and unit[:1] not in "eE":
-        help = f"`{unit}` is no unit: durations end in ms, s, min or h, sizes in B, KB, MB, GB, TB or KiB, MiB, GiB, TiB"
+        help = (
+            f"`{unit}` is no unit: durations end in ms, s, min or h, sizes in B, KB, MB, GB, KiB, MiB or GiB"
+        )
     else:
         help = "numbers look like 12, 1_000, 0xff, 1.5, 1e-6, 30s, $0.02 or 2GB"
     shown = text if len(text) <= 40 else text[:37] + "..."
@@ -136,5 +142,5 @@ def _place(text: str, offset: int, line: int, column: int, length: int) -> Span:
 
 
 def dedent(raw: str, indentation: int) -> str:
-    """Takes from each line after the first as much leading space as the line has on which the string begins."""
+    """Takes up to `indentation` leading blanks from each line after the first."""
     return re.sub(rf"\n[ \t]{{1,{indentation}}}", "\n", raw) if indentation else raw

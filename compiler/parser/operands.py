@@ -8,7 +8,9 @@ def _equals(clue: Clue) -> SyntaxProblem | None:
     if clue.token.kind != "=":
         return None
     if clue.opened is not None and clue.opened.kind == "_HOLE_START":
-        return problem("E0029", "a hole holds an expression only", clue.span, help="write the name before the hole")
+        return problem(
+            "E0029", "a hole holds an expression only", clue.span, help="write the name before the hole"
+        )
     if clue.first_word() in ("if", "elif", "while", "return") or clue.opened is not None:
         return problem(
             "E0018",
@@ -30,7 +32,10 @@ def _augmented(clue: Clue) -> SyntaxProblem | None:
     if clue.token.text[-1:] != "=" or clue.token.text in ("==", "!=", "<=", ">=", "="):
         return None
     return problem(
-        "E0020", f"only names can be assigned to with `{clue.token.text}`", clue.span, help="assign to a name first"
+        "E0020",
+        f"only names can be assigned to with `{clue.token.text}`",
+        clue.span,
+        help="assign to a name first",
     )
 
 
@@ -67,7 +72,12 @@ def _tuple(clue: Clue) -> SyntaxProblem | None:
     before = clue.before
     empty = clue.token.kind == ")" and before is not None and before.kind == "(" and clue.wants_expression
     several = clue.token.kind == "," and "," not in clue.expected and clue.expected & {")", "_NEWLINE"}
-    a_set = clue.token.kind in (",", "}") and clue.opened is not None and clue.opened.kind == "{" and ":" in clue.expected
+    a_set = (
+        clue.token.kind in (",", "}")
+        and clue.opened is not None
+        and clue.opened.kind == "{"
+        and ":" in clue.expected
+    )
     if not (empty or several or a_set):
         return None
     return problem(
@@ -83,7 +93,10 @@ def _subscript(clue: Clue) -> SyntaxProblem | None:
     if clue.token.kind != "]" or before is None or before.kind != "[":
         return None
     return problem(
-        "E0037", "nothing stands between these brackets", span_of(before, clue.token), help="name a type or an index"
+        "E0037",
+        "nothing stands between these brackets",
+        span_of(before, clue.token),
+        help="name a type or an index",
     )
 
 
@@ -94,7 +107,9 @@ def _missing_else(clue: Clue) -> SyntaxProblem | None:
     if word is None:
         return None
     if word.kind == "try":
-        return problem("E0032", "this `try` has no `else`", span_of(word, word), help="write `try attempt else value`")
+        return problem(
+            "E0032", "this `try` has no `else`", span_of(word, word), help="write `try attempt else value`"
+        )
     return problem("E0036", "this `if` has no `else`", span_of(word, word), help="write `a if test else b`")
 
 

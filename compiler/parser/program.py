@@ -40,7 +40,11 @@ def parse(text: str, path: str) -> Program:
             program = _parse_from(lexer)
         except SyntaxProblem as error:
             found.append(evolve(error.diagnostic, path=path))
-            following = None if error.last or len(found) >= limits.MAX_ERRORS else lexer.next_declaration(_DECLARATION)
+            following = (
+                None
+                if error.last or len(found) >= limits.MAX_ERRORS
+                else lexer.next_declaration(_DECLARATION)
+            )
             if following is None:
                 raise CompileError(source, tuple(found)) from None
             offset, line = following
@@ -52,9 +56,7 @@ def parse(text: str, path: str) -> Program:
 
 def _parse_from(lexer: Lexer) -> Program:
     try:
-        program = lalr.parse(
-            load(), lexer.next, ACTIONS, expressions.WEIGHED, limits.MAX_EXPRESSION_DEEP
-        )
+        program = lalr.parse(load(), lexer.next, ACTIONS, expressions.WEIGHED, limits.MAX_EXPRESSION_DEEP)
     except Unexpected as error:
         raise diagnose(error, lexer) from None
     except TooDeep as error:

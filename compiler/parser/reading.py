@@ -1,4 +1,4 @@
-"""Bytes to text: encoding, line ends, and the limits that are cheaper to check on the whole than on its parts."""
+"""Bytes to text: encoding, line ends, and the limits that are cheaper to check on the whole."""
 
 import re
 

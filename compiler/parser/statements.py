@@ -75,11 +75,13 @@ def _elif(children: list[Any], first: Token, last: Token) -> tuple[Any, Any]:
 
 
 def _for(children: list[Any], first: Token, last: Token) -> For:
-    return For(*children, span=span_of(first, last))
+    targets, iterable, body = children
+    return For(targets, iterable, body, span=span_of(first, last))
 
 
 def _while(children: list[Any], first: Token, last: Token) -> While:
-    return While(*children, span=span_of(first, last))
+    test, bound, body = children
+    return While(test, bound, body, span=span_of(first, last))
 
 
 def _with(children: list[Any], first: Token, last: Token) -> With:
@@ -96,7 +98,8 @@ def _with(children: list[Any], first: Token, last: Token) -> With:
 
 
 def _try(children: list[Any], first: Token, last: Token) -> Try:
-    return Try(*children, span=span_of(first, last))
+    body, otherwise = children
+    return Try(body, otherwise, span=span_of(first, last))
 
 
 ACTIONS: dict[str, Action] = {

@@ -1,4 +1,4 @@
-"""What to say about text that makes no token: odd characters, open strings, brackets and layout that do not match."""
+"""What to say about text that makes no token: odd characters, open strings, brackets, layout."""
 
 import unicodedata
 
@@ -36,7 +36,10 @@ def strange_character(text: str, span: Span) -> SyntaxProblem:
     name = unicodedata.name(first, "a control character").lower()
     shown = f"`{first}` ({name})" if first.isprintable() else f"U+{ord(first):04X} ({name})"
     return problem(
-        "E0002", f"{shown} has no meaning here", span, help=_INSTEAD.get(first, "remove it, or put it in a string")
+        "E0002",
+        f"{shown} has no meaning here",
+        span,
+        help=_INSTEAD.get(first, "remove it, or put it in a string"),
     )
 
 
@@ -107,7 +110,7 @@ def too_long(line: int, what: str) -> SyntaxProblem:
         "E0043",
         f"the program has {what}",
         Span(line, 1, line, 1),
-        why="that is far above any program that a person keeps in one file, and costs time and memory to read",
+        why="that is far above any program that a person keeps in one file",
         help="give data as arguments (`flowc run --args FILE.json`) and split the program",
         last=True,
     )

@@ -1,5 +1,6 @@
 """Actions that build types and effects."""
 
+import itertools
 from typing import Any
 
 from flowc.compiler.parser.problem import problem, span_of
@@ -7,7 +8,7 @@ from flowc.compiler.syntax import Dimension, Effect, TypeRef
 from flowc.grammar.lalr import Action
 from flowc.grammar.tokens import Token
 
-ARRAY_TYPES = frozenset("f16 f32 f64 bf16 i8 i32 i64 bool".split())
+ARRAY_TYPES = frozenset(["f16", "f32", "f64", "bf16", "i8", "i32", "i64", "bool"])
 """The types that may be an array's elements: in their brackets stand extents, not types."""
 
 
@@ -16,7 +17,11 @@ def _type(children: list[Any], first: Token, last: Token) -> TypeRef:
     *labels, name = words
     made = tuple(_argument(name, argument) for argument in arguments or ())
     return TypeRef(
-        name.text, made, tuple(label.text for label in labels), optional is not None, span=span_of(first, last)
+        name.text,
+        made,
+        tuple(label.text for label in labels),
+        optional is not None,
+        span=span_of(first, last),
     )
 
 
@@ -31,7 +36,9 @@ def _argument(name: Token, argument: TypeRef | Token) -> TypeRef | Dimension:
                 help="only arrays have extents: `f32[n, 384]`",
             )
         if not argument.text.replace("_", "").isdigit() or len(argument.text) > 18:
-            raise problem("E0028", f"`{argument.text}` is no extent", span, help="an extent is a whole number or a name")
+            raise problem(
+                "E0028", f"`{argument.text}` is no extent", span, help="an extent is a whole number or a name"
+            )
         return Dimension(int(argument.text), span=span)
     if name.text not in ARRAY_TYPES:
         return argument
@@ -68,7 +75,7 @@ def _reads(children: list[Any], first: Token, last: Token) -> Effect:
 def _writes(children: list[Any], first: Token, last: Token) -> Effect:
     _, resource, *words = children
     idempotent = any(word.kind == "idempotent" for word in words)
-    undo = next((word.text for before, word in zip(words, words[1:], strict=False) if before.kind == "undo"), None)
+    undo = next((word.text for before, word in itertools.pairwise(words) if before.kind == "undo"), None)
     return Effect("writes", resource.text, idempotent, undo, span=span_of(first, last))
 
 

@@ -10,6 +10,7 @@ import inspect
 import linecache
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from attrs import Factory, define, evolve, frozen
@@ -22,12 +23,13 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 @frozen
 class File:
-    """A Python file: its path as shown, its text, and the number of lines before it in the joined text."""
+    """A Python file: its path as shown, its text, the lines before it, and its path as Python has it."""
 
     path: str
     text: str
     offset: int
-    lines: tuple[str, ...] = ()
+    lines: tuple[str, ...]
+    origin: str
 
     def span(self, node: ast.AST) -> Span:
         """The place of a node; Python counts columns in UTF-8 bytes, flowc in code points."""
@@ -39,6 +41,12 @@ class File:
             end_line + self.offset,
             self._column(end_line, getattr(node, "end_col_offset", 0)),
         )
+
+    def first_line(self, node: ast.AST) -> Span:
+        """The first line of a node, from where it begins: a compound statement's header."""
+        span = self.span(node)
+        text = self.lines[span.line - self.offset - 1].rstrip()
+        return Span(span.line, span.column, span.line, len(text) + 1)
 
     def _column(self, line: int, offset: int) -> int:
         text = self.lines[line - 1] if line <= len(self.lines) else ""
@@ -56,11 +64,11 @@ class Sources:
     def add(self, path: str) -> File:
         """The file of that path, taken in when it is new."""
         for file in self.files:
-            if file.path == path:
+            if file.origin == path:
                 return file
         lines = tuple(line.rstrip("\n") for line in linecache.getlines(path))
         offset = self.files[-1].offset + len(self.files[-1].lines) if self.files else 0
-        file = File(path, "\n".join(lines), offset, lines)
+        file = File(_shown(path), "\n".join(lines), offset, lines, path)
         self.files.append(file)
         return file
 
@@ -69,19 +77,13 @@ class Sources:
         return Source(self.files[0].path if self.files else "<python>", "\n".join(f.text for f in self.files))
 
     def relocate(self, error: CompileError) -> CompileError:
-        """The same error in terms of the real files, with the drawn diagnostics as notes of the exception."""
-        if len(self.files) > 1:
-            placed = [self._relocate(diagnostic) for diagnostic in error.diagnostics]
-            source = Source(placed[0][0].path, placed[0][0].text) if placed else error.source
-            error = CompileError(source, tuple(diagnostic for _, diagnostic in placed))
-            texts = [(Source(file.path, file.text), diagnostic) for file, diagnostic in placed]
-        else:
-            texts = [(error.source, diagnostic) for diagnostic in error.diagnostics]
-        from flowc.compiler.diagnostics.render import render_plain
-
-        for source, diagnostic in texts:
-            error.add_note(render_plain(diagnostic, source))
-        return error
+        """The same error in terms of the real files, drawn."""
+        if len(self.files) < 2:
+            return drawn(error)
+        placed = [self._relocate(diagnostic) for diagnostic in error.diagnostics]
+        home = placed[0][0]
+        found = CompileError(Source(home.path, home.text), tuple(diagnostic for _, diagnostic in placed))
+        return drawn(found, tuple(Source(file.path, file.text) for file, _ in placed))
 
     def _relocate(self, diagnostic: Diagnostic) -> tuple[File, Diagnostic]:
         primary = next((label for label in diagnostic.labels if label.primary), None)
@@ -97,6 +99,23 @@ class Sources:
         return next(file for file in reversed(self.files) if file.offset < line or file.offset == 0)
 
 
+def _shown(path: str) -> str:
+    """The path from here where the file is below the current folder, else the whole."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def drawn(error: CompileError, sources: tuple[Source, ...] = ()) -> CompileError:
+    """The error with its diagnostics drawn as notes, which Python prints below a traceback."""
+    from flowc.compiler.diagnostics.render import render_plain
+
+    for index, diagnostic in enumerate(error.diagnostics):
+        error.add_note(render_plain(diagnostic, sources[index] if sources else error.source))
+    return error
+
+
 def _shift(span: Span, offset: int) -> Span:
     return Span(span.line - offset, span.column, span.end_line - offset, span.end_column)
 
@@ -108,7 +127,7 @@ def locate(function: Callable[..., Any], sources: Sources) -> tuple[File, Functi
     text = "".join(linecache.getlines(path))
     node = _definitions(text).get((code.co_firstlineno, code.co_name)) if text else None
     if node is None:
-        raise CompileError(Source(path, text), (_no_source(code.co_name, path),))
+        raise drawn(CompileError(Source(_shown(path), ""), (_no_source(code.co_name, _shown(path)),)))
     return sources.add(path), node
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from flowc.compiler.python import marks
 from flowc.compiler.python.annotations import TypeTable, Unsupported
 from flowc.compiler.python.expressions import BINARY, Translator, targets
+from flowc.compiler.python.source import problem
 from flowc.compiler.syntax import (
     Argument,
     Assign,
@@ -82,7 +83,10 @@ def _statement(self: Translator, types: TypeTable, node: ast.stmt) -> Statement 
         case ast.Try():
             return _try(self, types, node)
     word = type(node).__name__.removesuffix("Def").lower()
-    self.refuse(node, f"a `{word}` statement is not part of a flow", INSTEAD.get(type(node), ""), "E0081")
+    title = f"a `{word}` statement is not part of a flow"
+    self.problems.append(
+        problem("E0081", title, self.file.first_line(node), help=INSTEAD.get(type(node), ""))
+    )
     return None
 
 

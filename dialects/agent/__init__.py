@@ -1,6 +1,6 @@
 """The agent dialect: models, tools, people and plans, the outside world of a program."""
 
-from xdsl.ir import Dialect
+from xdsl.ir import Attribute, Dialect, Operation
 
 from flowc.dialects.agent.calls import (
     AskOp,
@@ -13,9 +13,19 @@ from flowc.dialects.agent.calls import (
 )
 from flowc.dialects.agent.declarations import HumanOp, LlmOp, ToolOp
 
-OPERATIONS = [AskOp, EmbedOp, ExecuteOp, GenerateOp, HumanOp, LlmOp, PromptOp, ToolCallOp, ToolOp]
-ATTRIBUTES = [PromptType]
+OPERATIONS: list[type[Operation]] = [
+    AskOp,
+    EmbedOp,
+    ExecuteOp,
+    GenerateOp,
+    HumanOp,
+    LlmOp,
+    PromptOp,
+    ToolCallOp,
+    ToolOp,
+]
+ATTRIBUTES: list[type[Attribute]] = [PromptType]
 
-Agent = Dialect("agent", [*OPERATIONS], [*ATTRIBUTES])
+Agent = Dialect("agent", OPERATIONS, ATTRIBUTES)
 
 __all__ = ["ATTRIBUTES", "OPERATIONS", "Agent"]

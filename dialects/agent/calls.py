@@ -6,7 +6,7 @@ A call carries the effects of its declaration, so that a pass need not look them
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from xdsl.dialects.builtin import SymbolRefAttr
+from xdsl.dialects.builtin import StringAttr, SymbolRefAttr
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
@@ -50,7 +50,9 @@ class PromptOp(IRDLOperation):
 
     def __init__(self, segments: Sequence[Json], values: Sequence[SSAValue]) -> None:
         super().__init__(
-            operands=[values], properties={"segments": JsonAttr.of(list(segments))}, result_types=[PromptType()]
+            operands=[values],
+            properties={"segments": JsonAttr.of(list(segments))},
+            result_types=[PromptType()],
         )
 
     @property
@@ -167,3 +169,8 @@ class ExecuteOp(IRDLOperation):
 
     def __init__(self, plan: SSAValue, result: Attribute, effects: EffectsAttr) -> None:
         super().__init__(operands=[plan], result_types=[result], properties={"effects": effects})
+
+
+def tools_of(op: ExecuteOp) -> tuple[StringAttr, ...]:
+    """The tools that the plan of an `agent.execute` may use."""
+    return op.plan.type.tools.data if isinstance(op.plan.type, PlanType) else ()

@@ -1,4 +1,7 @@
-"""Declared operations: models asked, tools called, people asked. Calls name them; the runtime reads their settings."""
+"""Declared operations: models asked, tools called, people asked.
+
+Calls name them; the runtime reads their settings.
+"""
 
 from collections.abc import Sequence
 from typing import Self

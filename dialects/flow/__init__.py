@@ -1,6 +1,6 @@
 """The flow dialect: structure and control of agentic programs."""
 
-from xdsl.ir import Dialect
+from xdsl.ir import Attribute, Dialect, Operation
 
 from flowc.dialects.flow.attributes import EffectsAttr, JsonAttr, LimitsAttr, ParameterAttr
 from flowc.dialects.flow.compute import (
@@ -45,7 +45,7 @@ from flowc.dialects.flow.types import (
     TupleType,
 )
 
-OPERATIONS = [
+OPERATIONS: list[type[Operation]] = [
     AbsentOp,
     ApplyOp,
     AttemptOp,
@@ -74,7 +74,7 @@ OPERATIONS = [
     WhileOp,
     YieldOp,
 ]
-ATTRIBUTES = [
+ATTRIBUTES: list[type[Attribute]] = [
     BytesType,
     DictType,
     EffectsAttr,
@@ -93,6 +93,6 @@ ATTRIBUTES = [
     TupleType,
 ]
 
-Flow = Dialect("flow", [*OPERATIONS], [*ATTRIBUTES])
+Flow = Dialect("flow", OPERATIONS, ATTRIBUTES)
 
 __all__ = ["ATTRIBUTES", "OPERATIONS", "Flow"]

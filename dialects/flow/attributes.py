@@ -156,16 +156,17 @@ class EffectItem:
 
 @irdl_attr_definition
 class EffectsAttr(Data[tuple[EffectItem, ...]]):
-    """What an operation does to the world: `<reads "web", writes "mail" idempotent undo "unsend">`. Empty is pure."""
+    """What an operation does to the world: `<reads "web", writes "mail" idempotent undo "unsend">`.
+
+    Empty is pure.
+    """
 
     name = "flow.effects"
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> tuple[EffectItem, ...]:
         """Reads what `print_parameter` wrote."""
-        return tuple(
-            parser.parse_comma_separated_list(parser.Delimiter.ANGLE, lambda: _parse_effect(parser))
-        )
+        return tuple(parser.parse_comma_separated_list(parser.Delimiter.ANGLE, lambda: _parse_effect(parser)))
 
     def print_parameter(self, printer: Printer) -> None:
         """Writes the effects in angle brackets."""

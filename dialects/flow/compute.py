@@ -60,7 +60,10 @@ class ConstantOp(IRDLOperation):
 
 @irdl_op_definition
 class AbsentOp(IRDLOperation):
-    """The value of a variable on a path where it has none; nothing may depend on it. It is `none` at run time."""
+    """The value of a variable on a path where it has none; nothing may depend on it.
+
+    It is `none` at run time.
+    """
 
     name = "flow.absent"
     result = result_def()
@@ -73,7 +76,7 @@ class AbsentOp(IRDLOperation):
 
 @irdl_op_definition
 class ApplyOp(IRDLOperation):
-    """A pure function of the runtime by its name: arithmetic, comparison, text, `len`, `range`, `sorted` and so on."""
+    """A pure function of the runtime by its name: arithmetic, comparison, text, `len`, `range`, `sorted`, ..."""
 
     name = "flow.apply"
     function = prop_def(StringAttr)
@@ -168,9 +171,7 @@ class TupleOp(IRDLOperation):
     assembly_format = OPERATOR
 
     def __init__(self, items: Sequence[SSAValue]) -> None:
-        super().__init__(
-            operands=[items], result_types=[TupleType(ArrayAttr([item.type for item in items]))]
-        )
+        super().__init__(operands=[items], result_types=[TupleType(ArrayAttr([item.type for item in items]))])
 
     def verify_(self) -> None:
         """The result has the operands' types."""
@@ -208,7 +209,10 @@ class ItemOp(IRDLOperation):
 
 @irdl_op_definition
 class CastOp(IRDLOperation):
-    """A conversion that the checker licensed: int to float, T to T?, list to array. May fail for what only a run knows."""
+    """A conversion that the checker licensed: int to float, T to T?, list to array.
+
+    May fail for what only a run knows.
+    """
 
     name = "flow.cast"
     source = operand_def()

@@ -67,7 +67,9 @@ class IfOp(IRDLOperation):
     traits = traits_def(RecursiveMemoryEffect())
     assembly_format = REGIONS + " $then_region `else` $else_region"
 
-    def __init__(self, condition: SSAValue, results: Sequence[Attribute], then: Region, otherwise: Region) -> None:
+    def __init__(
+        self, condition: SSAValue, results: Sequence[Attribute], then: Region, otherwise: Region
+    ) -> None:
         super().__init__(operands=[condition], result_types=[results], regions=[then, otherwise])
 
     def verify_(self) -> None:
@@ -78,7 +80,10 @@ class IfOp(IRDLOperation):
 
 @irdl_op_definition
 class ForOp(IRDLOperation):
-    """The elements of a list in order. The body takes one and the carried values, yields whether to stop and the next."""
+    """The elements of a list in order.
+
+    The body takes one and the carried values, yields whether to stop and the next.
+    """
 
     name = "flow.for"
     iterable = operand_def(ListType)
@@ -104,7 +109,10 @@ class ForOp(IRDLOperation):
 
 @irdl_op_definition
 class WhileOp(IRDLOperation):
-    """At most `bound` rounds while the test holds. The body yields whether to stop and the next carried values."""
+    """At most `bound` rounds while the test holds.
+
+    The body yields whether to stop and the next carried values.
+    """
 
     name = "flow.while"
     bound = operand_def(IntType)
@@ -133,7 +141,8 @@ class WhileOp(IRDLOperation):
 class MapOp(IRDLOperation):
     """`body` for each element of lists of equal length, at most `width` at once; results in order.
 
-    With `filtered` the body yields first whether to keep the value. Width 1 runs the elements one after the other.
+    With `filtered` the body yields first whether to keep the value. Width 1 runs the elements one after the
+    other.
     """
 
     name = "flow.map"
@@ -146,7 +155,13 @@ class MapOp(IRDLOperation):
     assembly_format = "`width` $width (`filtered` $filtered^)? " + REGIONS + " $body"
 
     def __init__(
-        self, inputs: Sequence[SSAValue], element: Attribute, body: Region, *, width: int, filtered: bool = False
+        self,
+        inputs: Sequence[SSAValue],
+        element: Attribute,
+        body: Region,
+        *,
+        width: int,
+        filtered: bool = False,
     ) -> None:
         super().__init__(
             operands=[inputs],
@@ -187,7 +202,10 @@ class RaceOp(IRDLOperation):
 
 @irdl_op_definition
 class VoteOp(IRDLOperation):
-    """Asks until one answer leads by `lead` or `max` ballots are in; the plurality wins. The region takes the ballot's number."""
+    """Asks until one answer leads by `lead` or `max` ballots are in; the plurality wins.
+
+    The region takes the ballot's number.
+    """
 
     name = "flow.vote"
     res = var_result_def()

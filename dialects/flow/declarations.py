@@ -129,7 +129,9 @@ class FunctionOp(IRDLOperation):
         """A parameter an argument, and a fitting end."""
         block = self.body.block
         if len(self.parameters.data) != len(block.args):
-            raise VerifyException(f"{self.name} @{self.sym_name.data}: parameters and arguments differ in number")
+            raise VerifyException(
+                f"{self.name} @{self.sym_name.data}: parameters and arguments differ in number"
+            )
         names = [parameter.parameter.data for parameter in self.parameters.data]
         if len(set(names)) != len(names):
             raise VerifyException(f"{self.name} @{self.sym_name.data} has a parameter twice")
@@ -179,7 +181,10 @@ class FunctionOp(IRDLOperation):
 
 @irdl_op_definition
 class FuncOp(FunctionOp):
-    """A flow. The attribute `parallel` says that only data and effects order its operations; else program order does."""
+    """A flow.
+
+    The attribute `parallel` says that only data and effects order its operations; else program order does.
+    """
 
     name = "flow.func"
 

@@ -1,7 +1,7 @@
 """The effects of operations: on named resources, for xDSL's passes and, in more detail, for ours.
 
-A model call and a question to a person count as writes for xDSL, which knows neither, so that nothing of its own
-repeats, drops or merges them. Our passes ask `effect_summary`, which keeps them apart.
+A model call and a question to a person count as writes for xDSL, which knows neither, so that nothing of
+its own repeats, drops or merges them. Our passes ask `effect_summary`, which keeps them apart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,8 +50,8 @@ def declared(op: Operation) -> tuple[EffectItem, ...]:
 class Summary:
     """What an operation, or a region, does to the world, nested operations included.
 
-    `unknown` when something inside hides its effects: then nothing may be moved or merged. `llm` and `human` are
-    model calls and questions to people; reads and writes name resources.
+    `unknown` when something inside hides its effects: then nothing may be moved or merged. `llm` and
+    `human` are model calls and questions to people; reads and writes name resources.
     """
 
     reads: frozenset[str] = frozenset()

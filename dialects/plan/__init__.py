@@ -1,14 +1,14 @@
 """The plan dialect: what the runtime does, node by node, in the form in which people read it.
 
-A node waits for its operands. Among them are tokens of nodes that must end first although no data flows, so the
-order of effects is as explicit as that of data. The text of `--emit=plan` is this dialect.
+A node waits for its operands. Among them are tokens of nodes that must end first although no data flows, so
+the order of effects is as explicit as that of data. The text of `--emit=plan` is this dialect.
 """
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import Float64Type, FloatAttr, StringAttr, SymbolNameConstraint, f64
+from xdsl.dialects.builtin import Float64Type, FloatAttr, StringAttr, f64
 from xdsl.dialects.utils import AbstractYieldOperation
-from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.ir import Attribute, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
@@ -57,7 +57,7 @@ class ConstantOp(IRDLOperation):
 
 
 class NodeOp(IRDLOperation):
-    """A node: the runtime's instruction, a name for people, settings, upward rank, predicted cost in milliseconds."""
+    """A node: the runtime's instruction, a name for people, settings, upward rank, expected milliseconds."""
 
     instruction = prop_def(StringAttr)
     label = prop_def(StringAttr)
@@ -113,7 +113,9 @@ class NodeOp(IRDLOperation):
         if any(tokens[:-1]):
             raise VerifyException(f"{self.name}: only the last output is a token")
         if bool(self.bodies) != isinstance(self, ForkOp | ScopeOp):
-            raise VerifyException(f"{self.name}: regions belong to plan.fork and plan.scope, and they need one")
+            raise VerifyException(
+                f"{self.name}: regions belong to plan.fork and plan.scope, and they need one"
+            )
 
 
 @irdl_op_definition
@@ -152,7 +154,7 @@ class YieldOp(AbstractYieldOperation[Attribute]):
     traits = traits_def(IsTerminator(), ReturnLike(), Pure())
 
 
-OPERATIONS = [ConstantOp, ForkOp, FuncOp, KernelOp, ScopeOp, TaskOp, YieldOp]
-ATTRIBUTES = [TokenType]
+OPERATIONS: list[type[Operation]] = [ConstantOp, ForkOp, FuncOp, KernelOp, ScopeOp, TaskOp, YieldOp]
+ATTRIBUTES: list[type[Attribute]] = [TokenType]
 
-Plan = Dialect("plan", [*OPERATIONS], [*ATTRIBUTES])
+Plan = Dialect("plan", OPERATIONS, ATTRIBUTES)

@@ -1,7 +1,7 @@
 """What operations are expected to cost, in milliseconds: a small analytical model.
 
-The figures are orders of magnitude, good for saying which of two ready nodes lies on the longer path. Every one stands
-in a table, where a learned model can take its place.
+The figures are orders of magnitude, good for saying which of two ready nodes lies on the longer path. Every
+one stands in a table, where a learned model can take its place.
 """
 
 from collections.abc import Mapping
@@ -123,7 +123,11 @@ class CostModel:
         for block in region.blocks:
             for op in block.ops:
                 ready = max(
-                    (finish.get(value.owner, 0.0) for value in op.operands if isinstance(value.owner, Operation)),
+                    (
+                        finish.get(value.owner, 0.0)
+                        for value in op.operands
+                        if isinstance(value.owner, Operation)
+                    ),
                     default=0.0,
                 )
                 finish[op] = ready + self.cost(op)

@@ -180,8 +180,9 @@ def best(reading: Reading, count: int, extra: Sequence[str] = ()) -> list[Senten
     """
     wanted = {**reading.question, **dict.fromkeys(extra, 1.5)}
     strong = {term for term, weight in wanted.items() if weight >= 1}
+    fitting = _passages(reading, strong)
     left = {
-        index: overlap(wanted, sentence.terms, reading.idf)
+        index: overlap(wanted, sentence.terms, reading.idf) * (0.3 + fitting[sentence.source])
         for index, sentence in enumerate(reading.sentences)
         if strong.intersection(sentence.terms) and not sentence.text.endswith("?")
     }
@@ -198,12 +199,21 @@ def best(reading: Reading, count: int, extra: Sequence[str] = ()) -> list[Senten
     return [reading.sentences[index] for index in sorted(chosen)]
 
 
+def _passages(reading: Reading, strong: set[str]) -> dict[str, float]:
+    """How much of the question each passage speaks of as a whole, from 0 to 1."""
+    found: dict[str, set[str]] = {}
+    for sentence in reading.sentences:
+        found.setdefault(sentence.source, set()).update(strong.intersection(sentence.terms))
+    return {source: len(there) / max(1, len(strong)) for source, there in found.items()}
+
+
 def _cited(chosen: Sequence[Sentence]) -> str:
     """The sentences as one text; a passage's mark stands after its last sentence in a row."""
     parts: list[str] = []
-    for sentence, following in zip(chosen, [*chosen[1:], None], strict=True):
+    for index, sentence in enumerate(chosen):
         parts.append(sentence.text)
-        if sentence.source and (following is None or following.source != sentence.source):
+        last = index + 1 == len(chosen) or chosen[index + 1].source != sentence.source
+        if sentence.source and last:
             parts.append(f"[{sentence.source}]")
     return " ".join(parts)
 

@@ -220,6 +220,8 @@ class _Answer:
     def _whole(self, body: bytes, *, plain: bool) -> None:
         if plain:
             self._take(json.loads(body), "message")
+        elif self.finish is None and not self.parts:
+            raise ValueError("no event of a stream came, and no JSON either")
         elif self.finish is None:
             raise EOFError("the stream ended before the answer did")
 

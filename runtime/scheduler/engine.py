@@ -319,6 +319,11 @@ class Engine:
         now = self.clock()
         self.log.append(("retry", frame, instruction, now, now, (problem, tries)))
 
+    def note(self, kind: str, frame: Frame, instruction: Instruction, more: Any) -> None:
+        """Writes a line of the log about something that takes no time."""
+        now = self.clock()
+        self.log.append((kind, frame, instruction, now, now, more))
+
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
         outcome: asyncio.Future[Any] = self.loop.create_future()

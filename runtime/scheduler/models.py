@@ -9,9 +9,10 @@ from attrs import evolve, frozen
 from flowc.runtime.coerce import Coercer
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.limits import Reservation, reserve, settle
-from flowc.runtime.plan import Limits, Operation
+from flowc.runtime.plan import Json, Limits, Operation
 from flowc.runtime.providers.base import (
     EmbedRequest,
+    ModelSettings,
     ProviderError,
     Request,
     Usage,
@@ -89,22 +90,32 @@ class Generate:
             finally:
                 gate.leave()
             usage = response.usage
+            if response.note:
+                with engine.lock:
+                    engine.note("note", frame, instruction, response.note)
         except ProviderError as error:
             usage = error.usage
             raise
         finally:
-            self._account(engine, request, held, usage)
+            self._account(engine, frame, instruction, request, held, usage)
         if response.finish == "length" and held is not None and held.lowered:
             raise _cut_by_budget(request, held)
         return parse_answer(request.operation, request.result, self.convert, response)
 
     def _account(
-        self, engine: Engine, request: Request, held: Reservation | None, usage: Usage | None
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        request: Request,
+        held: Reservation | None,
+        usage: Usage | None,
     ) -> None:
         """Settles a call. What a broken-off call cost is not known, so the budgets take its worst case."""
         known = usage if usage is not None else Usage(estimate_tokens(request.prompt), 0, estimated=True)
         with engine.lock:
             money = engine.session.spend(known, request.model)
+            engine.note("spent", frame, instruction, spent_on(request.model, known, money))
             if held is None:
                 return
             if usage is None:
@@ -113,6 +124,18 @@ class Generate:
                 awake = settle(held, usage.prompt + usage.answer, money)
         for wake in awake:
             wake()
+
+
+def spent_on(model: ModelSettings, usage: Usage, money: float) -> dict[str, Json]:
+    """What one call cost, for the trace."""
+    return {
+        "model": model.model or model.alias,
+        "provider": model.provider,
+        "tokens_in": usage.prompt,
+        "tokens_out": usage.answer,
+        "estimated": usage.estimated,
+        "cost_usd": money,
+    }
 
 
 def _cut_by_budget(request: Request, held: Reservation) -> FlowError:
@@ -175,11 +198,13 @@ class Embed:
         request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
 
         async def once(attempt: int) -> Any:
-            return await self._once(engine, instruction, request)
+            return await self._once(engine, frame, instruction, request)
 
         return await with_attempts(engine, frame, instruction, Limits(), once)
 
-    async def _once(self, engine: Engine, instruction: Instruction, request: EmbedRequest) -> Any:
+    async def _once(
+        self, engine: Engine, frame: Frame, instruction: Instruction, request: EmbedRequest
+    ) -> Any:
         import numpy
 
         session = engine.session
@@ -192,7 +217,8 @@ class Embed:
         finally:
             gate.leave()
         with engine.lock:
-            session.spend(embedding.usage, request.model)
+            money = session.spend(embedding.usage, request.model)
+            engine.note("spent", frame, instruction, spent_on(request.model, embedding.usage, money))
         vectors = numpy.asarray(embedding.vectors, dtype="float32")
         if vectors.ndim != 2 or len(vectors) != len(request.texts):
             raise fail(

@@ -1,25 +1,40 @@
 """Reads an error page, writes its files, and runs its commands.
 
-A page has two sections, Wrong and Right. Each holds files and one console block. A file is a fenced block whose info
-string is a language and a name (`flow main.flow`); Right begins with the files of Wrong and replaces some. A block of
-the language `pieces` gives a file that is too large or too odd to write down: each line is a quoted string with
-Python's escapes, alone or followed by `* N`, or by `indented N times`; all are joined, one byte a character.
+A page has two sections, Wrong and Right. Each holds files and one console block. A file is a fenced block
+whose info string is a language and a name (`flow main.flow`); Right begins with the files of Wrong and
+replaces some. A block of the language `pieces` gives a file that is too large or too odd to write down:
+each line is a quoted string with Python's escapes, alone or followed by `* N`, or by `indented N times`;
+all are joined, one byte a character.
 
-A console block begins with `$ flowc ...`; what follows is all that the command prints, and `exit: N` where N is not
-0 or, in Wrong, not 1. A line `host: reason` stands in place of a block that depends on the machine.
+A console block begins with `$ flowc ...` or `$ python ...`; what follows is all that the command prints,
+and `exit: N` where the status N is not 0. A line `host: reason` stands in place of a block that depends on
+the machine.
 """
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from attrs import frozen
 from click.testing import CliRunner
+
 from flowc.cli import main
 
+_PLAIN = {"NO_COLOR": "1", "COLUMNS": "100"}
 _FENCE = re.compile(r"^```(?P<language>\w+)[ \t]*(?P<name>\S*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PIECE = re.compile(r'(?P<text>".*")(?: \* (?P<count>\d+)| indented (?P<levels>\d+) times)?')
+
+
+_ACCOUNT = re.compile(
+    r"^(?:[a-z-]+ after )?[\d.,]+ (?:us|ms|s|min) for \d+ nodes;.*\n"
+    r"critical path .*\n\d+ calls, .*\n?(?:  \d+ x .*\n?)*",
+    re.MULTILINE,
+)
+"""The last lines of a run: how long it took, which no two runs agree on."""
 
 
 @frozen
@@ -76,7 +91,9 @@ def _pieces(body: str) -> bytes:
 def command(section: Section) -> str:
     """The section's command line."""
     first = section.console.split("\n", 1)[0]
-    assert first.startswith("$ flowc "), f"a console block begins with `$ flowc`, not {first!r}"
+    assert first.startswith(("$ flowc ", "$ python ")), (
+        f"a console block begins with `$ flowc`, not {first!r}"
+    )
     return first
 
 
@@ -86,23 +103,40 @@ def run(section: Section, folder: Path) -> Outcome:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    result = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "100"}).invoke(main, shlex.split(command(section))[2:])
+    program, *words = shlex.split(command(section))[1:]
+    if program == "python":
+        return _python(words, folder)
+    result = CliRunner(env=_PLAIN).invoke(main, words)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Outcome(result.output.strip("\n"), result.exit_code)
+    return Outcome(_ACCOUNT.sub("", result.output).strip("\n"), result.exit_code)
 
 
-def recorded(section: Section, usual: int) -> Outcome:
-    """What the page says that the command prints; `usual` is the status that needs no saying."""
+def _python(words: list[str], folder: Path) -> Outcome:
+    result = subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=os.environ | _PLAIN,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Outcome(result.stdout.strip("\n"), result.returncode)
+
+
+def recorded(section: Section) -> Outcome:
+    """What the page says that the command prints, and its status."""
     lines = section.console.rstrip("\n").split("\n")[1:]
-    status = usual
+    status = 0
     if lines and lines[-1].startswith("exit: "):
         status = int(lines.pop().removeprefix("exit: "))
     return Outcome("\n".join(lines).strip("\n"), status)
 
 
-def console(section: Section, outcome: Outcome, usual: int) -> str:
+def console(section: Section, outcome: Outcome) -> str:
     """The console block's text for an outcome."""
     lines = [command(section), *([outcome.printed] if outcome.printed else [])]
-    if outcome.status != usual:
+    if outcome.status:
         lines.append(f"exit: {outcome.status}")
     return "\n".join(lines) + "\n"

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-import flowc.compiler.errors
 import pytest
+
+import flowc.compiler.errors
 from flowc.compiler.diagnostics import pages
 from tests.errors.page import Section, console, recorded, run, sections
 
@@ -25,11 +26,15 @@ def _source_files() -> list[Path]:
 
 
 def _raised() -> dict[str, Path]:
-    return {code: path for path in _source_files() for code in _RAISED.findall(path.read_text(encoding="utf-8"))}
+    return {
+        code: path for path in _source_files() for code in _RAISED.findall(path.read_text(encoding="utf-8"))
+    }
 
 
 def test_every_code_in_the_source_has_a_page() -> None:
-    missing = {code: str(path.relative_to(ROOT)) for code, path in _raised().items() if code not in pages.codes()}
+    missing = {
+        code: str(path.relative_to(ROOT)) for code, path in _raised().items() if code not in pages.codes()
+    }
     assert missing == {}
 
 
@@ -56,9 +61,9 @@ def test_the_wrong_program_provokes_its_code_and_no_other(
     outcome = run(wrong, tmp_path)
     assert set(_SHOWN.findall(outcome.printed)) == {code}
     if update:
-        _record(code, wrong, console(wrong, outcome, 1))
+        _record(code, wrong, console(wrong, outcome))
     else:
-        assert outcome == recorded(wrong, 1)
+        assert outcome == recorded(wrong)
 
 
 @pytest.mark.parametrize("code", pages.codes())
@@ -71,9 +76,9 @@ def test_the_right_program_is_accepted(
     monkeypatch.chdir(tmp_path)
     outcome = run(right, tmp_path)
     if update and not _SHOWN.search(outcome.printed):
-        _record(code, right, console(right, outcome, 0))
+        _record(code, right, console(right, outcome))
     else:
-        assert outcome == recorded(right, 0)
+        assert outcome == recorded(right)
 
 
 def _record(code: str, section: Section, text: str) -> None:

@@ -1,13 +1,14 @@
 """Formatting keeps the tree and is stable, on any tree and on any text."""
 
+from hypothesis import given, settings
+
 from flowc.compiler.formatter import format_program, format_text
 from flowc.compiler.parser import parse
 from flowc.compiler.syntax import Program
-from hypothesis import given, settings
 from tests.strategies import programs
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(programs())
 def test_a_formatted_tree_parses_to_the_same_tree(program: Program) -> None:
     assert parse(format_program(program), "p.flow") == program

@@ -1,4 +1,4 @@
-"""Generated flows as text, and a deterministic world for them in which the order of effects shows in the values."""
+"""Generated flows as text, and a deterministic world in which the order of effects shows in the values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -108,7 +108,7 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
         case 3:
             return [f"{pad}xs = xs + [{draw(expressions(1))}]"]
         case 4:
-            return [f"{pad}{draw(st.sampled_from(('log', 'put')))}({draw(expressions(1))})"]
+            return [f"{pad}{draw(st.sampled_from(('note', 'put')))}({draw(expressions(1))})"]
         case 5:
             return [f"{pad}{target} += {draw(expressions(1))}"]
         case 6 | 7:

@@ -1,4 +1,4 @@
-"""The generated world as the real runtime sees it: Python tools that note their calls, and a model that counts letters."""
+"""The generated world as the runtime sees it: tools that note their calls, a model that counts letters."""
 
 import threading
 from collections import defaultdict

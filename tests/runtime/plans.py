@@ -71,7 +71,9 @@ class Builder:
     def one(self, op: str, *inputs: int, **more: object) -> int:
         return self.node(op, *inputs, **more)[0]  # type: ignore[arg-type]
 
-    def tool(self, tool: str, *inputs: int, after: Sequence[int] = (), rank: float = 0.0, line: int = 0) -> int:
+    def tool(
+        self, tool: str, *inputs: int, after: Sequence[int] = (), rank: float = 0.0, line: int = 0
+    ) -> int:
         return self.node("tool", *inputs, operation=tool, after=after, rank=rank, line=line)[0]
 
     def apply(self, function: str, *inputs: int) -> int:

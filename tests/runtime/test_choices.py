@@ -1,6 +1,7 @@
 """Regions that may fail: race, vote, attempt, limits; and what cancellation leaves behind."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,9 @@ def test_a_failed_node_cancels_its_siblings_and_fails_the_run() -> None:
     assert result.wall_ms == pytest.approx(1000)
 
 
-def votes(*answers: int, most: int, lead: int, seconds: Callable[[int], int] = lambda at: 1) -> tuple[RunResult, int]:
+def votes(
+    *answers: int, most: int, lead: int, seconds: Callable[[int], int] = lambda at: 1
+) -> tuple[RunResult, int]:
     """The result of a vote whose ballots give these answers, and how many were cast."""
     cast = 0
 
@@ -161,9 +164,7 @@ def test_a_flow_with_a_timeout_is_cut_off_from_outside() -> None:
 def test_an_inner_limit_ends_before_an_outer_one() -> None:
     inner = Builder()
     limited = inner.one("limit", regions=[waiting(1, 60)], timeout=1)
-    result = virtually(
-        around("attempt", inner.region(limited), waiting(2, 1)), World().environment()
-    )
+    result = virtually(around("attempt", inner.region(limited), waiting(2, 1)), World().environment())
     assert (result.result, result.wall_ms) == (2, pytest.approx(2000))
 
 
@@ -186,7 +187,7 @@ def test_a_tool_is_tried_again_with_growing_pauses() -> None:
     of = plan(body.region(body.tool("call")), operations=[declared])
     result = virtually(of, Environment(tools={"call": call}))
     assert (result.result, result.calls) == (4, 4)
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(2**n / 2 <= pause <= 2**n for n, pause in enumerate(pauses))
 
 
@@ -200,7 +201,7 @@ def test_a_tool_that_goes_on_failing_fails_with_its_last_error() -> None:
 
 
 def test_a_block_is_tried_again_as_a_whole() -> None:
-    call, times = flaky(2)
+    call, _ = flaky(2)
     inner = Builder()
     called = inner.tool("call")
     body = Builder()
@@ -232,7 +233,8 @@ def test_a_budget_of_calls_holds_for_quick_plain_tools() -> None:
     slots = [inner.tool("note", inner.constant(key)) for key in range(10)]
     body = Builder()
     of = plan(
-        body.region(body.one("limit", regions=[inner.region(slots[-1])], calls=4)), operations=[tool("note", INT)]
+        body.region(body.one("limit", regions=[inner.region(slots[-1])], calls=4)),
+        operations=[tool("note", INT)],
     )
     result = virtually(of, Environment(tools={"note": lambda x: seen.append(x) or x}))
     assert (result.status, len(seen)) == ("over-budget", 4)

@@ -1,4 +1,6 @@
-"""The `openai` provider against a real socket: what is sent, what comes back, and everything that can go wrong."""
+"""The `openai` provider against a real socket: what is sent, what comes back, and everything that can go
+wrong.
+"""
 
 from pathlib import Path
 
@@ -24,7 +26,9 @@ def asking(result: Type = STR, retries: int = 0, times: int = 1, **limits: float
     """A flow that asks `times` times and gives the list of answers."""
     inner = Builder()
     number = inner.parameter()
-    answer = inner.one("generate", number, operation="ask", segments=["What is ", {"input": 0, "name": "n"}, "?"])
+    answer = inner.one(
+        "generate", number, operation="ask", segments=["What is ", {"input": 0, "name": "n"}, "?"]
+    )
     body = Builder()
     numbers = body.apply("range", body.constant(times))
     answers = body.one("map", numbers, regions=[inner.region(answer)])
@@ -78,7 +82,7 @@ FAULTS = {
     "endless": "E0826",
     "huge": "E0826",
     "garbage": "E0827",
-    "html": "E0822",
+    "html": "E0827",
     "prose": "E0810",
     "schema": "E0811",
     "truncated": "E0812",
@@ -96,7 +100,9 @@ def test_each_fault_has_its_code_and_its_way_out(fault: str, code: str) -> None:
     assert outcome.problem.help
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "reset", "cut", "garbage", "prose", "schema", "truncated", "empty"])
+@pytest.mark.parametrize(
+    "fault", ["429", "500", "reset", "cut", "garbage", "prose", "schema", "truncated", "empty"]
+)
 def test_what_may_pass_is_tried_again(fault: str) -> None:
     with Server([Behave(fault, retry_after="0")] * 2).running() as server:
         outcome = ask(asking(INT, retries=2), server)
@@ -154,7 +160,12 @@ def test_a_budget_of_money_is_never_exceeded_whatever_fails() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"retry-after": "3"}, 3.0), ({"retry-after-ms": "250"}, 0.25), ({}, None), ({"retry-after": "soon"}, None)],
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+    ],
 )
 def test_the_asked_for_pause_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds

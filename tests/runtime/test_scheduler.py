@@ -298,7 +298,9 @@ def test_a_blocked_body_does_not_hold_up_another_branch() -> None:
     one = body.constant(1)
     held = body.tool("hold", one, rank=9.0)
     opened = body.tool("open_it", body.apply("add", one, one))
-    of = plan(body.region(body.apply("add", held, opened)), operations=[tool("hold", INT), tool("open_it", INT)])
+    of = plan(
+        body.region(body.apply("add", held, opened)), operations=[tool("hold", INT), tool("open_it", INT)]
+    )
     assert execute(of, {"hold": hold, "open_it": open_it}).result == 3
 
 

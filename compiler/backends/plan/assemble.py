@@ -1,7 +1,7 @@
 """Assembly: from the text form of a plan, the plan dialect, to the value that the runtime executes.
 
-Slots are numbered region by region. A constant of an outer region is a constant of the inner one too; any other
-outer value is captured, through each region between.
+Slots are numbered region by region. A constant of an outer region is a constant of the inner one too; any
+other outer value is captured, through each region between.
 """
 
 from collections.abc import Mapping, Sequence

@@ -146,7 +146,9 @@ class Waits:
         waited: set[plan.NodeOp] = set()
         for node, needed in self._needed.items():
             linked = {value.owner for value in node.inputs}
-            earlier = [self._nodes[op] for op in needed if op in self._nodes and self._nodes[op] not in linked]
+            earlier = [
+                self._nodes[op] for op in needed if op in self._nodes and self._nodes[op] not in linked
+            ]
             edges[node] = earlier
             waited.update(earlier)
         final: dict[plan.NodeOp, plan.NodeOp] = {}
@@ -198,5 +200,11 @@ def _figure(op: Operation, name: str) -> float:
 
 def _is_total(op: Operation) -> bool:
     return isinstance(
-        op, compute.ListOp | compute.DictOp | compute.TupleOp | compute.RecordOp | compute.ItemOp | compute.SelectOp
+        op,
+        compute.ListOp
+        | compute.DictOp
+        | compute.TupleOp
+        | compute.RecordOp
+        | compute.ItemOp
+        | compute.SelectOp,
     )

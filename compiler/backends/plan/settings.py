@@ -81,7 +81,7 @@ def _outside(op: Operation) -> Shape | None:
         case agent.EmbedOp():
             return Shape(plan.TaskOp, "embed", "embed", [op.texts])
         case agent.ExecuteOp():
-            tools: list[Json] = [tool.data for tool in op.plan.type.tools]
+            tools: list[Json] = [tool.data for tool in agent.tools_of(op)]
             return Shape(plan.TaskOp, "execute", "execute", [op.plan], {"tools": tools})
     return None
 
@@ -135,5 +135,3 @@ def as_json(value: object) -> Json:
     if isinstance(value, dict):
         return {str(key): as_json(item) for key, item in value.items()}
     raise ValueError(f"{value!r} is no JSON")
-
-

@@ -33,7 +33,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
             return PROGRAM
         case FlowError():
             show_problem(error.problem, None)
-            return PROGRAM if error.problem.code.startswith("E06") else RUN
+            return _status_of(error.problem.code)
         case UsageProblem():
             show_diagnostic(error.diagnostic, None)
             return USAGE
@@ -48,6 +48,13 @@ def report(error: BaseException, words: Sequence[str]) -> int:
             return INTERRUPTED
     print(_internal(error, words), file=sys.stderr)
     return USAGE
+
+
+def _status_of(code: str) -> int:
+    """The status where a run never began: arguments and flowc.toml are usage, an artifact is the program."""
+    if "E0650" <= code <= "E0659" or "E0701" <= code <= "E0706":
+        return USAGE
+    return PROGRAM if code.startswith("E06") else RUN
 
 
 def _usage_diagnostic(error: click.ClickException) -> Diagnostic:

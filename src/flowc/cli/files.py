@@ -23,6 +23,12 @@ def read_bytes(path: str) -> bytes:
         raise UsageProblem("E0671", f"{path!r} cannot be read", why=_reason(error)) from None
 
 
+def check_exists(path: str) -> None:
+    """Refuses a path that is no file, in the words of `read_bytes`, without reading it."""
+    if not Path(path).is_file():
+        read_bytes(path)
+
+
 def write_file(path: str, data: bytes | str) -> None:
     """Writes a file whole, or says why not."""
     try:

@@ -1,12 +1,14 @@
 """How the value of a run is printed, and how its arrays become files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowc.cli.arguments import split_words
 from flowc.cli.failure import UsageProblem
+from flowc.runtime.plan import Function, Plan
+from flowc.runtime.types import Array, Record
 
 LINE = 100
 """A value that fits into this many columns stays on one line."""
@@ -75,22 +77,26 @@ def read_outputs(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def write_outputs(outputs: dict[str, str], value: Any) -> None:
-    """Writes arrays of a result: a field of a record by its name, or the whole as `result`."""
-    from flowc.runtime.arrays import write_npy
-    from flowc.runtime.values import RecordValue, is_array, record_fields
-
-    fields = record_fields(value) if isinstance(value, RecordValue) else {"result": value}
-    arrays = {name: item for name, item in fields.items() if is_array(item)}
+def check_outputs(outputs: Mapping[str, str], function: Function, plan: Plan) -> None:
+    """Refuses an output that the flow's result cannot have, before anything runs."""
+    members = plan.records[function.result.name] if isinstance(function.result, Record) else ()
+    types = dict(members) if members else {"result": function.result}
+    arrays = [name for name, type_ in types.items() if isinstance(type_, Array)]
     for name, path in outputs.items():
         if name not in arrays:
-            known = ", ".join(arrays)
             raise UsageProblem(
                 "E0683",
                 f"the result has no array `{name}`",
-                why=f"its arrays are {known}" if known else "nothing in it is an array",
-                help=f"write --out {next(iter(arrays))}={path}"
-                if known
-                else "print it as text or JSON instead",
+                why=f"its arrays are {', '.join(arrays)}" if arrays else "nothing in it is an array",
+                help=f"write --out {arrays[0]}={path}" if arrays else "print it as text or JSON instead",
             )
+
+
+def write_outputs(outputs: Mapping[str, str], value: Any) -> None:
+    """Writes arrays of a result: a field of a record by its name, or the whole as `result`."""
+    from flowc.runtime.arrays import write_npy
+    from flowc.runtime.values import RecordValue, record_fields
+
+    arrays = record_fields(value) if isinstance(value, RecordValue) else {"result": value}
+    for name, path in outputs.items():
         write_npy(Path(path), arrays[name])

@@ -35,6 +35,7 @@ class Settings:
     answers: Mapping[str, str]
     recording: str | None
     record: str | None
+    quiet: bool
 
 
 @click.command("run")
@@ -58,6 +59,7 @@ class Settings:
 )
 @click.option("--trace", metavar="FILE", help="Write a timeline for Perfetto or chrome://tracing.")
 @click.option("--explain", is_flag=True, help="Say step by step what ran, beside what, and how long.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no summary of the run.")
 @click.option("--dry-run", is_flag=True, help="Read the arguments and print the steps, but run nothing.")
 @options.output_format
 @options.level
@@ -93,6 +95,7 @@ def command(
     )
     loaded = load(path, level)
     function = entry(loaded.plan, flow_name)
+    results.check_outputs(settings.outputs, function, loaded.plan)
     _check_answers(loaded, settings.answers)
     given = _arguments(loaded, function, words, args_file)
     if dry_run:
@@ -188,8 +191,8 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
     if report.problem is not None:
         streams.show_problem(report.problem, loaded.source)
     elif settings.outputs:
-        results.write_outputs(dict(settings.outputs), report.result)
-    show_account(report, loaded.plan, settings.explain, settings.output_format)
+        results.write_outputs(settings.outputs, report.result)
+    show_account(report, settings.explain, settings.quiet or settings.output_format == "json")
     return report.exit_code
 
 

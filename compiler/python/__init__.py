@@ -1,0 +1,1 @@
+"""The Python front end: decorated functions, read as source, into the same syntax tree."""

@@ -1,0 +1,76 @@
+"""The timeline of a run in Chrome's trace format, which Perfetto and chrome://tracing open.
+
+Format: "Trace Event Format", Google, 2016. Each body is a complete event; lanes are filled so that bodies
+which ran at once lie below each other, as in a Gantt chart. Steps of control flow have lanes of their own
+above.
+"""
+
+from heapq import heappop, heappush
+
+from flowc.runtime.plan import Json
+from flowc.runtime.scheduler.engine import Entry
+from flowc.runtime.scheduler.frames import step_of
+from flowc.runtime.trace.model import Trace
+
+_BODIES, _STRUCTURE = 1, 2
+_MARKS = ("node.failed", "retry", "cancelled", "node.dropped")
+
+
+def chrome_trace(trace: Trace) -> dict[str, Json]:
+    """The object to write as JSON."""
+    events: list[Json] = [
+        _named("process_name", _BODIES, trace.root),
+        _named("process_name", _STRUCTURE, "control flow"),
+    ]
+    for process, kind in ((_BODIES, "node.done"), (_STRUCTURE, "structure")):
+        entries = sorted((entry for entry in trace.log if entry[0] == kind), key=lambda entry: entry[3])
+        for entry, lane in zip(entries, lanes([(entry[3], entry[4]) for entry in entries]), strict=True):
+            events.append(_complete(trace, entry, process, lane))
+    events.extend(_mark(trace, entry) for entry in trace.log if entry[0] in _MARKS)
+    return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def lanes(spans: list[tuple[float, float]]) -> list[int]:
+    """A lane for each of these spans, which are sorted by their start; spans in one lane do not overlap."""
+    busy: list[tuple[float, int]] = []
+    free: list[int] = []
+    chosen: list[int] = []
+    for start, end in spans:
+        while busy and busy[0][0] <= start:
+            heappush(free, heappop(busy)[1])
+        lane = heappop(free) if free else len(busy)
+        heappush(busy, (end, lane))
+        chosen.append(lane)
+    return chosen
+
+
+def _named(what: str, process: int, name: str) -> Json:
+    return {"ph": "M", "name": what, "pid": process, "tid": 0, "args": {"name": name}}
+
+
+def _complete(trace: Trace, entry: Entry, process: int, lane: int) -> Json:
+    _, frame, instruction, start, end, _ = entry
+    return {
+        "ph": "X",
+        "name": instruction.node.name,
+        "cat": instruction.node.op,
+        "pid": process,
+        "tid": lane,
+        "ts": round((start - trace.begun) * 1e6, 3),
+        "dur": round((end - start) * 1e6, 3),
+        "args": {"step": step_of(frame, instruction, trace.root), "line": instruction.node.line},
+    }
+
+
+def _mark(trace: Trace, entry: Entry) -> Json:
+    event = trace.lift(entry)
+    return {
+        "ph": "i",
+        "s": "p",
+        "name": f"{event.kind}: {event.operation}",
+        "cat": event.kind,
+        "pid": _BODIES,
+        "tid": 0,
+        "ts": round(event.time * 1e6, 3),
+        "args": {"step": event.step, **event.attributes},
+    }

@@ -1,0 +1,159 @@
+"""Artifacts as files: what `flowc compile` puts into one, and what `flowc run` takes out.
+
+Reading one imports nothing of the compiler.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowc.cli import files
+from flowc.cli.loading import Loaded
+from flowc.compiler.diagnostics.model import Source
+from flowc.runtime.artifact import Artifact, host_target, read, write
+from flowc.runtime.errors import fail
+from flowc.runtime.plan import Plan
+
+if TYPE_CHECKING:
+    from flowc.compiler.driver import Compiled
+
+OBJECT, IR, SIGNATURES = "kernels.o", "kernels.ll", "signatures.json"
+"""The members that kernels have in an artifact."""
+
+
+def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
+    """Writes a compiled program with its kernels, its text and the Python files that it imports."""
+    from flowc import __version__
+
+    kernels = compiled.kernels
+    members: dict[str, bytes] = {}
+    properties: dict[str, Any] = {"policy": _policy(compiled), "tools": _tools(compiled.plan)}
+    if kernels is not None:
+        from flowc.runtime.kernel_signature import signature_to_json
+
+        members = {
+            OBJECT: kernels.object_code,
+            IR: kernels.llvm_ir.encode(),
+            SIGNATURES: json.dumps([signature_to_json(each) for each in kernels.signatures]).encode(),
+        }
+        properties |= {"cpu": kernels.target.cpu, "features": kernels.target.features}
+    artifact = Artifact(
+        plan=compiled.plan,
+        kernels=members,
+        sources=_sources(compiled, path),
+        target=host_target() if kernels is not None else "any",
+        compiler=f"flowc {__version__}",
+        properties=properties,
+    )
+    files.write_file(output, write(artifact))
+
+
+def _sources(compiled: "Compiled", path: str) -> dict[str, bytes]:
+    found = {Path(path).name: compiled.source.text.encode()}
+    for module in _modules(compiled.plan):
+        file = Path(path).parent / module
+        if file.is_file():
+            found[module] = file.read_bytes()
+    return found
+
+
+def _modules(plan: Plan) -> list[str]:
+    """The Python files behind the tools, each once, as the program names them."""
+    modules = [operation.module for operation in plan.operations.values()]
+    return list(dict.fromkeys(module for module in modules if module is not None))
+
+
+def _policy(compiled: "Compiled") -> str:
+    """A hash of what the program may do, so that a change of it shows in the manifest."""
+    from flowc.cli.manifest import manifest_json
+
+    found = manifest_json(compiled.checked) | {"path": ""}
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def _tools(plan: Plan) -> str:
+    """A hash of the signatures of all tools."""
+    from flowc.runtime.types import text
+
+    signatures = [
+        [name, [[p.name, text(p.type)] for p in tool.parameters], text(tool.result)]
+        for name, tool in sorted(plan.operations.items())
+        if tool.kind == "tool"
+    ]
+    return hashlib.sha256(json.dumps(signatures).encode()).hexdigest()
+
+
+def read_artifact_file(path: str) -> Loaded:
+    """Reads and verifies an artifact; tools come from beside it where unchanged, else from inside."""
+    files.check_exists(path)
+    artifact = read(Path(path))
+    name = Path(artifact.plan.source).name
+    text = artifact.sources.get(name, b"").decode("utf-8", "replace")
+    folder = _folder(artifact, Path(path).parent)
+    return Loaded(artifact.plan, _kernels(artifact, path), Source(artifact.plan.source, text), folder)
+
+
+def _kernels(artifact: Artifact, path: str) -> Mapping[str, Callable[..., Any]]:
+    if OBJECT not in artifact.kernels:
+        return {}
+    _check_features(artifact, path)
+    from flowc.runtime.kernel_signature import signature_from_json
+    from flowc.runtime.kernels import load
+
+    signatures = [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
+    return load(artifact.kernels[OBJECT], signatures)
+
+
+def _check_features(artifact: Artifact, path: str) -> None:
+    """Refuses code for a processor that can do what this one cannot: it would crash here."""
+    from llvmlite import binding
+
+    host = binding.get_host_cpu_features()
+    wanted = [item[1:] for item in str(artifact.properties.get("features", "")).split(",") if item[:1] == "+"]
+    missing = [name for name in wanted if not host.get(name, False) and name in host]
+    if missing:
+        raise fail(
+            "E0643",
+            f"{path} was compiled for a processor with {', '.join(missing[:3])}",
+            why="this machine's processor lacks it",
+            help="compile the program again on this machine",
+        )
+
+
+def _folder(artifact: Artifact, beside: Path) -> Path:
+    """The folder that tools are loaded from: data files beside them matter, so the original is preferred."""
+    modules = [name for name in _modules(artifact.plan) if name in artifact.sources]
+    if all(_unchanged(beside / name, artifact.sources[name]) for name in modules):
+        return beside
+    return _unpacked({name: artifact.sources[name] for name in modules})
+
+
+def _unchanged(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _unpacked(sources: Mapping[str, bytes]) -> Path:
+    """A folder with these files, made once and named after what is in it."""
+    from platformdirs import user_cache_path
+
+    digest = hashlib.sha256(
+        json.dumps([[n, s.hex()] for n, s in sorted(sources.items())]).encode()
+    ).hexdigest()
+    root = user_cache_path("flowc") / "tools" / digest[:32]
+    if not all(_unchanged(root / name, content) for name, content in sources.items()):
+        for name, content in sources.items():
+            _write_whole(root / name, content)
+    return root
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    Path(temporary).replace(path)

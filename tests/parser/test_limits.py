@@ -1,0 +1,87 @@
+"""Hostile text ends soon, in little memory, with a diagnostic."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MIB = 2**20
+FLOW = b"flow f() -> int:\n    return "
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "10 MB of opening brackets": (lambda: b"[" * (10 * MIB), "E0043"),
+    "10 MB of empty brackets": (lambda: FLOW + b"[]" * (5 * MIB), "E0043"),
+    "10 MB of brackets, one a line": (lambda: b"[\n" * (5 * MIB), "E0043"),
+    "10 MB of closing brackets": (lambda: b")" * (10 * MIB), "E0007"),
+    "100,000 nested parentheses": (lambda: FLOW + b"(" * 100_000 + b")" * 100_000, "E0041"),
+    "1,001 nested lists": (lambda: FLOW + b"[" * 1_001 + b"]" * 1_001, "E0041"),
+    "5,000 nested blocks": (
+        lambda: b"flow f() -> int:\n" + b"\n".join(b" " * level + b"if x:" for level in range(1, 5_000)),
+        "E0042",
+    ),
+    "an open string": (lambda: FLOW + b'"abc', "E0003"),
+    "an open string of 10 MB": (lambda: FLOW + b'"' + b"a" * (10 * MIB), "E0003"),
+    "an open string of 10 MB of escapes": (lambda: FLOW + b'"' + b"\\n" * (5 * MIB), "E0003"),
+    "an open text of 10 MB": (lambda: FLOW + b'"""' + b'a" ' * (3 * MIB), "E0003"),
+    "an open prompt of 10 MB": (lambda: b'llm f() -> int: """' + b'\\"' * (5 * MIB), "E0003"),
+    "100,000 nested holes": (lambda: FLOW + b'f"{' * 100_000, "E0041"),
+    "invalid UTF-8": (lambda: FLOW + b"\xff\xfe", "E0045"),
+    "invalid UTF-8 after 10 MB": (lambda: b"#" + b"a" * (10 * MIB) + b"\xff", "E0045"),
+    "a literal of a million digits": (lambda: FLOW + b"1" * 1_000_000, "E0044"),
+    "a hexadecimal literal of a million digits": (lambda: FLOW + b"0x" + b"f" * 1_000_000, "E0044"),
+    "17 MB": (lambda: b" " * (17 * MIB), "E0040"),
+    "a NUL byte": (lambda: FLOW + b"\0", "E0038"),
+    "a chain of 500,000 minus signs": (lambda: FLOW + b"- " * 500_000 + b"1", "E0046"),
+    "a sum of 500,000 terms": (lambda: FLOW + b"a+" * 500_000 + b"1", "E0046"),
+    "a chain of 500,000 powers": (lambda: FLOW + b"a**" * 500_000 + b"1", "E0046"),
+    "a chain of 200,000 choices": (lambda: FLOW + b"a if b else " * 200_000 + b"c", "E0046"),
+    "two million attributes": (lambda: FLOW + b"a" + b".a" * (2 * MIB), "E0046"),
+    "a name of 10 MB": (lambda: FLOW + b"a" * (10 * MIB), "E0044"),
+    "10 MB of tabs": (lambda: b"\t" * (10 * MIB) + b"x", "E0010"),
+    "three million lines": (lambda: b"flow\n" * (3 * MIB), "E0043"),
+}
+
+CHILD = """
+import json, re, resource, sys, time
+from flowc.compiler.diagnostics.model import CompileError
+from flowc.compiler.diagnostics.render import render_plain
+from flowc.compiler.parser import parse_bytes
+data = sys.stdin.buffer.read()
+resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+begin = time.process_time()
+codes, size = [], 0
+try:
+    parse_bytes(data, "m.flow")
+except CompileError as error:
+    codes = [diagnostic.code for diagnostic in error.diagnostics]
+    size = sum(len(render_plain(diagnostic, error.source)) for diagnostic in error.diagnostics)
+print(json.dumps({
+    "codes": codes, "printed": size, "seconds": time.process_time() - begin,
+    "mib": int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024,
+}))
+"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_ends_within_a_second_and_256_mb(name: str, tmp_path: Path) -> None:
+    make, code = HOSTILE[name]
+    path = tmp_path / "hostile.flow"
+    path.write_bytes(make())
+    with path.open("rb") as file:
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD],
+            stdin=file,
+            capture_output=True,
+            timeout=30,
+            check=True,
+            env=dict(os.environ),
+        )
+    said = json.loads(child.stdout)
+    assert said["codes"][0] == code
+    assert said["seconds"] < 1
+    assert said["mib"] < 256
+    assert said["printed"] < 5_000 * len(said["codes"])
