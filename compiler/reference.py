@@ -349,7 +349,7 @@ class _Machine:
         return self.region(op.arms[-1], values)
 
     def voted(self, op: control.VoteOp, values: Values) -> object:
-        """The answer that most ballots give, once it leads or all are in; of equally common ones the first."""
+        """The answer of most ballots, once it leads or all are in; of equally common ones the first."""
         answers: list[object] = []
         counts: dict[str, int] = {}
         for ballot in range(op.max.value.data):

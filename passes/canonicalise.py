@@ -145,7 +145,7 @@ def _replace_op(op: Operation, new: Operation) -> None:
 
 
 def _for_invariant(op: Operation) -> Values:
-    """A carried value that every round hands on unchanged is not carried; neither is one that nobody reads."""
+    """A carried value that every round hands on unchanged is not carried."""
     if not isinstance(op, control.ForOp | control.WhileOp):
         return None
     yields = control.yielded(op.body)

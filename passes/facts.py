@@ -15,9 +15,13 @@ from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, ListType, RecordType, StrType
 
-TOTAL_FUNCTIONS = frozenset(
-    ["eq", "ne", "not", "and", "or", "xor", "is", "is_not", "is_none", "is_not_none", "in", "not_in", "where", "or_else", "len", "count", "contains", "keys", "values", "items", "get", "put", "append", "concat", "flatten", "reversed", "enumerate", "zip", "unique", "any", "all", "str", "format", "lower", "upper", "strip", "lines", "startswith", "endswith", "find"]
+_TOTAL = (
+    "eq ne not and or xor is is_not is_none is_not_none in not_in where or_else len count contains",
+    "keys values items get put append concat flatten reversed enumerate zip unique any all",
+    "str format lower upper strip lines startswith endswith find",
 )
+
+TOTAL_FUNCTIONS = frozenset(name for line in _TOTAL for name in line.split())
 """Functions of `flow.apply` that give a value for all arguments of their types."""
 
 TOTAL_ON_SIMPLE = frozenset(["lt", "le", "gt", "ge", "add", "sub", "neg", "minimum", "maximum"])
@@ -25,8 +29,18 @@ TOTAL_ON_SIMPLE = frozenset(["lt", "le", "gt", "ge", "add", "sub", "neg", "minim
 
 _SIMPLE = (IntType(), f64, StrType())
 
-_FALLIBLE_ARRAYS = (array.IndexOp, array.GatherOp, array.TopKOp, array.ContractOp, array.ElementwiseOp, array.ConcatOp,
-                    array.BroadcastOp, array.ReduceOp, array.ArgReduceOp, array.IotaOp)  # fmt: skip
+_FALLIBLE_ARRAYS = (
+    array.ArgReduceOp,
+    array.BroadcastOp,
+    array.ConcatOp,
+    array.ContractOp,
+    array.ElementwiseOp,
+    array.GatherOp,
+    array.IndexOp,
+    array.IotaOp,
+    array.ReduceOp,
+    array.TopKOp,
+)
 
 
 def may_fail(op: Operation) -> bool:

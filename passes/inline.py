@@ -23,7 +23,7 @@ from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, 
 
 @dataclass(frozen=True)
 class InlinePass(FlowPass):
-    """Puts small flows in place of their calls: `largest` operations each, `growth` times the program in all."""
+    """Puts small flows in place of calls: `largest` operations each, `growth` times the program in all."""
 
     name = "inline"
     largest: int = 100

@@ -1,8 +1,8 @@
 """The order that effects ask for: for each operation of a block, the earlier ones that must end before it.
 
 Model calls and pure operations are free; reads of a resource wait for its last write; a write waits for the
-reads since then; questions to a person keep their order. Each operation is looked at once, and each edge is one
-that no other edge implies, as long as resources are few.
+reads since then; questions to a person keep their order. Each operation is looked at once, and no edge is given
+that another one implies.
 """
 
 from collections.abc import Iterable

@@ -51,7 +51,7 @@ def find_config(folder: Path, home: Path | None = None) -> Path | None:
 
 
 def load_config(path: Path | None) -> Config:
-    """Reads a flowc.toml; None gives the defaults. Raises E0650 (unreadable), E0651 (unknown) or E0652
+    """Reads a flowc.toml; None gives the defaults. Raises E0647 (unreadable), E0648 (unknown) or E0649
     (wrong).
     """
     if path is None:
@@ -60,7 +60,7 @@ def load_config(path: Path | None) -> Config:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise fail(
-            "E0650",
+            "E0647",
             f"{path} cannot be read",
             why=str(error),
             help="a flowc.toml is TOML: sections in brackets, then NAME = VALUE",
@@ -123,7 +123,7 @@ def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
 
 
 def _wrong(message: str, path: Path) -> FlowError:
-    return fail("E0652", message, why=f"read in {path}", help="correct the value in flowc.toml")
+    return fail("E0649", message, why=f"read in {path}", help="correct the value in flowc.toml")
 
 
 def _table(value: object, place: str, path: Path) -> dict[str, object]:
@@ -136,7 +136,7 @@ def _known(members: Mapping[str, object], known: tuple[str, ...], place: str, pa
     for name in members:
         if name not in known:
             raise fail(
-                "E0651",
+                "E0648",
                 f"flowc.toml has no setting `{name}`" + (f" in {place}" if place else ""),
                 why=f"read in {path}",
                 help="it knows: " + ", ".join(known),

@@ -92,6 +92,7 @@ async def run_plan(
         raise
     ended = engine.clock()
     await _drained(engine)
+    trace.publish(loaded.environment.subscribers)
     return _result(engine, outcome, trace, begun, ended)
 
 

@@ -105,7 +105,30 @@ def graph(plan: Plan, name: str) -> Graph:
     results = drawing.region(function.body, environment, -1)
     end = drawing.step(_result_label(function), "end", -1)
     drawing.arrows(results, end)
+    _leave_out_implied(drawing.graph)
     return drawing.graph
+
+
+def _leave_out_implied(drawn: Graph) -> None:
+    """Takes away arrows that a longer way already says: transitive reduction, over sets of steps as integers.
+
+    Steps stand in an order in which all arrows point forward, so one pass from the back suffices.
+    """
+    index = {step.id: number for number, step in enumerate(drawn.steps)}
+    targets: dict[str, list[Arrow]] = {step.id: [] for step in drawn.steps}
+    for arrow in drawn.arrows:
+        targets[arrow.source].append(arrow)
+    reached = [0] * len(drawn.steps)
+    kept: dict[Arrow, None] = {}
+    for step in reversed(drawn.steps):
+        seen = 0
+        for arrow in sorted(targets[step.id], key=lambda each: index[each.target]):
+            bit = 1 << index[arrow.target]
+            if not seen & bit:
+                kept[arrow] = None
+            seen |= bit | reached[index[arrow.target]]
+        reached[index[step.id]] = seen
+    drawn.arrows = {arrow: None for arrow in drawn.arrows if arrow in kept}
 
 
 def _result_label(function: Function) -> str:
@@ -139,10 +162,12 @@ class _Drawing:
         ended: list[Sources] = []
         for node in region.nodes:
             inputs = _union(environment.get(slot, frozenset()) for slot in node.inputs)
+            first = len(self.graph.steps)
             found = self.node(node, inputs, environment, box)
-            for target in found - inputs:
-                if node.op in WORK:
-                    self.arrows(_union(ended[index] for index in node.after), target, ordered=True)
+            if len(self.graph.steps) > first:
+                self.arrows(
+                    _union(ended[index] for index in node.after), self.graph.steps[first].id, ordered=True
+                )
             ended.append(found)
             for slot in node.outputs:
                 environment[slot] = found
@@ -168,6 +193,9 @@ class _Drawing:
             inputs = frozenset([decision])
         found = []
         for number, region in enumerate(node.regions):
+            if not _works(region):
+                found.append(inputs)
+                continue
             inner = self.box(_box_label(node, number), box)
             found.append(self.region(region, self.inside(region, node, inputs, environment), inner))
         return _union(found) or inputs

@@ -81,7 +81,7 @@ def _bound_value(frame: Frame, bound: Expression | None) -> SSAValue:
 
 
 def _of_axes(frame: Frame, source: SSAValue, indices: tuple[Expression | Slice, ...]) -> SSAValue:
-    """Slices first, in one operator; then positions, from the last axis, so that the others keep their numbers."""
+    """Slices first, in one operator; then positions, the last axis first, so that numbers stay."""
     bounds: list[SSAValue] = []
     axes = [_axis_slice(frame, each, bounds) if isinstance(each, Slice) else AxisSlice() for each in indices]
     if any(not axis.is_full for axis in axes):

@@ -121,7 +121,7 @@ _ESCAPED = re.compile(r'[\x00-\x1f"\\\x7f]')
 
 
 def print_text(printer: Printer, text: str) -> None:
-    """Writes a string literal. Characters beyond ASCII stay as they are: xDSL reads their escapes as bytes."""
+    """Writes a string literal. Characters beyond ASCII stay: xDSL reads their escapes as bytes."""
     escaped = _ESCAPED.sub(lambda match: f"\\{ord(match[0]):02X}", text)
     printer.print_string(f'"{escaped}"')
 

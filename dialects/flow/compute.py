@@ -76,7 +76,7 @@ class AbsentOp(IRDLOperation):
 
 @irdl_op_definition
 class ApplyOp(IRDLOperation):
-    """A pure function of the runtime by its name: arithmetic, comparison, text, `len`, `range`, `sorted`, ..."""
+    """A pure function of the runtime by its name: arithmetic, comparison, texts, lists, dictionaries."""
 
     name = "flow.apply"
     function = prop_def(StringAttr)

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
+import flowc
 import flowc.compiler.errors
 from flowc.compiler.diagnostics import pages
 from tests.errors.page import Section, console, recorded, run, sections
 
 FOLDER = Path(flowc.compiler.errors.__file__).parent
-ROOT = FOLDER.parent.parent
-ROOMS = ("compiler", "dialects", "grammar", "passes", "runtime", "src/flowc/cli", "src/flowc/__init__.py")
+PACKAGE = Path(flowc.__file__).parent
+ROOMS = ("compiler", "dialects", "grammar", "passes", "runtime", "cli")
 
 _RAISED = re.compile(r'"(E0\d{3})"')
 _SHOWN = re.compile(r"^(?:error|warning|note)\[(E\d{4})\]", re.MULTILINE)
 
 
 def _source_files() -> list[Path]:
-    found: list[Path] = []
-    for room in ROOMS:
-        path = ROOT / room
-        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
-    return found
+    return [
+        *PACKAGE.glob("*.py"),
+        *(path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"))),
+    ]
 
 
 def _raised() -> dict[str, Path]:
@@ -33,7 +33,7 @@ def _raised() -> dict[str, Path]:
 
 def test_every_code_in_the_source_has_a_page() -> None:
     missing = {
-        code: str(path.relative_to(ROOT)) for code, path in _raised().items() if code not in pages.codes()
+        code: str(path.relative_to(PACKAGE)) for code, path in _raised().items() if code not in pages.codes()
     }
     assert missing == {}
 

@@ -4,10 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from flowc.compiler.formatter import format_program
+from flowc.compiler.parser import parse
+from flowc.compiler.parser.limits import recursion_room
 
 MIB = 2**20
 FLOW = b"flow f() -> int:\n    return "
@@ -85,3 +90,35 @@ def test_hostile_text_ends_within_a_second_and_256_mb(name: str, tmp_path: Path)
     assert said["seconds"] < 1
     assert said["mib"] < 256
     assert said["printed"] < 5_000 * len(said["codes"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flow f() -> int:\n    return " + "[" * 1_000 + "]" * 1_000,
+        "flow f() -> int:\n    return " + "-" * 999 + "x",
+        "flow f() -> int:\n    return " + "x" + " + x" * 1_000,
+        "flow f() -> int:\n    return " + "f(" * 999 + ")" * 999,
+        "flow f() -> int:\n    return " + "a if b else " * 999 + "c",
+        "flow f() -> int:\n"
+        + "".join(" " * level + "if x:\n" for level in range(1, 200))
+        + " " * 200
+        + "pass",
+    ],
+    ids=["brackets", "signs", "sum", "calls", "choices", "blocks"],
+)
+def test_what_the_limits_let_through_is_parsed_formatted_and_compared(text: str) -> None:
+    program = parse(text, "deep.flow")
+    with recursion_room():
+        assert parse(format_program(program), "deep.flow") == program
+
+
+def test_time_grows_linearly_with_the_program() -> None:
+    def seconds(count: int) -> float:
+        lines = "".join(f"    y{i} = g(x, k={i})[{i}] + y{i}.z\n" for i in range(count))
+        begin = time.process_time()
+        parse(f"flow f(x: int) -> int:\n{lines}    return 1\n", "long.flow")
+        return time.process_time() - begin
+
+    seconds(100)
+    assert seconds(8_000) < 6 * seconds(2_000)

@@ -144,7 +144,7 @@ def programs(draw: st.DrawFn) -> str:
 
 @define
 class GeneratedWorld:
-    """Answers for the tools and models above. What `look` gives depends on every `put` before it, in order."""
+    """Answers for the tools and models above. What `look` gives depends on every `put` before, in order."""
 
     state: int = 0
     calls: list[tuple[str, int]] = field(factory=list)

@@ -126,9 +126,9 @@ def test_a_budget_of_tokens_is_never_exceeded_retries_included(
     declared = llm("ask", model="m", limits=Limits(retries=retries), max_tokens=100)
     of = Plan(of.source, of.functions, {"ask": declared}, of.records, of.enums)
     result = virtually(of, world(provider))
-    assert spent <= tokens
-    assert result.tokens_in + result.tokens_out == spent
+    assert spent <= result.tokens_in + result.tokens_out <= tokens
     if result.status == "ok":
+        assert spent == result.tokens_in + result.tokens_out
         assert len(result.result) == times  # type: ignore[arg-type]
 
 

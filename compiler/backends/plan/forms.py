@@ -10,7 +10,7 @@ PLAIN = (flow.StrType(), flow.IntType(), flow.NoneType(), flow.JsonType(), i1, f
 
 
 def keeps_form(source: Attribute, target: Attribute) -> bool:
-    """Whether a value of `source` is one of `target` as it stands; that of a narrowed optional is known to be."""
+    """Whether a value of `source` is one of `target` as it stands, or, narrowed, known to be."""
     if source == target:
         return True
     if isinstance(source, flow.OptionalType):
