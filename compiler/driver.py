@@ -164,12 +164,22 @@ def compile_checked(
 
 def lowered(checked: "Checked", options: Options) -> "ModuleOp":
     """The IR of a checked program before any pass."""
-    from flowc.compiler.lower import lower
+    from flowc.compiler.lower import TooDeep, lower
 
-    module = lower(checked)
+    try:
+        module = lower(checked)
+    except TooDeep as error:
+        raise _too_deep(checked.source, error.span) from error
     if options.verify:
         module.verify()
     return module
+
+
+def _too_deep(source: Source, span: Span | None) -> CompileError:
+    why = "choices within choices become branches within branches, and these may be 250 deep"
+    help_ = "name parts of it with `=` and put them one after the other, or move a part into a flow"
+    labels = (Label(span or Span(1, 1, 1, 1)),)
+    return CompileError(source, (Diagnostic("E0540", "this nests too deep", labels, why, help_),))
 
 
 def optimised(checked: "Checked", options: Options | None = None) -> "ModuleOp":
@@ -228,13 +238,9 @@ def _native(kernels: "ModuleOp", level: int, *, assembly: bool = False) -> "Kern
 
 def print_ir(module: "ModuleOp", *, locations: bool = False) -> str:
     """The text of a module, with the places in the program that its operations come from if wanted."""
-    from io import StringIO
+    from flowc.dialects.text import print_module
 
-    from xdsl.printer import Printer
-
-    out = StringIO()
-    Printer(out, print_debuginfo=locations).print_op(module)
-    return out.getvalue() + "\n"
+    return print_module(module, locations=locations)
 
 
 EMIT_FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "json")

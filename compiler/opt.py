@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.parser import Parser
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException, ParseError, VerifyException
 
@@ -17,6 +16,7 @@ from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, So
 from flowc.compiler.driver import Options, check_text, lowered, pipeline_problem, print_ir, room
 from flowc.compiler.syntax import Span
 from flowc.dialects.registry import context
+from flowc.dialects.text import parse_module
 from flowc.passes.pipelines import PipelineError, optimise, parse_pipeline
 
 DEEPEST = 200
@@ -74,7 +74,7 @@ def parse_ir(source: Source) -> ModuleOp:
     if not source.text.strip():
         return ModuleOp([])
     try:
-        module = Parser(context(everything=True), source.text, source.path).parse_module()
+        module = parse_module(source.text, source.path, ctx=context(everything=True))
     except ParseError as error:
         raise _problem(source, "E0693", error.msg.splitlines()[0], span=_span(source, error)) from error
     except Exception as error:  # its parser lets other exceptions through for text that it does not expect

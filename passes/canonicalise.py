@@ -262,11 +262,14 @@ def _cast(op: Operation) -> Values:
 
 
 def _attempt(op: Operation) -> Values:
-    """What cannot fail needs no second way."""
+    """What cannot fail needs no second way. A call can fail, a pure tool's too."""
     if not isinstance(op, control.AttemptOp):
         return None
     effects = Effects()
-    if all(is_total(inner, effects) or is_terminator(inner) for inner in op.body.block.ops):
+    if all(
+        is_terminator(inner) or (is_total(inner, effects) and not is_dispatched(inner))
+        for inner in op.body.block.ops
+    ):
         return inline_block(op, op.body.block, ())
     return None
 

@@ -36,10 +36,8 @@ def _rank(block: Block, model: CostModel, effects: Effects) -> int:
             later.setdefault(each, []).append(op)
     ranks: dict[Operation, float] = {}
     ranked = 0
-    operations = list(block.ops)
-    inside = _enclosing(operations)
-    for op in reversed(operations):
-        users = {inside.get(use.operation) for result in op.results for use in result.uses}
+    for op in reversed(list(block.ops)):
+        users = {_enclosing(use.operation, block) for result in op.results for use in result.uses}
         after = max(
             (ranks.get(user, 0.0) for user in (*users, *later.get(op, ())) if user is not None), default=0.0
         )
@@ -57,14 +55,12 @@ def _rounded(milliseconds: float) -> float:
     return float(f"{milliseconds:.6g}")
 
 
-def _enclosing(operations: list[Operation]) -> dict[Operation, Operation]:
-    """For each operation, at any depth, the one of the block that holds it."""
-    inside: dict[Operation, Operation] = {}
-    for op in operations:
-        inside[op] = op
-        if op.regions:
-            inside.update((inner, op) for block in blocks_inside(op) for inner in block.ops)
-    return inside
+def _enclosing(op: Operation, block: Block) -> Operation | None:
+    """The operation of the block that holds `op`, at whatever depth."""
+    found: Operation | None = op
+    while found is not None and found.parent is not block:
+        found = found.parent_op()
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field
 
+from flowc.runtime.config import PROVIDERS
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import fail
 from flowc.runtime.providers.base import ModelSettings, Provider
@@ -34,7 +35,7 @@ class Registry:
         return evolve(settings, provider=chosen) if chosen is not None else settings
 
     def provider(self, settings: ModelSettings) -> Provider:
-        """The provider of a model; raises E0830 where there is none of that name."""
+        """The provider of a model; raises E0649 where there is none of that name."""
         providers = self.environment.providers
         if settings.provider in providers:
             return providers[settings.provider]
@@ -63,11 +64,8 @@ class Registry:
 
             recording = environment.recording or environment.config.recording
             return Replay.read(recording)
-        raise fail(
-            "E0830",
-            f"there is no provider `{name}`",
-            help="there are: offline, openai, replay, simulated",
-        )
+        known = ", ".join(sorted({*PROVIDERS, *environment.providers}))
+        raise fail("E0649", f"there is no provider `{name}`", help=f"there are: {known}")
 
     def _recorded(self, provider: Provider, name: str) -> Provider:
         path = self.environment.record

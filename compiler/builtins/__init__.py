@@ -30,11 +30,10 @@ SPECIAL_FORMS: Mapping[str, tuple[str, str]] = {
 
 RESERVED = frozenset({
     *SPECIAL_FORMS,
-    "range", "len", "sum", "mean", "min", "max", "abs", "sorted", "zip", "enumerate", "any", "all",
+    "range", "len", "sum", "min", "max", "abs", "sorted", "zip", "enumerate", "any", "all",
     "str", "int", "float", "bool", "f64", "f32", "f16", "bf16", "i64", "i32", "i8",
-    "embed", "topk", "argmax", "softmax", "exp", "log", "sqrt", "tanh", "where", "majority", "agreement",
 })  # fmt: skip
-"""Names that no declaration takes. A program may declare its own `find` or `count`, hiding the built-in."""
+"""Names that no declaration takes. A program may declare its own `log` or `embed`, hiding the built-in."""
 
 OPERATORS: Mapping[str, str] = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",

@@ -10,6 +10,7 @@ from flowc.compiler.formatter.writer import Writer
 from flowc.compiler.parser import parse
 from flowc.compiler.parser.limits import recursion_room
 from flowc.compiler.parser.literals import dedent
+from flowc.compiler.parser.reading import unix_lines
 from flowc.compiler.syntax import (
     Callable,
     Declaration,
@@ -28,7 +29,7 @@ from flowc.compiler.syntax import (
 
 def format_text(text: str, path: str) -> str:
     """Formats a program's text. Raises `CompileError` where it has syntax errors."""
-    return _Formatter(parse(text, path), text).formatted()
+    return _Formatter(parse(text, path), unix_lines(text)).formatted()
 
 
 def format_program(program: Program) -> str:

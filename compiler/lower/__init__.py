@@ -7,7 +7,7 @@ from flowc.compiler import syntax
 from flowc.compiler.checker.model import Checked
 from flowc.compiler.lower.declarations import lower_enum, lower_flow, lower_operation, lower_record
 from flowc.compiler.lower.expressions import lower_expression
-from flowc.compiler.lower.frame import Lowering
+from flowc.compiler.lower.frame import Lowering, TooDeep
 from flowc.compiler.lower.kernels import lower_kernel
 
 
@@ -36,4 +36,4 @@ def _declaration(lowering: Lowering, declaration: syntax.Declaration) -> Operati
     return None
 
 
-__all__ = ["lower"]
+__all__ = ["TooDeep", "lower"]

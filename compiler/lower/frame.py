@@ -17,6 +17,18 @@ from flowc.runtime.plan import Effect
 from flowc.runtime.types import Type
 
 
+DEEPEST = 250
+"""Regions nest no deeper than this: the parser bounds blocks, and this what expressions add to them."""
+
+
+class TooDeep(Exception):
+    """Control that nests deeper than a plan may; where it does."""
+
+    def __init__(self, span: Span | None) -> None:
+        super().__init__("control nests too deep")
+        self.span = span
+
+
 class Lower(Protocol):
     """Lowers an expression where it stands, its coercion included."""
 
@@ -100,6 +112,8 @@ class Frame:
 
     def inner(self, block: Block) -> "Frame":
         """A frame for a region of an operation here; it sees the variables, its assignments stay its own."""
+        if self.depth >= DEEPEST:
+            raise TooDeep(self.span)
         variables = dict(self.variables)
         return Frame(
             self.lowering, block, variables, self.result_type, self.native, set(), self.span, self.depth + 1

@@ -7,13 +7,15 @@ was left, and each run of statements up to the next possible exit stands in a br
 
 from collections.abc import Sequence
 
+from functools import partial
+
 from attrs import evolve
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, Region, SSAValue
 
 from flowc.compiler import syntax
 from flowc.compiler.builtins import OPERATORS
 from flowc.compiler.lower import arrays
-from flowc.compiler.lower.exits import Exit, either, end_of, merge
+from flowc.compiler.lower.exits import Exit, as_value, either, end_of, merge
 from flowc.compiler.lower.expressions import bind
 from flowc.compiler.lower.frame import Frame
 from flowc.compiler.lower.leaving import Statements, may_leave, must_leave
@@ -25,7 +27,10 @@ from flowc.dialects.flow.control import AttemptOp, IfOp, LimitOp, region_of
 from flowc.dialects.flow.types import NoneType
 
 DEEPEST = 40
-"""Early exits nest at most this deep before flags take over."""
+"""Early exits, and the branches of a chain, nest at most this deep before flags take over."""
+
+MARK = ".taken"
+"""The variable that says whether a branch of a long chain was taken; no name of the language has a dot."""
 
 
 def lower_block(frame: Frame, statements: Statements) -> Exit:
@@ -56,6 +61,8 @@ def _next_exit(statements: Statements, start: int) -> int:
 
 def _one_way_on(statement: syntax.If) -> bool:
     """Whether some branch leaves for certain and at most one does not."""
+    if len(statement.branches) > DEEPEST:
+        return False
     blocks = [*(body for _, body in statement.branches), statement.otherwise]
     leaving = sum(map(must_leave, blocks))
     return leaving >= max(1, len(blocks) - 1)
@@ -91,6 +98,8 @@ def _statement(frame: Frame, statement: syntax.Statement) -> Exit:
             return Exit(frame.variables, frame.changed, broke=True)
         case syntax.Continue():
             return Exit(frame.variables, frame.changed, continued=True)
+        case syntax.If(branches, otherwise) if len(branches) > DEEPEST:
+            return _chain(frame, branches, otherwise)
         case syntax.If(branches, otherwise):
             return _branches(frame, branches, otherwise, ())
         case syntax.For():
@@ -126,21 +135,32 @@ def _updated(frame: Frame, statement: syntax.Assign, operator: str) -> SSAValue:
     return frame.emit(ApplyOp(kind, [before, frame.value(statement.value)], before.type))
 
 
+Branch = tuple[syntax.Expression, syntax.Block]
+
+
 def _branches(
     frame: Frame,
-    branches: Sequence[tuple[syntax.Expression, syntax.Block]],
-    otherwise: Statements,
+    branches: Sequence[Branch],
+    otherwise: Statements | None,
     rest: Statements,
+    mark: str | None = None,
 ) -> Exit:
-    """The branches of an `if`; `rest` follows in whichever of them can go on."""
+    """The branches of an `if`; `rest` follows in whichever of them can go on.
+
+    Without `otherwise` the chain goes on elsewhere; `mark` is a variable that says whether a branch was taken.
+    """
     (test, body), *others = branches
     condition = frame.value(test)
     then, alternative = region_of(), region_of()
     first = frame.inner(then.block)
+    if mark is not None:
+        first.assign(mark, first.truth(True))
     first_end = lower_block(first, _continued(body, rest))
     second = frame.inner(alternative.block)
     if others:
-        second_end = _branches(second, others, otherwise, rest)
+        second_end = _branches(second, others, otherwise, rest, mark)
+    elif otherwise is None:
+        second_end = Exit(second.variables, second.changed, gone=True)
     else:
         second_end = lower_block(second, _continued(otherwise, rest))
     return merge(
@@ -148,6 +168,28 @@ def _branches(
         [(first, first_end), (second, second_end)],
         lambda types: IfOp(condition, types, then, alternative),
     )
+
+
+def _chain(frame: Frame, branches: Sequence[Branch], otherwise: Statements) -> Exit:
+    """A long chain of `elif`, some branches at a time: nested it would be too deep to read, print and run."""
+    frame.assign(MARK, frame.truth(False))
+    end = end_of(frame)
+    for start in range(0, len(branches), DEEPEST):
+        last = start + DEEPEST >= len(branches)
+        taken = either(frame, [*end.flags, frame.variables[MARK]])
+        done, going = region_of(), region_of()
+        before, inner = frame.inner(done.block), frame.inner(going.block)
+        stayed = evolve(end, variables=before.variables, changed=before.changed, gone=True)
+        piece = branches[start : start + DEEPEST]
+        after = _branches(inner, piece, otherwise if last else None, (), MARK)
+        make = partial(_if, as_value(frame, taken), done, going)
+        end = merge(frame, [(before, stayed), (inner, after)], make)
+        end.gone = False
+    return end
+
+
+def _if(condition: SSAValue, then: Region, otherwise: Region, types: Sequence[Attribute]) -> IfOp:
+    return IfOp(condition, types, then, otherwise)
 
 
 def _continued(body: Statements, rest: Statements) -> Statements:

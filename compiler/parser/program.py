@@ -9,7 +9,7 @@ from flowc.compiler.parser import declarations, expressions, limits, statements,
 from flowc.compiler.parser.diagnose import diagnose, too_deep
 from flowc.compiler.parser.lexer import Lexer
 from flowc.compiler.parser.problem import SyntaxProblem
-from flowc.compiler.parser.reading import check_text, decode
+from flowc.compiler.parser.reading import check_text, decode, unix_lines
 from flowc.compiler.syntax import Program
 from flowc.grammar import lalr
 from flowc.grammar.lalr import Action, TooDeep, Unexpected
@@ -27,6 +27,7 @@ def parse_bytes(data: bytes, path: str) -> Program:
 
 def parse(text: str, path: str) -> Program:
     """Parses a program. Raises `CompileError` with the syntax errors of all its declarations."""
+    text = unix_lines(text)
     source = Source(path, text)
     try:
         check_text(text)

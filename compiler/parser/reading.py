@@ -26,6 +26,11 @@ def decode(data: bytes, path: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_utf8(data, error, path) from None
+    return unix_lines(text)
+
+
+def unix_lines(text: str) -> str:
+    """The text with one kind of line end; lines and columns stay the same."""
     return text.replace("\r\n", "\n")
 
 

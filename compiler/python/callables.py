@@ -4,27 +4,13 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic
-from flowc.compiler.python.definitions import Definition, Kind, Settings
+from flowc.compiler.python.definitions import Definition, Kind, RunOptions, Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@frozen
-class RunOptions:
-    """How to run: what `flowc run` takes as options.
-
-    `answers` stand in for people: by the name of the human, a value, or a function of what is asked.
-    """
-
-    provider: str | None = None
-    seed: int | None = None
-    optimisation: int = 2
-    answers: Mapping[str, Any] = {}
-    subscribers: tuple[Callable[[Any], None], ...] = ()
 
 
 class Diagnostics(tuple[Diagnostic, ...]):

@@ -1,6 +1,6 @@
 """What a decorator leaves behind: the function, its kind, and the settings it was given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 from attrs import asdict, frozen
@@ -32,6 +32,20 @@ class Settings:
         """The limits that are set."""
         names = ("retry", "backoff", "timeout", "budget", "tokens", "calls", "memory")
         return {name: value for name, value in asdict(self).items() if name in names and value is not None}
+
+
+@frozen
+class RunOptions:
+    """How to run: what `flowc run` takes as options.
+
+    `answers` stand in for people: by the name of the human, a value, or a function of what is asked.
+    """
+
+    provider: str | None = None
+    seed: int | None = None
+    optimisation: int = 2
+    answers: Mapping[str, Any] = {}
+    subscribers: tuple[Callable[[Any], None], ...] = ()
 
 
 class Definition(Generic[P, R]):

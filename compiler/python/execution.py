@@ -11,8 +11,7 @@ from flowc.compiler.diagnostics.model import CompileError
 from flowc.compiler.driver import Compiled, Options, compile_program
 from flowc.compiler.driver import emit as emit_stage
 from flowc.compiler.python.annotations import hints
-from flowc.compiler.python.callables import RunOptions
-from flowc.compiler.python.definitions import Definition
+from flowc.compiler.python.definitions import Definition, RunOptions
 from flowc.compiler.python.program import Built, build
 from flowc.compiler.python.values import adapted, converter
 from flowc.runtime.config import find_config, load_config

@@ -18,6 +18,7 @@ from flowc.compiler.python.arrays import (
     joined_parts,
     new_axes,
 )
+from flowc.compiler.python.literals import literal, scalar
 from flowc.compiler.python.scope import MISSING, NUMPY_INSTEAD, Cast, Scope, known_function
 from flowc.compiler.python.source import File, problem
 from flowc.compiler.syntax import (
@@ -110,35 +111,6 @@ def _constant(self: Translator, node: ast.Constant) -> Expression:
     return found or self.refuse(node, f"{node.value!r} is not a value of the language", "")
 
 
-def literal(value: object, span: Span) -> Expression | None:
-    """A Python value as a constant, or None when the language has no such constant."""
-    match value:
-        case enum.Enum():
-            return None
-        case None:
-            return Constant("none", None, span=span)
-        case bool():
-            return Constant("bool", value, span=span)
-        case int():
-            return _negative(Constant("int", abs(value), span=span), value < 0)
-        case float():
-            return _negative(Constant("float", abs(value), span=span), value < 0)
-        case str():
-            return Constant("str", value, span=span)
-        case list() | tuple() if not hasattr(value, "_fields"):
-            items = [literal(item, span) for item in value]
-            return ListDisplay(tuple(item for item in items if item), span=span) if all(items) else None
-        case dict():
-            pairs = [(literal(key, span), literal(item, span)) for key, item in value.items()]
-            found = tuple((key, item) for key, item in pairs if key and item)
-            return DictDisplay(found, span=span) if len(found) == len(pairs) else None
-    return None
-
-
-def _negative(constant: Constant, negative: bool) -> Expression:
-    return Unary("-", constant, span=constant.span) if negative else constant
-
-
 def _name(self: Translator, node: ast.Name | ast.Attribute) -> Expression:
     """A variable, a field, or something of the world: a decorated function, an enum's member, a constant."""
     span = self.file.span(node)
@@ -156,7 +128,7 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
         owner = self.callables.declared(type(value), span)
         return Attribute(Name(owner or type(value).__name__, span=span), value.name, span=span)
     if isinstance(known_function(type(value)), Cast) and hasattr(value, "item"):
-        return _scalar(value, span)
+        return scalar(value, span)
     declared = self.callables.declared(value, span)
     if declared is not None:
         return Name(declared, span=span)
@@ -182,14 +154,6 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
         "pass it to a tool's own module, or make it a number, a string, or a list of these",
         "E0086",
     )
-
-
-def _scalar(value: Any, span: Span) -> Expression:
-    """A NumPy scalar: a number with a dtype, which a cast of its literal says."""
-    cast = known_function(type(value))
-    assert isinstance(cast, Cast)
-    number = literal(value.item(), span) or Constant("none", None, span=span)
-    return Call(Name(cast.dtype, span=span), (Argument(None, number, span=span),), span=span)
 
 
 def _call(self: Translator, node: ast.Call) -> Expression:

@@ -20,8 +20,6 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DEEPEST = 100
 """JSON constants nest no deeper than this when read from text."""
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
 
 @irdl_attr_definition
 class JsonAttr(Data[str]):
@@ -253,5 +251,5 @@ class ParameterAttr(ParametrizedAttribute):
 
     def verify(self) -> None:
         """The name is an identifier."""
-        if not _WORD.fullmatch(self.parameter.data):
+        if not self.parameter.data.isidentifier():
             raise VerifyException(f"{self.parameter.data!r} is no name of a parameter")

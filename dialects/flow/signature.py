@@ -10,7 +10,7 @@ from xdsl.ir import Attribute, BlockArgument
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 
-from flowc.dialects.flow.attributes import JsonAttr, ParameterAttr, parse_json, print_json
+from flowc.dialects.flow.attributes import JsonAttr, ParameterAttr, parse_json, parse_text, print_json
 
 
 def parameter(name: str, default: Attribute | None = None, labels: Sequence[str] = ()) -> ParameterAttr:
@@ -29,7 +29,7 @@ def print_parameters(
 
     def one(pair: tuple[ParameterAttr, BlockArgument | Attribute]) -> None:
         attribute, value = pair
-        printer.print_string(attribute.parameter.data)
+        printer.print_identifier_or_string_literal(attribute.parameter.data)
         if isinstance(value, BlockArgument):
             printer.print_string(" ")
             printer.print_ssa_value(value)
@@ -50,7 +50,7 @@ def parse_parameters(parser: Parser) -> tuple[list[ParameterAttr], list[Parser.A
     """Reads the list with a value for each parameter."""
 
     def one() -> tuple[ParameterAttr, Parser.Argument]:
-        name = parser.parse_identifier()
+        name = parser.parse_optional_identifier() or parse_text(parser)
         argument = parser.parse_argument()
         return _rest(parser, name), argument
 
@@ -62,7 +62,7 @@ def parse_typed_parameters(parser: Parser) -> tuple[list[ParameterAttr], list[At
     """Reads the list with a type for each parameter."""
 
     def one() -> tuple[ParameterAttr, Attribute]:
-        name = parser.parse_identifier()
+        name = parser.parse_optional_identifier() or parse_text(parser)
         parser.parse_punctuation(":")
         type_ = parser.parse_type()
         return _rest(parser, name), type_

@@ -74,6 +74,7 @@ NO = (
 NEGATIONS = frozenset(
     ["not", "no", "never", "none", "without", "cannot", "n't", "false", "wrong", "refuted", "denied"]
 )
+_NAME = re.compile(r"[^\W\d_]{2,}")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
 _SCALE = re.compile(r"(\d+)\s*(?:to|-|–|and|\.\.)\s*(\d+)")
 
@@ -181,8 +182,10 @@ def best(reading: Reading, count: int, extra: Sequence[str] = ()) -> list[Senten
     wanted = {**reading.question, **dict.fromkeys(extra, 1.5)}
     strong = {term for term, weight in wanted.items() if weight >= 1}
     fitting = _passages(reading, strong)
+    asked = set(_NAME.findall(reading.asked.lower()))
     left = {
-        index: overlap(wanted, sentence.terms, reading.idf) * (0.3 + fitting[sentence.source])
+        index: overlap(wanted, sentence.terms, reading.idf)
+        * (0.3 + fitting[sentence.source] + _named(sentence.source, asked))
         for index, sentence in enumerate(reading.sentences)
         if strong.intersection(sentence.terms) and not sentence.text.endswith("?")
     }
@@ -205,6 +208,11 @@ def _passages(reading: Reading, strong: set[str]) -> dict[str, float]:
     for sentence in reading.sentences:
         found.setdefault(sentence.source, set()).update(strong.intersection(sentence.terms))
     return {source: len(there) / max(1, len(strong)) for source, there in found.items()}
+
+
+def _named(source: str, asked: set[str]) -> float:
+    """Worth added where the question says the name of the passage, even in a word as common as "with"."""
+    return 0.5 if asked.intersection(_NAME.findall(source.lower())) else 0.0
 
 
 def _cited(chosen: Sequence[Sentence]) -> str:

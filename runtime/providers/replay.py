@@ -48,12 +48,40 @@ class Recorded:
     """One answer of a recording."""
 
     key: str
-    step: str
-    content: Json
+    step: str = ""
+    content: Json = ""
     prompt_tokens: int = 0
     answer_tokens: int = 0
     finish: str = "stop"
     note: str = ""
+    fault: dict[str, Any] | None = None
+
+    def raised(self) -> ProviderError | None:
+        """The failure that was recorded in place of an answer."""
+        if self.fault is None:
+            return None
+        code, message, why, help_ = (
+            str(self.fault.get(name, "")) for name in ("code", "message", "why", "help")
+        )
+        after = self.fault.get("after")
+        return ProviderError(
+            Problem(code, message, why, help_),
+            retryable=bool(self.fault.get("retryable", True)),
+            after=float(after) if isinstance(after, int | float) else None,
+        )
+
+
+def fault_of(error: ProviderError) -> dict[str, Any]:
+    """A failure as it is recorded."""
+    problem = error.problem
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "why": problem.why,
+        "help": problem.help,
+        "retryable": error.retryable,
+        "after": error.after,
+    }
 
 
 @define(eq=False)
@@ -99,11 +127,12 @@ class Replay:
 
     def _take(self, key: str, step: str, operation: str, asked: str) -> Recorded:
         entries = self.entries.get(key, [])
-        for index, entry in enumerate(entries):
-            if entry.step == step:
-                return entries.pop(index)
+        matching = [index for index, entry in enumerate(entries) if entry.step == step]
         if entries:
-            return entries.pop(0)
+            entry = entries.pop(matching[0] if matching else 0)
+            if (failure := entry.raised()) is not None:
+                raise failure
+            return entry
         raise ProviderError(
             Problem(
                 "E0834",
@@ -149,7 +178,11 @@ class Recorder:
 
     async def generate(self, request: Request) -> Response:
         """Answers as the inner provider does."""
-        response = await self.provider.generate(request)
+        try:
+            response = await self.provider.generate(request)
+        except ProviderError as error:
+            self._write(Recorded(generate_key(request), request.step, "", fault=fault_of(error)))
+            raise
         self._write(
             Recorded(
                 generate_key(request),
@@ -192,4 +225,4 @@ class Recorder:
         await self.provider.close()
 
 
-_MEMBERS = ("key", "step", "content", "prompt_tokens", "answer_tokens", "finish", "note")
+_MEMBERS = ("key", "step", "content", "prompt_tokens", "answer_tokens", "finish", "note", "fault")

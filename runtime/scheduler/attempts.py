@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from flowc.runtime.errors import FlowError
-from flowc.runtime.limits import charge_call
+from flowc.runtime.limits import Budget, charge_call, charge_memory, is_limited
 from flowc.runtime.plan import Limits
 from flowc.runtime.providers.base import ProviderError
 from flowc.runtime.scheduler.blocks import Instruction
@@ -14,6 +14,10 @@ from flowc.runtime.scheduler.choices import may_retry, timed_out
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import UNCATCHABLE, problem_of
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.values import size_of
+
+Once = Callable[[int, tuple[Budget, ...]], Awaitable[Any]]
+"""One attempt: its number, and the budgets it must keep to."""
 
 
 async def with_attempts(
@@ -21,18 +25,26 @@ async def with_attempts(
     frame: Frame,
     instruction: Instruction,
     limits: Limits,
-    once: Callable[[int], Awaitable[Any]],
+    once: Once,
 ) -> Any:
-    """The first result of `once(attempt)`; raises what the last attempt raised."""
+    """The first result of `once(attempt, budgets)`; raises what the last attempt raised.
+
+    The budgets are those of everything around the call and, innermost, the call's own.
+    """
+    own = (Budget(instruction.node.name, limits, instruction.node.line),) if is_limited(limits) else ()
+    budgets = (*frame.scope.budgets, *own)
     for attempt in count(1):
         error: FlowError
         after = 0.0
         try:
             with engine.lock:
-                charge_call(frame.scope.budgets, instruction.node.name)
+                charge_call(budgets, instruction.node.name)
                 engine.session.calls[instruction.node.op] += 1
                 engine.intend(frame, instruction, attempt)
-            return await _timed(instruction, limits, once, attempt)
+            result = await _timed(instruction, limits, once(attempt, budgets))
+            if own:
+                charge_memory(own, size_of(result), instruction.node.name)
+            return result
         except ProviderError as failure:
             if not failure.retryable:
                 raise
@@ -49,14 +61,12 @@ async def with_attempts(
         await asyncio.sleep(max(delay, after))
 
 
-async def _timed(
-    instruction: Instruction, limits: Limits, once: Callable[[int], Awaitable[Any]], attempt: int
-) -> Any:
+async def _timed(instruction: Instruction, limits: Limits, result: Awaitable[Any]) -> Any:
     if limits.timeout is None:
-        return await once(attempt)
+        return await result
     try:
         async with asyncio.timeout(limits.timeout) as deadline:
-            return await once(attempt)
+            return await result
     except TimeoutError:
         if not deadline.expired():
             raise

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappush
@@ -79,14 +78,18 @@ class Engine:
     def _run_failed(self, problem: Problem) -> None:
         self._conclude(problem)
 
-    def _conclude(self, outcome: Problem | list[Any]) -> None:
+    def _conclude(self, outcome: Problem | list[Any] | BaseException) -> None:
         self.workers.stop()
         for scope in self.root.tree():
             scope.cancelled = True
         self.loop.call_soon_threadsafe(self._settle_outcome, outcome)
 
-    def _settle_outcome(self, outcome: Problem | list[Any]) -> None:
-        if not self.outcome.done():
+    def _settle_outcome(self, outcome: Problem | list[Any] | BaseException) -> None:
+        if self.outcome.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.outcome.set_exception(outcome)
+        else:
             self.outcome.set_result(outcome)
 
     def cancel(self, problem: Problem) -> None:
@@ -106,18 +109,8 @@ class Engine:
                 self.broke(error)
 
     def broke(self, error: BaseException) -> None:
-        """Ends the run, under the lock, for an error of the engine itself."""
-        notes = tuple("".join(traceback.format_exception(error)).splitlines())
-        why = f"{type(error).__name__}: {error}"
-        self._conclude(
-            Problem(
-                "E0799",
-                "the scheduler of flowc broke",
-                why=why,
-                notes=notes,
-                help="this is an error of flowc, not of the program; please report it",
-            )
-        )
+        """Ends the run, under the lock, for an error of the engine itself: no problem of the program's."""
+        self._conclude(error)
 
     # ---- going on; everything below runs under the lock
 

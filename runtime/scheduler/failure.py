@@ -104,20 +104,10 @@ def _value(error: BaseException, instruction: Instruction) -> Problem:
     )
 
 
-def _memory(error: BaseException, instruction: Instruction) -> Problem:
-    return Problem(
-        "E0717",
-        f"the machine has not enough memory for the result of `{instruction.node.name}`",
-        why=_said(error),
-        help="work on fewer rows at a time",
-    )
-
-
 _PLAIN: Mapping[type[BaseException], Callable[[BaseException, Instruction], Problem]] = {
     ZeroDivisionError: _division,
     IndexError: _index,
     KeyError: _key,
     OverflowError: _value,
     ValueError: _value,
-    MemoryError: _memory,
 }

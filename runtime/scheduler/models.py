@@ -1,6 +1,7 @@
 """Nodes that ask a model: generate and embed, with what they may spend reserved before and settled after."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from attrs import evolve, frozen
 
 from flowc.runtime.coerce import Coercer
 from flowc.runtime.errors import FlowError, fail
-from flowc.runtime.limits import Reservation, reserve, settle
+from flowc.runtime.limits import Budget, Reservation, reserve, settle
 from flowc.runtime.plan import Json, Limits, Operation
 from flowc.runtime.providers.base import (
     EmbedRequest,
@@ -62,11 +63,10 @@ class Generate:
             request = evolve(request, stream=lambda part: stream(step, part))
 
         async def ask() -> Any:
-            async def once(attempt: int) -> Any:
+            async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
                 seed = seed_of(session.seed, step, attempt)
-                return await self._once(
-                    engine, frame, instruction, evolve(request, attempt=attempt, seed=seed)
-                )
+                asked = evolve(request, attempt=attempt, seed=seed)
+                return await self._once(engine, frame, instruction, asked, budgets)
 
             return await with_attempts(engine, frame, instruction, operation.limits, once)
 
@@ -74,12 +74,19 @@ class Generate:
             return await session.once(reuse_key(frame, request), ask)
         return await ask()
 
-    async def _once(self, engine: Engine, frame: Frame, instruction: Instruction, request: Request) -> Any:
+    async def _once(
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        request: Request,
+        budgets: tuple[Budget, ...],
+    ) -> Any:
         session = engine.session
         provider = session.provider(request.model)
         gate = session.gate(request.model)
         bound = provider.prompt_bound(request)
-        held = await reserved(engine, frame, request, bound)
+        held = await reserved(engine, budgets, bound, request.max_tokens, request.model, request.operation)
         if held is not None:
             request = evolve(request, max_tokens=held.answer)
         usage: Usage | None = None
@@ -97,33 +104,34 @@ class Generate:
             usage = error.usage
             raise
         finally:
-            self._account(engine, frame, instruction, request, held, usage)
+            known = usage if usage is not None else Usage(estimate_tokens(request.prompt), 0, True)
+            account(engine, frame, instruction, request.model, held, known, certain=usage is not None)
         if response.finish == "length" and held is not None and held.lowered:
             raise _cut_by_budget(request, held)
         return parse_answer(request.operation, request.result, self.convert, response)
 
-    def _account(
-        self,
-        engine: Engine,
-        frame: Frame,
-        instruction: Instruction,
-        request: Request,
-        held: Reservation | None,
-        usage: Usage | None,
-    ) -> None:
-        """Settles a call. What a broken-off call cost is not known, so the budgets take its worst case."""
-        known = usage if usage is not None else Usage(estimate_tokens(request.prompt), 0, estimated=True)
-        with engine.lock:
-            money = engine.session.spend(known, request.model)
-            engine.note("spent", frame, instruction, spent_on(request.model, known, money))
-            if held is None:
-                return
-            if usage is None:
-                awake = settle(held, held.tokens, held.money)
-            else:
-                awake = settle(held, usage.prompt + usage.answer, money)
-        for wake in awake:
-            wake()
+
+def account(
+    engine: Engine,
+    frame: Frame,
+    instruction: Instruction,
+    model: ModelSettings,
+    held: Reservation | None,
+    usage: Usage,
+    *,
+    certain: bool,
+) -> None:
+    """Settles a call. What a broken-off call cost is not known, so the budgets take its worst case."""
+    awake: list[Callable[[], None]] = []
+    with engine.lock:
+        money = engine.session.spend(usage, model)
+        engine.note("spent", frame, instruction, spent_on(model, usage, money))
+        if held is not None and certain:
+            awake = settle(held, usage.prompt + usage.answer, money)
+        elif held is not None:
+            awake = settle(held, held.tokens, held.money)
+    for wake in awake:
+        wake()
 
 
 def spent_on(model: ModelSettings, usage: Usage, money: float) -> dict[str, Json]:
@@ -147,22 +155,27 @@ def _cut_by_budget(request: Request, held: Reservation) -> FlowError:
     )
 
 
-async def reserved(engine: Engine, frame: Frame, request: Request, bound: int) -> Reservation | None:
-    """Holds the worst case of a call in the budgets around it, waiting for others to settle where needed."""
-    budgets = tuple(
-        budget
-        for budget in frame.scope.budgets
-        if budget.limits.tokens is not None or budget.limits.money is not None
+async def reserved(
+    engine: Engine,
+    budgets: tuple[Budget, ...],
+    bound: int,
+    answer: int | None,
+    model: ModelSettings,
+    operation: str,
+) -> Reservation | None:
+    """Holds the worst case of a call in its budgets, waiting for others to settle where needed."""
+    counting = tuple(
+        budget for budget in budgets if budget.limits.tokens is not None or budget.limits.money is not None
     )
-    if not budgets:
+    if not counting:
         return None
     while True:
         settled: asyncio.Future[None] = engine.loop.create_future()
         with engine.lock:
-            held = reserve(budgets, bound, request.max_tokens, request.model.price, request.operation)
+            held = reserve(counting, bound, answer, model.price, operation)
             if held != "wait":
                 return held
-            for budget in budgets:
+            for budget in counting:
                 budget.waiters.append(partial(_settle, settled))
         await settled
 
@@ -197,28 +210,41 @@ class Embed:
         settings = engine.session.model(self.model)
         request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
 
-        async def once(attempt: int) -> Any:
-            return await self._once(engine, frame, instruction, request)
+        async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
+            return await self._once(engine, frame, instruction, request, budgets)
 
         return await with_attempts(engine, frame, instruction, Limits(), once)
 
     async def _once(
-        self, engine: Engine, frame: Frame, instruction: Instruction, request: EmbedRequest
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        request: EmbedRequest,
+        budgets: tuple[Budget, ...],
     ) -> Any:
         import numpy
 
         session = engine.session
         if not request.texts:
             return numpy.zeros((0, 0), dtype="float32")
+        bound = sum(map(byte_bound, request.texts))
+        held = await reserved(engine, budgets, bound, 0, request.model, "embed")
         gate = session.gate(request.model)
-        await gate.enter(instruction.priority, sum(map(byte_bound, request.texts)))
+        usage: Usage | None = None
         try:
-            embedding = await session.provider(request.model).embed(request)
+            await gate.enter(instruction.priority, bound)
+            try:
+                embedding = await session.provider(request.model).embed(request)
+            finally:
+                gate.leave()
+            usage = embedding.usage
+        except ProviderError as error:
+            usage = error.usage
+            raise
         finally:
-            gate.leave()
-        with engine.lock:
-            money = session.spend(embedding.usage, request.model)
-            engine.note("spent", frame, instruction, spent_on(request.model, embedding.usage, money))
+            known = usage if usage is not None else Usage(sum(map(estimate_tokens, request.texts)), 0, True)
+            account(engine, frame, instruction, request.model, held, known, certain=usage is not None)
         vectors = numpy.asarray(embedding.vectors, dtype="float32")
         if vectors.ndim != 2 or len(vectors) != len(request.texts):
             raise fail(

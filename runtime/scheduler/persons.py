@@ -8,6 +8,7 @@ from attrs import frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
 from flowc.runtime.errors import WAITING, FlowError, fail
+from flowc.runtime.limits import Budget
 from flowc.runtime.people import Question
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
@@ -38,7 +39,7 @@ class AskPerson:
             step_of(frame, instruction, session.root),
         )
 
-        async def once(attempt: int) -> Any:
+        async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             ask = session.people
             if ask is None:
                 raise self._nobody(question)

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
 from flowc.runtime.errors import fail
+from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
@@ -94,7 +95,7 @@ class ExecutePlan:
                     help="`@retry` on the llm that plans asks for another plan",
                 ) from None
 
-        async def once(attempt: int) -> Any:
+        async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             outcome = await call_tool(engine, self.functions[step.tool], arguments)
             return self.convert(operation.result)(outcome)
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from flowc.runtime.coerce import Coercer
+from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Limits, Node, Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import BODY, WAIT, Behaviour, Instruction, Pace
@@ -33,7 +34,7 @@ def bind_tool(
     async def call(engine: Engine, frame: Frame, instruction: Instruction) -> Any:
         arguments = [frame.slots[slot] for slot in instruction.inputs]
 
-        async def once(attempt: int) -> Any:
+        async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             return convert(await call_tool(engine, function, arguments))
 
         return await with_attempts(engine, frame, instruction, operation.limits, once)

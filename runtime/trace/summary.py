@@ -167,11 +167,10 @@ def text(summary: Summary) -> list[str]:
     tokens_in = sum(group.tokens_in for group in summary.groups)
     tokens_out = sum(group.tokens_out for group in summary.groups)
     cost = sum(group.cost_usd for group in summary.groups)
+    names = _names(summary)
     lines = [
-        f"{duration(summary.wall_ms)} for {summary.nodes} nodes; up to {summary.peak} at once, "
-        f"{summary.average:.1f} on average ({summary.speedup:.1f} times as fast as one by one)",
-        f"critical path {duration(summary.critical_path_ms)}"
-        + (f": {' > '.join(_names(summary))}" if summary.critical_path else ""),
+        f"{duration(summary.wall_ms)} for {summary.nodes} nodes; " + _parallel(summary),
+        f"critical path {duration(summary.critical_path_ms)}" + (f": {' > '.join(names)}" if names else ""),
         f"{calls} calls, {tokens_in:,} tokens in, {tokens_out:,} out, ${cost:.4f}; "
         f"flowc itself took {duration(summary.overhead_ms)}",
     ]
@@ -180,6 +179,13 @@ def text(summary: Summary) -> list[str]:
         more = f", {group.retries} tried again" if group.retries else ""
         lines.append(f"  {busy:<34} {duration(group.busy_ms):>9} in all, {group.peak} at once{more}")
     return lines
+
+
+def _parallel(summary: Summary) -> str:
+    if summary.peak < 2:
+        return "one at a time"
+    faster = f" ({summary.speedup:.1f} times as fast as one by one)" if summary.speedup >= 1.05 else ""
+    return f"up to {summary.peak} at once, {summary.average:.1f} on average{faster}"
 
 
 def _names(summary: Summary) -> list[str]:

@@ -53,6 +53,10 @@ def test_a_statement_has_one_layout(before: str, after: str) -> None:
     assert in_flow(before) == after
 
 
+def test_line_ends_become_plain_ones() -> None:
+    assert formatted("enum A: x\r\n\r\nenum B: y  # c\r\n") == "enum A: x\n\nenum B: y  # c\n"
+
+
 def test_a_long_call_has_an_argument_a_line() -> None:
     names = ", ".join(f"argument_{i}" for i in range(10))
     lines = in_flow(f"return call(first)({names})").split("\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowc.cli import files
-from flowc.cli.loading import Loaded
+from flowc.cli.loaded import Loaded
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.artifact import Artifact, host_target, read, write
 from flowc.runtime.errors import fail

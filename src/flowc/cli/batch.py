@@ -6,7 +6,7 @@ from typing import Any
 
 from flowc.cli import arguments, streams
 from flowc.cli.failure import FINE, RUN
-from flowc.cli.loading import Loaded
+from flowc.cli.loaded import Loaded
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Function

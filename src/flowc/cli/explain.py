@@ -13,24 +13,24 @@ from flowc.cli.failure import UsageProblem
 @options.colour
 def command(code: str | None) -> None:
     """Explain a diagnostic CODE such as E0312; without one, list them all."""
-    from flowc.compiler.diagnostics import pages
+    from flowc.compiler.diagnostics.pages import codes, page, title
 
     if code is None:
-        for each in pages.codes():
-            streams.write(f"{each}  {pages.title(each)}")
+        for each in codes():
+            streams.write(f"{each}  {title(each)}")
         return
-    page = pages.page(code.upper())
-    if page is None:
+    text = page(code.upper())
+    if text is None:
         raise UsageProblem(
-            "E0685", f"there is no diagnostic `{code}`", help=_suggestion(code.upper(), pages.codes())
+            "E0685", f"there is no diagnostic `{code}`", help=_suggestion(code.upper(), codes())
         )
     if streams.coloured() and sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(page))
+        Console().print(Markdown(text))
     else:
-        streams.write(page)
+        streams.write(text)
 
 
 def _suggestion(code: str, codes: tuple[str, ...] | list[str]) -> str:

@@ -12,7 +12,7 @@ from flowc.cli import arguments, files, options, results, streams
 from flowc.cli.failure import FINE, UsageProblem
 
 if TYPE_CHECKING:
-    from flowc.cli.loading import Loaded
+    from flowc.cli.loaded import Loaded
     from flowc.runtime.environment import Environment
     from flowc.runtime.events import Subscriber
     from flowc.runtime.people import Ask, Question
@@ -186,7 +186,8 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
     if settings.trace is not None:
         from flowc.runtime.trace.chrome import chrome_trace
 
-        files.write_file(settings.trace, json.dumps(chrome_trace(report.trace)))
+        recorded: Any = report.trace
+        files.write_file(settings.trace, json.dumps(chrome_trace(recorded)))
     _print_result(report, settings)
     if report.problem is not None:
         streams.show_problem(report.problem, loaded.source)
