@@ -11,7 +11,7 @@ BIN := .venv/bin
 	touch $@
 
 run: .venv/ready
-	$(BIN)/flowc run examples/ask_docs/ask_docs.flow question="How does the with statement handle exceptions?"
+	$(BIN)/flowc run examples/ask_docs/ask_docs.flow question="How are default parameter values evaluated?"
 
 test: .venv/ready
 	$(BIN)/ruff check .

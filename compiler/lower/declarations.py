@@ -7,7 +7,7 @@ from xdsl.ir import Block, Operation, Region
 from flowc.compiler import syntax
 from flowc.compiler.checker.model import Checked, ParameterInfo, Signature
 from flowc.compiler.lower.exits import value_or_absent
-from flowc.compiler.lower.frame import Frame, Lowering, effects_attribute, labels_attribute
+from flowc.compiler.lower.frame import Frame, Lowering, effects_attribute
 from flowc.compiler.lower.limits import limits_attribute
 from flowc.compiler.lower.statements import lower_block
 from flowc.dialects.agent.declarations import DeclarationOp, HumanOp, LlmOp, ToolOp
@@ -109,6 +109,6 @@ def lower_flow(lowering: Lowering, signature: Signature) -> FuncOp:
         documentation=declaration.documentation,
     )
     if signature.result_labels:
-        op.attributes["labels"] = labels_attribute(signature.result_labels)
+        op.attributes["labels"] = lowering.labels(signature.result_labels)
     op.location = lowering.location(declaration.header)
     return op

@@ -5,7 +5,7 @@ from functools import partial
 
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Attribute as IrType
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from flowc.compiler import syntax
 from flowc.compiler.builtins import OPERATORS
@@ -28,11 +28,20 @@ def lower_expression(frame: Frame, expression: syntax.Expression) -> SSAValue:
     """The value of an expression, converted to the type that its place wants."""
     outer, frame.span = frame.span, expression.span
     value = _plain(frame, expression)
+    _label(frame, expression, value)
     target = frame.checked.coercions.get(id(expression))
     if target is not None:
         value = frame.fitted(value, frame.lowering.type(target))
     frame.span = outer
     return value
+
+
+def _label(frame: Frame, expression: syntax.Expression, value: SSAValue) -> None:
+    """Writes the labels of an expression on the operation that was made for it."""
+    labels = frame.checked.labels.get(id(expression))
+    owner = value.owner
+    if labels and isinstance(owner, Operation) and not isinstance(expression, syntax.Name):
+        owner.attributes.setdefault("labels", frame.lowering.labels(labels))
 
 
 def _plain(frame: Frame, expression: syntax.Expression) -> SSAValue:

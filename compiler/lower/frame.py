@@ -6,7 +6,7 @@ from attrs import define, field, frozen
 from xdsl.dialects.builtin import ArrayAttr, FileLineColLoc, IntAttr, StringAttr, i1
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from flowc.compiler.checker.model import Checked
+from flowc.compiler.checker.model import Checked, Labels
 from flowc.compiler.lower.convert import converted_constant
 from flowc.compiler.lower.types import ir_type
 from flowc.compiler.syntax import Expression, Span
@@ -44,6 +44,7 @@ class Lowering:
     expression: Lower
     locations: dict[tuple[int, int], FileLineColLoc] = field(factory=dict)
     types: dict[Type, Attribute] = field(factory=dict)
+    label_sets: dict[Labels, ArrayAttr[StringAttr]] = field(factory=dict)
 
     def location(self, span: Span) -> FileLineColLoc:
         """The location of a span's beginning."""
@@ -52,6 +53,13 @@ class Lowering:
         if found is None:
             path = StringAttr(self.checked.source.path)
             found = self.locations[key] = FileLineColLoc(path, IntAttr(span.line), IntAttr(span.column))
+        return found
+
+    def labels(self, labels: Labels) -> ArrayAttr[StringAttr]:
+        """Labels as an attribute, in a fixed order, made once."""
+        found = self.label_sets.get(labels)
+        if found is None:
+            found = self.label_sets[labels] = ArrayAttr([StringAttr(label) for label in sorted(labels)])
         return found
 
     def type(self, type_: Type) -> Attribute:
@@ -120,8 +128,8 @@ class Frame:
         )
 
     def assign(self, name: str, value: SSAValue) -> None:
-        """Binds a variable; the value takes its name for readers of the IR."""
-        if value.name_hint is None and value.is_valid_name(name):
+        """Binds a variable; the value takes its name, if IR text can write it, for readers of the IR."""
+        if value.name_hint is None and name.isascii() and value.is_valid_name(name):
             value.name_hint = name
         self.variables[name] = value
         self.changed.add(name)
@@ -157,8 +165,3 @@ def effects_attribute(effects: tuple[Effect, ...]) -> EffectsAttr:
             if effect.kind != "pure"
         )
     )
-
-
-def labels_attribute(labels: frozenset[str]) -> ArrayAttr[StringAttr]:
-    """Labels as an attribute, in a fixed order."""
-    return ArrayAttr([StringAttr(label) for label in sorted(labels)])

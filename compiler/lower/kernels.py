@@ -28,6 +28,9 @@ def lower_kernel(lowering: Lowering, signature: Signature) -> KernelOp:
     kernel = KernelOp(signature.name, (parameters, [result]), arg_names=names)
     kernel.location = lowering.location(signature.declaration.header)
     block = kernel.body.block
+    for argument, info in zip(block.args, signature.parameters, strict=True):
+        argument.location = lowering.location(info.span)
+        argument.name_hint = info.name if info.name.isascii() else None
     native = Lowering(lowering.checked, lower_native, lowering.locations, lowering.types)
     frame = Frame(native, block, dict(zip(names, block.args, strict=True)), result, native=True)
     value = _body(frame, signature)

@@ -12,6 +12,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappush
 from itertools import count
 from typing import Any
@@ -334,9 +335,11 @@ class Engine:
                 value = function()
             except BaseException as error:
                 wrapped = RuntimeError(str(error)) if isinstance(error, StopIteration) else error
-                self.loop.call_soon_threadsafe(deliver, None, wrapped)
+                outcome_of = partial(deliver, None, wrapped)
             else:
-                self.loop.call_soon_threadsafe(deliver, value, None)
+                outcome_of = partial(deliver, value, None)
+            with contextlib.suppress(RuntimeError):  # a body that was given up may outlive the loop
+                self.loop.call_soon_threadsafe(outcome_of)
 
         with self.lock:
             self.workers.submit(job)
