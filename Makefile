@@ -7,7 +7,8 @@ BIN := .venv/bin
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m compileall -q compiler dialects grammar passes runtime src/flowc/cli  # as an installed package has it
 	touch $@
 
 run: .venv/ready

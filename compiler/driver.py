@@ -166,12 +166,13 @@ def lowered(checked: "Checked", options: Options) -> "ModuleOp":
     """The IR of a checked program before any pass."""
     from flowc.compiler.lower import TooDeep, lower
 
-    try:
-        module = lower(checked)
-    except TooDeep as error:
-        raise _too_deep(checked.source, error.span) from error
-    if options.verify:
-        module.verify()
+    with room():
+        try:
+            module = lower(checked)
+        except TooDeep as error:
+            raise _too_deep(checked.source, error.span) from error
+        if options.verify:
+            module.verify()
     return module
 
 

@@ -1,10 +1,11 @@
-"""infer-shapes: carries what is known of extents forward.
+"""infer-shapes: spreads what is known of extents through a flow.
 
-A launch gives its results the extents that its arguments have; each array operator's result follows from
-its operands. Where a region or a list wants a type that says less, a conversion that costs nothing says
-less. What is known can only grow, and operands come before their users, so one walk suffices.
+A conversion between array types says that extents are equal: inlining leaves such where a flow's own names for
+extents meet the caller's. So each name of an inlined body gets the extent it stands for, everywhere. Then what a
+launch or an array operator gives follows from its operands. Names of the flow's own parameters stay names.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
@@ -24,8 +25,12 @@ from flowc.dialects.array.types import (
 )
 from flowc.dialects.flow.compute import CastOp
 from flowc.dialects.flow.declarations import FuncOp
+from flowc.passes.extents import Rename, with_extents
 from flowc.passes.facts import blocks_inside
 from flowc.passes.framework import FlowPass, Report, block_of, stamp
+
+ARRAYS = (ArrayOperation, LaunchOp)
+"""Operations that take an operand whose extents are known better than they were."""
 
 
 def infer_shapes(module: ModuleOp) -> int:
@@ -34,15 +39,79 @@ def infer_shapes(module: ModuleOp) -> int:
     changed = 0
     for function in module.ops:
         if isinstance(function, FuncOp):
-            for block in blocks_inside(function):
-                changed += sum(_refine(op, kernels) for op in list(block.ops))
+            changed += _bind_names(function)
+            for op in _operations(function):
+                changed += _refine(op, kernels)
     return changed
 
 
+def _operations(function: FuncOp) -> list[Operation]:
+    return [op for block in blocks_inside(function) for op in block.ops]
+
+
+def _bind_names(function: FuncOp) -> int:
+    """Puts extents in the place of names that conversions say are equal to them."""
+    rigid = {name for argument in function.body.block.args for name in _names(argument.type)}
+    rigid.update(_names(function.result_type))
+    bound: dict[str, Extent] = {}
+
+    def resolved(extent: Extent) -> Extent:
+        while isinstance(extent, str) and extent in bound:
+            extent = bound[extent]
+        return extent
+
+    for op in _operations(function):
+        if isinstance(op, CastOp):
+            for have, name in _equal_extents(op):
+                extent = resolved(have)
+                if isinstance(name, str) and name and name not in rigid and name not in bound and extent:
+                    if extent != name:
+                        bound[name] = extent
+    if not bound:
+        return 0
+    return sum(_rename(value, resolved) for value in _values(function))
+
+
+def _equal_extents(op: CastOp) -> Iterator[tuple[Extent, Extent]]:
+    source, result = op.source.type, op.result.type
+    if is_array_type(source) and is_array_type(result) and len(shape_of(source)) == len(shape_of(result)):
+        yield from zip(shape_of(source), shape_of(result), strict=True)
+
+
+def _names(type_: Attribute) -> set[str]:
+    found: set[str] = set()
+
+    def note(extent: Extent) -> Extent:
+        if isinstance(extent, str):
+            found.add(extent)
+        return extent
+
+    with_extents(type_, note)
+    return found
+
+
+def _values(function: FuncOp) -> list[SSAValue]:
+    """All values inside a flow but its parameters."""
+    values: list[SSAValue] = []
+    for block in blocks_inside(function):
+        if block is not function.body.block:
+            values.extend(block.args)
+        for op in block.ops:
+            values.extend(op.results)
+    return values
+
+
+def _rename(value: SSAValue, extent_of: Rename) -> int:
+    new = with_extents(value.type, extent_of)
+    if new == value.type:
+        return 0
+    Rewriter.replace_value_with_new_type(value, new)
+    return 1
+
+
 def _refine(op: Operation, kernels: dict[str, KernelOp]) -> int:
-    found = _inferred(op, kernels)
     changed = 0
-    for result, inferred in zip(op.results, found, strict=False):
+    for result, inferred in zip(op.results, _inferred(op, kernels), strict=False):
         better = refined(result.type, inferred)
         if better is not None:
             _retype(op, result, better)
@@ -51,11 +120,8 @@ def _refine(op: Operation, kernels: dict[str, KernelOp]) -> int:
 
 
 def _retype(op: Operation, result: SSAValue, better: Attribute) -> None:
-    """Gives a value its better type.
-
-    Array operators take it; regions and lists want the old one, by a conversion.
-    """
-    strict = [use for use in result.uses if not isinstance(use.operation, ArrayOperation | LaunchOp)]
+    """Gives a value its better type. Array operators take it; what wants the old one gets a conversion."""
+    strict = [use for use in result.uses if not isinstance(use.operation, ARRAYS)]
     old = result.type
     new = Rewriter.replace_value_with_new_type(result, better)
     if strict:
@@ -73,6 +139,8 @@ def _inferred(op: Operation, kernels: dict[str, KernelOp]) -> tuple[Attribute, .
         if isinstance(op, LaunchOp):
             kernel = kernels.get(op.kernel.root_reference.data)
             return () if kernel is None else launched(kernel, op)
+        if isinstance(op, CastOp) and any(isinstance(use.operation, ARRAYS) for use in op.result.uses):
+            return (op.source.type,)
     except ShapeError:
         return ()
     return ()
@@ -100,13 +168,13 @@ def refined(declared: Attribute, inferred: Attribute) -> Attribute | None:
     have, know = shape_of(declared), shape_of(inferred)
     if len(have) != len(know) or dtype_of(declared) != dtype_of(inferred):
         return None
-    merged: Shape = tuple(a if isinstance(a, int) or b == "" else b for a, b in zip(have, know, strict=True))
+    merged: Shape = tuple(a if a != "" else b for a, b in zip(have, know, strict=True))
     return None if merged == have else array_type(dtype_of(declared), merged)
 
 
 @dataclass(frozen=True)
 class InferShapesPass(FlowPass):
-    """Carries known extents forward."""
+    """Spreads known extents."""
 
     name = "infer-shapes"
 

@@ -8,15 +8,14 @@ is bounded.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, TensorType
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
-from flowc.dialects.array.types import array_type, dtype_of, shape_of
 from flowc.dialects.flow.compute import CastOp
 from flowc.dialects.flow.control import LimitOp, YieldOp, region_of
 from flowc.dialects.flow.declarations import CallOp, FuncOp
-from flowc.dialects.flow.types import DictType, ListType, OptionalType, TupleType
+from flowc.passes.extents import with_extents
 from flowc.passes.facts import blocks_inside
 from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, replace_with
 
@@ -117,15 +116,21 @@ def _copy(call: CallOp, callee: FuncOp, suffix: str) -> tuple[list[Operation], S
     values: dict[SSAValue, SSAValue] = {}
     for argument, given in zip(callee.body.block.args, call.arguments, strict=True):
         values[argument] = converted(given, with_own_extents(argument.type, suffix))
+    edge = len(copies)
     for op in callee.body.block.ops:
         if op is not callee.body.block.last_op:
-            copy = op.clone(values)
-            _rename_extents(copy, suffix)
-            copies.append(copy)
+            copies.append(op.clone(values))
     last = callee.returned()
     if last is None:
         raise ValueError(f"flow {callee.sym_name.data} returns nothing")
-    return copies, converted(values.get(last, last), call.result.type)
+    value = values.get(last, last)
+    owner = value.owner
+    position = owner.results.index(value) if isinstance(owner, Operation) else 0
+    for copy in copies[edge:]:
+        _rename_extents(copy, suffix)
+    if isinstance(owner, Operation) and owner in copies:
+        value = owner.results[position]  # renaming may have put another value in its place
+    return copies, converted(value, call.result.type)
 
 
 def _rename_extents(op: Operation, suffix: str) -> None:
@@ -145,17 +150,5 @@ def _retype(value: SSAValue, suffix: str) -> None:
 
 
 def with_own_extents(type_: Attribute, suffix: str) -> Attribute:
-    """The type with a suffix to each extent's name, inside lists and the like too."""
-    if isinstance(type_, TensorType):
-        shape = [f"{each}{suffix}" if isinstance(each, str) and each else each for each in shape_of(type_)]
-        return array_type(dtype_of(type_), shape)
-    match type_:
-        case ListType():
-            return ListType(with_own_extents(type_.element, suffix))
-        case DictType():
-            return DictType(with_own_extents(type_.value, suffix))
-        case OptionalType():
-            return OptionalType(with_own_extents(type_.inner, suffix))
-        case TupleType():
-            return TupleType(ArrayAttr([with_own_extents(item, suffix) for item in type_.items]))
-    return type_
+    """The type with a suffix to each extent's name."""
+    return with_extents(type_, lambda each: f"{each}{suffix}" if isinstance(each, str) and each else each)

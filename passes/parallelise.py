@@ -30,6 +30,9 @@ from flowc.passes.framework import (
     stamp,
 )
 
+PACKAGING = (compute.ConstantOp, compute.ListOp, compute.TupleOp, compute.RecordOp, compute.AbsentOp)
+"""Operations that are cheaper done again than handed over."""
+
 WIDTH = 64
 """How many elements of a map run at once."""
 
@@ -136,7 +139,20 @@ def _split(block: Block) -> _Split:
             dependent.append(op)
         else:
             independent.append(op)
-    return _Split(independent, dependent)
+    return _near_their_readers(_Split(independent, dependent), block)
+
+
+def _near_their_readers(split: _Split, block: Block) -> _Split:
+    """Constants and packaging that only the later part reads belong to it: handing them over would cost more."""
+    later = {*split.dependent, block.last_op}
+    for op in reversed(split.independent):
+        readers = {block.find_ancestor_op_in_block(use.operation) for r in op.results for use in r.uses}
+        if isinstance(op, PACKAGING) and readers <= later:
+            later.add(op)
+    return _Split(
+        [op for op in split.independent if op not in later],
+        [op for op in block.ops if op in later and op is not block.last_op],
+    )
 
 
 def _reads(op: Operation) -> list[SSAValue]:
@@ -166,7 +182,7 @@ def _read_later(block: Block, ahead: set[Operation]) -> list[SSAValue]:
     for op in block.ops:
         if op not in ahead:
             found.update((v, None) for v in _reads(op) if v is block.args[0] or v.owner in ahead)
-    return list(found)
+    return [value for value in found if not isinstance(value.owner, compute.ConstantOp)]
 
 
 def _map_of(
@@ -207,8 +223,8 @@ def _rest_of(
         )
         item.name_hint = value.name_hint
         values[value] = item
-    last = old.last_op
-    for each in (*operations, last):
+    shared = [op for op in old.ops if isinstance(op, compute.ConstantOp) and op not in operations]
+    for each in (*shared, *operations, old.last_op):
         if each is not None:
             block.add_op(each.clone(values))
     rest = control.ForOp(mapped, list(op.carried), region)

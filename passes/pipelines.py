@@ -38,6 +38,7 @@ O1: Pipeline = (
     CsePass(),
     DcePass(),
     InferShapesPass(),
+    CanonicalisePass(),
     InferEffectsPass(),
     OutlineKernelsPass(),
 )

@@ -35,10 +35,11 @@ class _VirtualSelector(selectors.DefaultSelector):
         self.loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, Any]]:
+        held = self.loop.held()  # asked before polling: who lets go has posted its news by then
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if timeout is None or self.loop.held():
+        if timeout is None or held:
             return super().select(None)
         self.loop.now += timeout
         return ready

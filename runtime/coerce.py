@@ -84,7 +84,7 @@ def coercer(type_: Type, tables: Tables) -> Coercer:
         case Tuple(items):
             return functools.partial(_tuple, tuple(coercer(item, tables) for item in items))
         case Enum(name):
-            return functools.partial(_enum, name, frozenset(tables.enums[name]))
+            return functools.partial(_enum, name, tables.enums[name])
         case Record(name):
             return _RecordCoercer(name, tables)
         case PlanOf():
@@ -267,12 +267,12 @@ def _tuple(converts: tuple[Coercer, ...], value: object) -> object:
     )
 
 
-def _enum(name: str, members: frozenset[str], value: object) -> object:
+def _enum(name: str, members: tuple[str, ...], value: object) -> object:
     if isinstance(value, enum.Enum):
         value = value.name if value.name in members else value.value
     if isinstance(value, str) and value in members:
         return value
-    raise Mismatch(f"a member of {name} ({', '.join(sorted(members))})", value)
+    raise Mismatch(f"a member of {name} ({', '.join(members)})", value)
 
 
 def _plan(wanted: str, value: object) -> object:

@@ -61,11 +61,17 @@ def load_config(path: Path | None) -> Config:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise fail(
             "E0647",
-            f"{path} cannot be read",
+            f"{shown(path)} cannot be read",
             why=str(error),
             help="a flowc.toml is TOML: sections in brackets, then NAME = VALUE",
         ) from None
     return _config(content, path)
+
+
+def shown(path: Path) -> str:
+    """A path as a person would write it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _config(content: dict[str, object], path: Path) -> Config:
@@ -123,7 +129,7 @@ def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
 
 
 def _wrong(message: str, path: Path) -> FlowError:
-    return fail("E0649", message, why=f"read in {path}", help="correct the value in flowc.toml")
+    return fail("E0649", message, why=f"read in {shown(path)}", help="correct the value in flowc.toml")
 
 
 def _table(value: object, place: str, path: Path) -> dict[str, object]:
@@ -138,7 +144,7 @@ def _known(members: Mapping[str, object], known: tuple[str, ...], place: str, pa
             raise fail(
                 "E0648",
                 f"flowc.toml has no setting `{name}`" + (f" in {place}" if place else ""),
-                why=f"read in {path}",
+                why=f"read in {shown(path)}",
                 help="it knows: " + ", ".join(known),
             )
 

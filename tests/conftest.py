@@ -1,6 +1,13 @@
 """What all tests share: the option that rewrites recorded output, and quiet property tests."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("FLOWC_HYPOTHESIS", "suite"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -118,6 +118,13 @@ def _extreme(name: str) -> Rule:
         result = given.types[0]
         for index, type_ in enumerate(given.types):
             common = given.join(result, type_)
+            if isinstance(type_, Array) or isinstance(result, Array):
+                raise RuleError(
+                    "E0109",
+                    f"`{name}` of several values takes no array",
+                    help=f"element by element: `{name}imum(a, b)`",
+                    argument=index,
+                )
             if common is None or not is_ordered(common):
                 raise RuleError(
                     "E0109", f"`{name}` cannot compare `{text(result)}` and `{text(type_)}`", argument=index

@@ -11,7 +11,7 @@ from flowc.compiler.builtins.dtypes import (
 )
 from flowc.compiler.builtins.model import RuleError
 from flowc.compiler.checker.context import ERROR, Context, a_type, infer, resolve, shown_type
-from flowc.compiler.checker.convert import is_literal, join
+from flowc.compiler.checker.convert import check_range, is_literal, join
 from flowc.compiler.syntax import Compare, Expression
 from flowc.runtime.types import (
     BOOL,
@@ -135,6 +135,7 @@ def _compare_arrays(
     for side, type_ in ((first, left), (second, right)):
         if type_ in (INT, FLOAT) and (is_literal(side) or common in FLOATS):
             context.facts.coercions[id(side)] = Scalar(common)
+            check_range(context, side, Scalar(common))
     return array("bool", dims)
 
 

@@ -272,7 +272,7 @@ def coerce(
     if misfit is None:
         if have != want and ERROR not in (have, want):
             context.facts.coercions[id(expression)] = want
-            _check_range(context, expression, want)
+            check_range(context, expression, want)
         return True
     shown = {"have": shown_type(context, have), "want": shown_type(context, want)}
     context.report.error(
@@ -287,7 +287,8 @@ def coerce(
     return False
 
 
-def _check_range(context: Context, expression: Expression, want: Type) -> None:
+def check_range(context: Context, expression: Expression, want: Type) -> None:
+    """Reports a number written out that the dtype it takes cannot hold."""
     value = literal_value(expression)
     if not isinstance(want, Scalar) or want.name not in _RANGE or not isinstance(value, int):
         return

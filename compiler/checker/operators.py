@@ -15,7 +15,7 @@ from flowc.compiler.builtins.dtypes import (
 )
 from flowc.compiler.builtins.model import RuleError
 from flowc.compiler.checker.context import ERROR, Context, infer, is_hole, resolve, shown_type
-from flowc.compiler.checker.convert import fits, join, literal_value
+from flowc.compiler.checker.convert import check_range, fits, join, literal_value
 from flowc.compiler.checker.narrowing import facts_of, with_facts
 from flowc.compiler.syntax import Binary, Expression, Unary
 from flowc.runtime.types import (
@@ -160,6 +160,7 @@ def _numeric(context: Context, node: Binary, left: Type, right: Type) -> Type:
     for side, type_ in ((node.left, left), (node.right, right)):
         if type_ in (INT, FLOAT) and not (type_ == INT and found == "i64"):
             context.facts.coercions[id(side)] = Scalar(found)
+            check_range(context, side, Scalar(found))
     return array(found, dims)
 
 

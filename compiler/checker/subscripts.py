@@ -86,7 +86,7 @@ def _index_type(context: Context, index: Expression | Slice) -> Type | None:
 
 def _slice_bounds(context: Context, index: Slice) -> None:
     for bound in (index.start, index.stop, index.step):
-        if bound is not None and not (isinstance(bound, Constant) and bound.kind == "none"):
+        if bound is not None and not _is_none(bound):
             _want_integer(context, bound)
     if index.step is not None and literal_value(index.step) == 0:
         _bad_index(context, index.step, "the step of a slice cannot be 0")
@@ -133,7 +133,7 @@ def _array_subscript(context: Context, node: Subscript, found: Array) -> Type:
     dims: list[Extent] = []
     axis = 0
     for position, index in enumerate(node.indices):
-        if isinstance(index, Constant) and index.kind == "none":
+        if _is_none(index):
             infer(context, index)
             dims.append(1)
             continue
@@ -147,10 +147,21 @@ def _array_subscript(context: Context, node: Subscript, found: Array) -> Type:
             dims.append(_sliced(extent, index))
             continue
         type_ = resolve(context, infer(context, index))
-        if isinstance(type_, Array) and type_.dtype in INTEGERS and position == 0 and len(node.indices) == 1:
-            return Array(found.dtype, type_.dims + found.dims[1:])
+        if isinstance(type_, Array) and type_.dtype in INTEGERS and _others_are_slices(node, position):
+            dims += type_.dims
+            continue
         _array_position(context, index, type_, extent)
     return array(found.dtype, (*dims, *found.dims[axis:]))
+
+
+def _others_are_slices(node: Subscript, position: int) -> bool:
+    """Whether an array of positions stands alone among slices: NumPy's rule for more of them is another."""
+    others = (*node.indices[:position], *node.indices[position + 1 :])
+    return all(isinstance(each, Slice) or _is_none(each) for each in others)
+
+
+def _is_none(index: Expression | Slice | None) -> bool:
+    return isinstance(index, Constant) and index.kind == "none"
 
 
 def _array_position(context: Context, index: Expression, type_: Type, extent: Extent) -> None:
@@ -158,10 +169,14 @@ def _array_position(context: Context, index: Expression, type_: Type, extent: Ex
         hint = (
             "select with `where(test, x, 0)`; the number of hits is not known"
             if dtype(type_) == "bool"
+            else "take one axis after the other: `x[i][:, j]`"
+            if isinstance(type_, Array) and type_.dtype in INTEGERS
             else ""
         )
         message = (
             f"a position in an array is an `int` or an array of them, not `{shown_type(context, type_)}`"
+            if dtype(type_) not in INTEGERS
+            else "an array of positions stands alone among slices"
         )
         context.report.error("E0114", message, index.span, help=hint)
     value = literal_value(index)
@@ -192,7 +207,7 @@ def _sliced(extent: Extent, index: Slice) -> Extent:
 
 def _written_bound(bound: Expression | None) -> int | str | None:
     """A bound's value; None for one left out, "" for one that only the run knows."""
-    if bound is None or (isinstance(bound, Constant) and bound.kind == "none"):
+    if bound is None or _is_none(bound):
         return None
     value = literal_value(bound)
     return value if isinstance(value, int) else ""

@@ -11,8 +11,8 @@ from xdsl.ir import SSAValue
 
 from flowc.compiler.checker.model import BoundCall
 from flowc.compiler.lower.frame import Frame
-from flowc.compiler.syntax import Constant, Expression, ListDisplay, Unary
-from flowc.dialects.array import build
+from flowc.compiler.syntax import Attribute, Constant, Expression, ListDisplay, Unary
+from flowc.dialects.array import build, kinds
 from flowc.dialects.array.types import (
     Extent,
     dtype_of,
@@ -86,7 +86,7 @@ def common_dtype(values: Sequence[Operand], weak: Sequence[bool]) -> str:
         if isinstance(value, SSAValue) and not adapts
     ]
     floating = any(
-        adapts and (isinstance(value, float) or (isinstance(value, SSAValue) and _is_floating(value)))
+        isinstance(value, float) or (adapts and isinstance(value, SSAValue) and _is_floating(value))
         for value, adapts in zip(values, weak, strict=True)
     )
     if not strong:
@@ -123,11 +123,13 @@ def contract(frame: Frame, left: SSAValue, right: SSAValue) -> SSAValue:
 def call(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     """A built-in that becomes array operators."""
     options = bound.options
-    values = [operand(frame, argument) for argument in bound.arguments]
     if bound.form == "elementwise":
-        return elementwise(frame, bound.operator, values, [is_weak(frame, each) for each in bound.arguments])
+        sides = bound.arguments[: kinds.arity[bound.operator]]
+        weak = [is_weak(frame, each) for each in sides]
+        return elementwise(frame, bound.operator, [operand(frame, each) for each in sides], weak)
     if bound.form in ("fill", "iota"):
-        return _made(frame, bound, values, result)
+        return _made(frame, bound, result)
+    values = [operand(frame, argument) for argument in bound.arguments]
     source = as_array(frame, values[0])
     match bound.form:
         case "cast":
@@ -186,27 +188,39 @@ def topk(frame: Frame, bound: BoundCall, result: Type) -> tuple[SSAValue, SSAVal
     return op.results[0], op.results[1]
 
 
-def _made(frame: Frame, bound: BoundCall, values: Sequence[Operand], result: Type) -> SSAValue:
+def _made(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     dims = result.dims if isinstance(result, Array) else ()
     if bound.form == "iota":
-        return frame.emit(build.iota(index(frame, values[0]), dims[0]))
-    extents = _extents(frame, bound.arguments[0], values[0], dims)
+        return frame.emit(build.iota(index(frame, operand(frame, bound.arguments[0])), dims[0]))
+    extents = _extents(frame, bound.arguments[0])
     dtype = str(bound.options["dtype"])
     filling = bound.options.get("value")
-    value: Operand = filling if isinstance(filling, int | float) else values[1]
+    value = filling if isinstance(filling, int | float) else operand(frame, bound.arguments[1])
     return frame.emit(build.broadcast(as_number(frame, value, dtype), dims, extents))
 
 
-def _extents(frame: Frame, expression: Expression, value: Operand, dims: Sequence[Extent]) -> list[SSAValue]:
+def _extents(frame: Frame, expression: Expression) -> list[SSAValue]:
+    """The extents that a `shape` argument names: a list of them, the shape of an array, or a single one."""
     if isinstance(expression, ListDisplay):
         return [index(frame, operand(frame, item)) for item in expression.items]
-    return [index(frame, value)]
+    if isinstance(expression, Attribute) and isinstance(frame.type_of(expression), Tuple):
+        source = as_array(frame, operand(frame, expression.value))
+        return [frame.emit(build.dim(source, axis)) for axis in range(len(shape_of(source.type)))]
+    return [index(frame, operand(frame, expression))]
 
 
 def extent(frame: Frame, source: SSAValue, axis: int = 0) -> SSAValue:
     """The extent of an axis: i64 in a kernel, an `int` in a flow."""
     value = frame.emit(build.dim(source, axis))
     return value if frame.native else frame.emit(CastOp(value, IntType()))
+
+
+def measure(frame: Frame, source: SSAValue, name: str) -> SSAValue:
+    """`.size` or `.ndim` of an array."""
+    if name == "size":
+        return size(frame, source)
+    count = frame.emit(build.constant(len(shape_of(source.type)), "i64"))
+    return count if frame.native else frame.emit(CastOp(count, IntType()))
 
 
 def size(frame: Frame, source: SSAValue) -> SSAValue:

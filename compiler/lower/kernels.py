@@ -190,6 +190,8 @@ def _attribute(frame: Frame, expression: syntax.Attribute) -> SSAValue:
         return items(frame, expression.value)[type_.names.index(expression.name)]
     if expression.name == "T":
         return frame.emit(build.transpose(frame.value(expression.value)))
+    if expression.name in ("size", "ndim"):
+        return arrays.measure(frame, frame.value(expression.value), expression.name)
     raise ValueError(f"`.{expression.name}` has no place in a kernel")
 
 

@@ -2,9 +2,9 @@
 
 from xdsl.ir import SSAValue
 
-from flowc.compiler.lower.arrays import as_array, contract, extent, index, literal, operand
+from flowc.compiler.lower.arrays import as_array, contract, extent, index, literal, measure, operand
 from flowc.compiler.lower.frame import Frame
-from flowc.compiler.syntax import Attribute, Expression, Name, Slice, Subscript
+from flowc.compiler.syntax import Attribute, Constant, Expression, Name, Slice, Subscript
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import AxisSlice, Bound, SliceSpec
 from flowc.dialects.array.types import is_array_type, shape_of
@@ -42,6 +42,8 @@ def _named_item(frame: Frame, expression: Attribute) -> int:
 def _of_array(frame: Frame, source: SSAValue, name: str) -> SSAValue:
     if name == "T":
         return frame.emit(build.transpose(source))
+    if name in ("size", "ndim"):
+        return measure(frame, source, name)
     return frame.emit(TupleOp([extent(frame, source, axis) for axis in range(len(shape_of(source.type)))]))
 
 
@@ -81,7 +83,9 @@ def _bound_value(frame: Frame, bound: Expression | None) -> SSAValue:
 
 
 def _of_axes(frame: Frame, source: SSAValue, indices: tuple[Expression | Slice, ...]) -> SSAValue:
-    """Slices first, in one operator; then positions, the last axis first, so that numbers stay."""
+    """Slices first, in one operator; then positions, the last axis first, so that numbers stay; `none` last."""
+    created = _new_axes(frame, indices)
+    indices = tuple(each for each in indices if not _is_none(each))
     bounds: list[SSAValue] = []
     axes = [_axis_slice(frame, each, bounds) if isinstance(each, Slice) else AxisSlice() for each in indices]
     if any(not axis.is_full for axis in axes):
@@ -94,7 +98,26 @@ def _of_axes(frame: Frame, source: SSAValue, indices: tuple[Expression | Slice, 
             source = _gathered(frame, source, as_array(frame, position), axis)
         else:
             source = frame.emit(build.index(source, index(frame, position), axis))
+    for axis in created:
+        source = frame.emit(build.expand(source, axis))
     return source
+
+
+def _is_none(each: Expression | Slice) -> bool:
+    return isinstance(each, Constant) and each.kind == "none"
+
+
+def _new_axes(frame: Frame, indices: tuple[Expression | Slice, ...]) -> list[int]:
+    """Where `none` makes an axis of extent 1, counted in the result."""
+    created, axis = [], 0
+    for each in indices:
+        if _is_none(each):
+            created.append(axis)
+        if isinstance(each, Slice) or _is_none(each):
+            axis += 1
+        elif isinstance(found := frame.type_of(each), Array):
+            axis += len(found.dims)
+    return created
 
 
 def _gathered(frame: Frame, source: SSAValue, positions: SSAValue, axis: int) -> SSAValue:

@@ -5,6 +5,7 @@ Python numbers are weak: give them `constant(value, dtype)` with the dtype of th
 (`weak_dtype`).
 """
 
+import math
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import (
@@ -37,7 +38,10 @@ def constant(value: bool | int | float, dtype: str) -> ops.ConstantOp:
     element = type_of_dtype[dtype]
     attribute: IntegerAttr | FloatAttr
     if isinstance(element, AnyFloat):
-        attribute = FloatAttr(float(value), element)
+        try:
+            attribute = FloatAttr(float(value), element)
+        except OverflowError:  # it rounds to infinity, as in NumPy
+            attribute = FloatAttr(math.inf if value > 0 else -math.inf, element)
     elif isinstance(element, IntegerType):
         if isinstance(value, float) and not value.is_integer():
             raise ShapeError(f"{value} is no {dtype}")

@@ -29,6 +29,7 @@ from flowc.dialects.flow.attributes import (
     parse_text,
     print_json,
 )
+from flowc.dialects.flow.dominance import undefined_use
 from flowc.dialects.flow.effects import DeclaredEffects
 from flowc.dialects.flow.signature import parse_parameters, print_parameters
 
@@ -138,6 +139,8 @@ class FunctionOp(IRDLOperation):
         value = self.returned()
         if value is None or value.type != self.result_type:
             raise VerifyException(f"{self.name} @{self.sym_name.data} must return {self.result_type}")
+        if (early := undefined_use(block)) is not None:
+            raise VerifyException(f"{self.name} @{self.sym_name.data}: {early.name} reads a value not made yet")
 
     def print(self, printer: Printer) -> None:
         """Writes `@name(k %k: !flow.int = 8) -> type effects<..> limits<..> attributes {..} {body}`."""

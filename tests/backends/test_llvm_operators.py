@@ -26,9 +26,14 @@ def compiled(kernel: KernelOp, level: int = 2) -> Kernel:
     return load(code.object_code, code.signatures)[kernel.sym_name.data]
 
 
-def kernel_of(types: Types, body: Callable[..., Any]) -> tuple[KernelOp, Kernel]:
+def kernel_of(types: Types, body: Callable[..., Any], level: int = 2) -> tuple[KernelOp, Kernel]:
     kernel = make_kernel(types, body)
-    return kernel, compiled(kernel)
+    return kernel, compiled(kernel, level)
+
+
+def level_for(dtype: str) -> int:
+    """One dtype of each sort goes through LLVM's optimiser too, which takes most of the time."""
+    return 2 if dtype in ("f32", "bf16", "i8") else 0
 
 
 def check(kernel: KernelOp, native: Kernel, *arguments: Any, factor: float = 1.0) -> None:
@@ -53,7 +58,7 @@ def test_every_elementwise_operator_follows_the_reference(dtype: str) -> None:
         return results
 
     types = {"x": array_type(dtype, ("n",)), "y": array_type(dtype, ("n",)), "c": array_type("bool", ("n",))}
-    kernel, native = kernel_of(types, body)
+    kernel, native = kernel_of(types, body, level_for(dtype))
     special = dtype in ("f64", "f32")
     for seed in range(3):
         x, y = (array_of(dtype, (37,), seed + shift, special) for shift in (0, 100))
@@ -125,11 +130,14 @@ def test_casts_follow_the_reference_and_saturate(source: str) -> None:
         check(kernel, native, x.astype(numpy_dtypes[source]))
 
 
+AXES = [None, [0], [1], [0, 2], [2], [1, 2]]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("axes", [None, [0], [1], [0, 2], [2], [1, 2]])
-def test_every_reduction_follows_the_reference(dtype: str, axes: list[int] | None) -> None:
+def test_every_reduction_follows_the_reference(dtype: str) -> None:
     def body(add: Any, x: SSAValue) -> Sequence[SSAValue]:
-        return [add(build.reduce(kind, x, axes, keep)) for kind in REDUCTIONS for keep in (False, True)]
+        kept = [add(build.reduce("sum", x, axes, True)) for axes in AXES]
+        return kept + [add(build.reduce(kind, x, axes)) for kind in REDUCTIONS for axes in AXES]
 
     kernel = make_kernel({"x": array_type(dtype, ("n", 3, "m"))}, body)
     native = compiled(kernel, level=0)
@@ -176,7 +184,8 @@ def test_products_follow_the_reference_for_thin_and_tiled_shapes(dtype: str) -> 
         turned = add(build.transpose(b))
         return [add(build.contract(a, b)), add(build.contract(add(build.transpose(turned)), turned))]
 
-    kernel, native = kernel_of({"a": array_type(dtype, ("m", "k")), "b": array_type(dtype, ("k", "n"))}, body)
+    types = {"a": array_type(dtype, ("m", "k")), "b": array_type(dtype, ("k", "n"))}
+    kernel, native = kernel_of(types, body, level_for(dtype))
     for m, k, n in [
         (1, 5, 3),
         (7, 8, 9),

@@ -13,7 +13,8 @@ from flowc.runtime.kernels import load
 from tests.array_programs import Program, assert_close, programs
 
 
-def examples(number: int) -> settings:
+def examples(share: float) -> settings:
+    number = int(share * settings.default.max_examples)
     return settings(max_examples=number, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -39,19 +40,19 @@ def check(program: Program, level: int) -> None:
         assert_close(array, reference, dtype_of(value.type), factor=4)
 
 
-@examples(60)
+@examples(1)
 @given(programs())
 def test_a_compiled_kernel_gives_what_the_reference_gives(program: Program) -> None:
     check(program, 0)
 
 
-@examples(25)
+@examples(0.4)
 @given(programs())
 def test_an_optimised_kernel_gives_what_the_reference_gives(program: Program) -> None:
     check(program, 2)
 
 
-@examples(25)
+@examples(0.4)
 @given(programs(special=True))
 def test_nan_and_infinity_pass_through_kernels_as_through_numpy(program: Program) -> None:
     check(program, 0)

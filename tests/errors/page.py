@@ -122,7 +122,7 @@ def _python(words: list[str], folder: Path) -> Outcome:
         check=False,
         timeout=60,
     )
-    return Outcome(result.stdout.strip("\n"), result.returncode)
+    return Outcome(_ACCOUNT.sub("", result.stdout).strip("\n"), result.returncode)
 
 
 def recorded(section: Section) -> Outcome:

@@ -110,7 +110,7 @@ def test_long_chains_of_shifted_sums_stay_of_bounded_size() -> None:
     assert sum(1 for _ in module.walk()) < 20_000
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(programs())
 def test_the_loops_of_any_kernel_verify_and_read_back_as_printed(program: Program) -> None:
     fuse_array(program.module)
@@ -124,7 +124,7 @@ def test_the_loops_of_any_kernel_verify_and_read_back_as_printed(program: Progra
     assert str(again) == text
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None)
 @given(programs())
 def test_every_op_of_the_loops_knows_a_source_line(program: Program) -> None:
     kernel = program.kernel

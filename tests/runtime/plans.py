@@ -69,7 +69,7 @@ class Builder:
         return made
 
     def one(self, op: str, *inputs: int, **more: object) -> int:
-        return self.node(op, *inputs, **more)[0]  # type: ignore[arg-type]
+        return self.node(op, *inputs, **more)[0]
 
     def tool(
         self, tool: str, *inputs: int, after: Sequence[int] = (), rank: float = 0.0, line: int = 0

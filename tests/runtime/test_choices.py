@@ -143,7 +143,7 @@ def test_a_vote_gives_a_plurality_winner_and_asks_no_more_than_it_may(
     result, cast = votes(*answers, most=most, lead=min(lead, most))
     assert cast <= most
     counts = {answer: answers[:cast].count(answer) for answer in answers[:cast]}
-    assert counts[result.result] == max(counts.values())  # type: ignore[index]
+    assert counts[result.result] == max(counts.values())
 
 
 def test_what_takes_longer_than_its_limit_is_cancelled() -> None:
@@ -278,7 +278,7 @@ def test_cancelling_a_run_leaves_no_coroutine_behind(after: int, seconds: list[i
         await asyncio.sleep(after + 0.5)
         running.cancel()
         await asyncio.wait([running])
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert in_virtual_time(go) == set()
     assert set(world.started) == set(range(len(seconds)))

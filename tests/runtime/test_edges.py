@@ -93,7 +93,7 @@ def test_a_changed_artifact_is_refused(
 def test_any_bytes_are_an_artifact_or_refused_with_a_code(content: bytes) -> None:
     file = io.BytesIO(content)
     with pytest.raises(FlowError, match="E064"):
-        read(file)  # type: ignore[arg-type]
+        read(file)
 
 
 @given(st.data())
@@ -103,7 +103,7 @@ def test_no_changed_byte_goes_unnoticed(data: st.DataObject) -> None:
     changed = bytearray(whole)
     changed[place] ^= 1 << data.draw(st.integers(0, 7))
     with contextlib.suppress(FlowError):
-        assert read(io.BytesIO(bytes(changed))) == read(io.BytesIO(whole))  # type: ignore[arg-type]
+        assert read(io.BytesIO(bytes(changed))) == read(io.BytesIO(whole))
 
 
 def configured(tmp_path: Path, content: str) -> Any:
@@ -220,7 +220,7 @@ def busy_run(*subscribers: Callable[[Event], None]) -> RunResult:
 
 
 def test_the_summary_says_what_ran_in_parallel_and_what_the_run_waited_for() -> None:
-    summary = summarise(busy_run().trace)  # type: ignore[arg-type]
+    summary = summarise(busy_run().trace)
     assert (summary.wall_ms, summary.critical_path_ms, summary.busy_ms) == (3000, 3000, 5000)
     assert summary.peak == 2
     assert summary.speedup == pytest.approx(5 / 3)
@@ -232,8 +232,7 @@ def test_the_summary_says_what_ran_in_parallel_and_what_the_run_waited_for() -> 
 
 def test_steps_have_the_same_names_in_every_run() -> None:
     first, second = (
-        [(step.step, step.duration_ms, step.critical) for step in steps(busy_run().trace)]  # type: ignore[arg-type]
-        for _ in range(2)
+        [(step.step, step.duration_ms, step.critical) for step in steps(busy_run().trace)] for _ in range(2)
     )
     assert first == second
     assert first[0] == ("main/0:wait", 3000.0, True)
@@ -261,7 +260,7 @@ def test_a_listener_that_fails_ends_no_run(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_chrome_trace_lays_overlapping_bodies_in_different_lanes() -> None:
-    written = json.loads(json.dumps(chrome_trace(busy_run().trace)))  # type: ignore[arg-type]
+    written = json.loads(json.dumps(chrome_trace(busy_run().trace)))
     bodies = [event for event in written["traceEvents"] if event["ph"] == "X" and event["cat"] == "tool"]
     assert {event["name"] for event in bodies} == {"wait"}
     assert [event["dur"] for event in bodies if event["args"]["line"] == 4] == [3e6]

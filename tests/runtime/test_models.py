@@ -57,10 +57,22 @@ async def slow(request: Request) -> str:
     return "answer " + request.prompt
 
 
-def test_no_more_calls_are_in_flight_than_allowed_and_rank_decides_who_is_next() -> None:
+def test_no_more_calls_are_in_flight_than_allowed() -> None:
     provider = Scripted(slow)
     result = virtually(many(20), world(provider, max_in_flight=4))
     assert (provider.most, result.wall_ms) == (4, pytest.approx(5000))
+
+
+def test_of_the_calls_that_wait_the_highest_rank_is_next() -> None:
+    provider = Scripted(slow)
+    body = Builder()
+    ranks = [3.0, 9.0, 1.0, 7.0, 5.0]
+    asked = [body.one("generate", operation="ask", segments=[f"rank {rank:g}"], rank=rank) for rank in ranks]
+    of = plan(body.region(body.one("list", *asked)), operations=[llm("ask", model="m")], result=List(STR))
+    virtually(of, world(provider, max_in_flight=1))
+    assert [request.prompt for request in provider.requests] == [
+        f"rank {rank:g}" for rank in sorted(ranks, reverse=True)
+    ]
 
 
 @settings(max_examples=50, deadline=None)
@@ -129,7 +141,7 @@ def test_a_budget_of_tokens_is_never_exceeded_retries_included(
     assert spent <= result.tokens_in + result.tokens_out <= tokens
     if result.status == "ok":
         assert spent == result.tokens_in + result.tokens_out
-        assert len(result.result) == times  # type: ignore[arg-type]
+        assert len(result.result) == times
 
 
 def test_calls_wait_for_a_budget_that_others_only_hold() -> None:
@@ -160,7 +172,7 @@ def test_equal_calls_of_a_cached_llm_are_one_call() -> None:
     provider = Scripted(slow)
     result = virtually(many(10, cached=True, same=True), world(provider))
     assert len(provider.requests) == 1
-    assert len(set(result.result)) == 1  # type: ignore[arg-type]
+    assert len(set(result.result)) == 1
 
 
 def test_equal_calls_of_an_uncached_llm_stay_apart() -> None:
@@ -224,7 +236,7 @@ def test_a_storm_of_simulated_faults_ends_in_results_or_in_a_coded_problem() -> 
         environment = Environment(provider="simulated", providers={"simulated": provider}, seed=seed)
         result = run(of, "main", environment=environment)
         if result.problem is None:
-            assert set(result.result) <= {"a", "b"}  # type: ignore[arg-type]
+            assert set(result.result) <= {"a", "b"}
         else:
             assert result.problem.code[:3] == "E08"
             assert result.problem.help
@@ -245,7 +257,7 @@ def test_texts_are_embedded_as_the_rows_of_an_array() -> None:
     body = Builder()
     of = plan(body.region(body.one("embed", body.constant(["a", "bcd"]))), result=Array("f32", ("n", "d")))
     result = run(of, "main", environment=Environment())
-    assert result.result.shape == (2, 256)  # type: ignore[attr-defined]
+    assert result.result.shape == (2, 256)
     assert result.calls == 1
 
 

@@ -109,7 +109,7 @@ def test_the_answer_says_what_made_it() -> None:
     )
     of = plan(body.region(answer), operations=[llm("ask")], result=STR)
     outcome = run(of, "main", environment=Environment())
-    notes = [event.attributes["note"] for event in outcome.trace.events() if event.kind == "note"]  # type: ignore[attr-defined]
+    notes = [event.attributes["note"] for event in outcome.trace.events() if event.kind == "note"]
     assert len(notes) == 1
     assert "offline" in str(notes[0])
 

@@ -39,7 +39,7 @@ def asking(result: Type = STR, retries: int = 0, times: int = 1, **limits: float
         result=List(result),
         records=RECORDS,
         enums=ENUMS,
-        limits=Limits(**limits),  # type: ignore[arg-type]
+        limits=Limits(**limits),
     )
 
 

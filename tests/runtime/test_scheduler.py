@@ -157,7 +157,7 @@ def test_a_map_over_lists_of_different_length_is_refused() -> None:
     body = Builder()
     short, long = body.constant([1]), body.constant([1, 2])
     of = plan(body.region(body.one("map", short, long, regions=[inner.region(pair)])))
-    assert execute(of, {}).problem.code == "E0713"  # type: ignore[union-attr]
+    assert execute(of, {}).problem.code == "E0713"
 
 
 def test_a_for_loop_carries_its_values_and_stops_when_told() -> None:

@@ -121,9 +121,9 @@ def _members_fit(value: dict[str, Any], pattern: Mapping[str, Any], definitions:
 def test_every_value_of_a_type_fits_its_schema(type_: Type, chance: Any) -> None:
     value = value_of(type_, TABLES, chance)
     described = schema(type_, TABLES)
-    assert fits(value, described, described.get("$defs", {}))  # type: ignore[arg-type]
+    assert fits(value, described, described.get("$defs", {}))
     outer = wrapped(type_, TABLES)
-    assert fits({"value": value}, outer, outer.get("$defs", {}))  # type: ignore[arg-type]
+    assert fits({"value": value}, outer, outer.get("$defs", {}))
 
 
 def test_records_are_equal_by_value_and_never_change() -> None:
@@ -132,7 +132,7 @@ def test_records_are_equal_by_value_and_never_change() -> None:
     assert point(1.0, "a") != point(2.0, "a")
     assert point(1.0, "a") != record_class("Pixel", ("x", "label"))(1.0, "a")
     with pytest.raises(AttributeError, match="cannot be changed"):
-        point(1.0, "a").x = 2.0  # type: ignore[attr-defined]
+        point(1.0, "a").x = 2.0
     assert point(numpy.ones(2), "a") == point(numpy.ones(2), "a")
 
 
@@ -158,7 +158,7 @@ class Color(enum.Enum):
 def test_a_record_is_made_of_a_dict_or_of_any_object_with_its_fields(given_value: object) -> None:
     made = coercer(Record("Point"), TABLES)(given_value)
     assert made == record_class("Point", ("x", "label"))(1.0, "a")
-    assert isinstance(made.x, float)  # type: ignore[attr-defined]
+    assert isinstance(made.x, float)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_texts_are_read_by_type(type_: Type, text: str, expected: object) -> Non
 def test_an_array_is_read_from_an_npy_file_and_never_from_a_pickle(tmp_path: Path) -> None:
     numpy.save(tmp_path / "a.npy", numpy.ones((2, 3)))
     array = parse_text(Array("f32", ("n", 3)), "a.npy", TABLES, folder=tmp_path)
-    assert array.dtype == numpy.float32  # type: ignore[attr-defined]
+    assert array.dtype == numpy.float32
     numpy.save(tmp_path / "o.npy", numpy.array([{}], dtype=object), allow_pickle=True)
     for name in ("o.npy", "missing.npy"):
         with pytest.raises(FlowError) as refused:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from typing import Any
 
 from flowc.cli import arguments, streams
@@ -10,6 +11,7 @@ from flowc.cli.loaded import Loaded
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Function
+from flowc.runtime.result import RunResult
 
 IN_FLIGHT = 16
 """How many runs of a batch go on at once."""
@@ -42,8 +44,8 @@ async def _run_all(
             try:
                 report = await run_plan(ready, function.name, given)
             except FlowError as error:  # the arguments of this line do not fit
-                refused = {"status": "failed", "result": None}
-                return {**refused, "code": error.problem.code, "message": error.problem.message}, RUN
+                refused = RunResult(secrets.token_hex(8), "failed", problem=error.problem)
+                return dict(refused.to_json()), refused.exit_code
             return dict(report.to_json()), report.exit_code
 
     status = FINE

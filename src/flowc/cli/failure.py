@@ -1,5 +1,6 @@
 """Turns whatever ended a command into words on stderr and an exit status."""
 
+import errno
 import sys
 import tempfile
 import traceback
@@ -42,6 +43,9 @@ def report(error: BaseException, words: Sequence[str]) -> int:
             return USAGE
         case click.ClickException():
             show_diagnostic(_usage_diagnostic(error), None)
+            return USAGE
+        case OSError(errno=errno.ENOSPC):
+            show_diagnostic(Diagnostic("E0682", "the output cannot be written", why=str(error)), None)
             return USAGE
         case click.Abort() | KeyboardInterrupt():
             print("interrupted", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The command group: lazy subcommands, and the edge where an error becomes a message and an exit status."""
 
+import errno
 import importlib
 import os
 import sys
@@ -52,6 +53,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self._modules.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; a reader that has gone is no failure, where click would exit with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _silence_stdout()
+            return 0
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -65,6 +74,7 @@ class LazyGroup(click.Group):
 
         Arguments are never expanded as file patterns: `question=why?` is a value.
         """
+        _open_streams()
         words = list(sys.argv[1:] if args is None else args)
         status = self._status(words, complete_var, extra)
         if not standalone_mode:
@@ -82,9 +92,19 @@ class LazyGroup(click.Group):
             _silence_stdout()
             return 0
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                _silence_stdout()
             from flowc.cli.failure import report
 
             return report(error, words)
+
+
+def _open_streams() -> None:
+    """Gives streams that the caller closed (`flowc ... 2>&-`) a place that takes everything."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def _silence_stdout() -> None:

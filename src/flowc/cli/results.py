@@ -1,7 +1,9 @@
 """How the value of a run is printed, and how its arrays become files."""
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,17 @@ from flowc.runtime.types import Array, Record
 
 LINE = 100
 """A value that fits into this many columns stays on one line."""
+
+
+@contextlib.contextmanager
+def any_digits() -> Iterator[None]:
+    """Lets whole numbers of any length be read and printed, which Python stops at 4,300 digits."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 def value_text(value: object) -> str:

@@ -38,6 +38,19 @@ class Settings:
     quiet: bool
 
 
+@frozen
+class Request:
+    """What to run, and with which arguments."""
+
+    path: str
+    level: int
+    flow: str | None
+    words: tuple[str, ...]
+    args_file: str | None
+    batch_file: str | None
+    dry_run: bool
+
+
 @click.command("run")
 @click.argument("path", metavar="FILE")
 @click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
@@ -85,30 +98,54 @@ def command(
     JSON, all else as JSON.
     """
     del journal, target  # each has one value so far
-    from flowc.cli.loading import load
-    from flowc.runtime.plan_check import entry
-
     settings = Settings(
         **rest,
         outputs=results.read_outputs(outputs),
         answers=arguments.split_words(answers, "an answer"),
     )
-    loaded = load(path, level)
-    function = entry(loaded.plan, flow_name)
+    if batch_file is not None:
+        _check_batch(settings)
+    request = Request(path, level, flow_name, words, args_file, batch_file, dry_run)
+    with streams.only_results(), results.any_digits():
+        return _run(request, settings)
+
+
+def _check_batch(settings: Settings) -> None:
+    """Refuses options that are about one run; a batch has many."""
+    for option, given in {
+        "--out": settings.outputs,
+        "--trace": settings.trace,
+        "--explain": settings.explain,
+    }.items():
+        if given:
+            raise UsageProblem(
+                "E0697",
+                f"{option} is about one run, and --batch makes many",
+                help=f"leave {option} out, or run one line of the batch alone",
+            )
+
+
+def _run(request: Request, settings: Settings) -> int:
+    """Loads the program, reads its arguments, and does what is asked with them."""
+    from flowc.cli.loading import load
+    from flowc.runtime.plan_check import entry
+
+    loaded = load(request.path, request.level)
+    function = entry(loaded.plan, request.flow)
     results.check_outputs(settings.outputs, function, loaded.plan)
     _check_answers(loaded, settings.answers)
-    given = _arguments(loaded, function, words, args_file)
-    if dry_run:
+    given = _arguments(loaded, function, request.words, request.args_file)
+    if request.dry_run:
         from flowc.cli.steps import steps_text
         from flowc.runtime.reading import bind_arguments
 
         bind_arguments(loaded.plan, function, given)
         streams.write(steps_text(loaded.plan, function.name))
         return FINE
-    if batch_file is not None:
+    if request.batch_file is not None:
         from flowc.cli.batch import run_batch
 
-        return run_batch(loaded, function, given, batch_file, environment(loaded, settings))
+        return run_batch(loaded, function, given, request.batch_file, environment(loaded, settings))
     return _run_once(loaded, function, given, settings)
 
 
@@ -183,12 +220,12 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
     with live() as watching:
         world = environment(loaded, settings, *watching)
         report = run(loaded.plan, function.name, given, environment=world)
+    _print_result(report, settings)
     if settings.trace is not None:
         from flowc.runtime.trace.chrome import chrome_trace
 
         recorded: Any = report.trace
         files.write_file(settings.trace, json.dumps(chrome_trace(recorded)))
-    _print_result(report, settings)
     if report.problem is not None:
         streams.show_problem(report.problem, loaded.source)
     elif settings.outputs:

@@ -1,8 +1,11 @@
 """Where output goes and how: results plainly on stdout, all else on stderr, in colour where wanted."""
 
+import contextlib
+import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
 from flowc.compiler.syntax import Span
@@ -39,9 +42,64 @@ def stderr() -> "Console":
     return Console(stderr=True, force_terminal=False, no_color=True, highlight=False, width=width)
 
 
+_results: list[TextIO] = []
+"""The stream that `only_results` keeps for results; the last one counts."""
+
+
 def write(text: str) -> None:
-    """Prints a result on stdout, with a line end."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Prints a result on stdout, with a line end; what stdout cannot encode is written as `\\uXXXX`."""
+    stream = _results[-1] if _results else sys.stdout
+    line = text if text.endswith("\n") else text + "\n"
+    try:
+        stream.write(line)
+    except UnicodeEncodeError as error:
+        stream.write(line.encode(error.encoding, "backslashreplace").decode(error.encoding))
+
+
+@contextlib.contextmanager
+def only_results() -> Iterator[None]:
+    """Keeps stdout for `write`: what tools and the processes that they start print goes to stderr."""
+    with contextlib.ExitStack() as stack:
+        _results.append(stack.enter_context(_own_stdout()))
+        stack.callback(_results.pop)
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield
+
+
+@contextlib.contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """A stream to where stdout leads now; until the end descriptor 1 leads to stderr."""
+    stdout = sys.stdout
+    if _descriptor(stdout) != 1:  # replaced from within Python, and so out of reach of other processes
+        yield stdout
+        return
+    stdout.flush()
+    kept = os.dup(1)
+    _lead_to_stderr(1)
+    try:
+        with open(kept, "w", encoding=stdout.encoding, errors=stdout.errors, closefd=False) as stream:
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """The file descriptor that a stream writes to, where it has one."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (io.UnsupportedOperation, ValueError):
+        return None
+
+
+def _lead_to_stderr(descriptor: int) -> None:
+    """Makes a descriptor lead to where stderr leads; to nowhere where stderr is closed."""
+    try:
+        os.dup2(2, descriptor)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 def say(text: str) -> None:

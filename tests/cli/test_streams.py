@@ -1,0 +1,115 @@
+"""What reaches stdout and stderr of a real process: descriptors, closed streams, readers that go away."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = """\
+import os, subprocess, sys
+
+def noisy(x):
+    print("printed")
+    sys.stdout.write("written")
+    subprocess.run(["echo", "by a child"], check=True)
+    os.write(1, b"by descriptor")
+    return x + 1
+
+def long(x):
+    return 10 ** 5000
+
+def surrogate(x):
+    return "\\ud800é"
+"""
+PROGRAM = """\
+from "tools.py" import noisy, long, surrogate
+
+tool noisy(x: int) -> int reads world
+
+tool long(x: int) -> int pure
+
+tool surrogate(x: int) -> str pure
+
+flow main(x: int) -> int:
+    return noisy(x)
+
+flow huge(x: int) -> int:
+    return long(x)
+
+flow half(x: int) -> str:
+    return surrogate(x)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tools.py").write_text(TOOLS)
+    (tmp_path / "main.flow").write_text(PROGRAM)
+    (tmp_path / "batch.jsonl").write_text("\n".join(f'{{"x": {x}}}' for x in range(2000)))
+    return tmp_path
+
+
+def flowc(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
+    command = f'"$0" -c "from flowc.cli import main; main()" "$@" {redirect}'
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_what_tools_and_their_children_print_goes_to_stderr() -> None:
+    done = flowc("run", "main.flow", "x=3", "--flow", "main", "--output-format=json")
+    assert json.loads(done.stdout)["result"] == 4
+    for words in ("printed", "written", "by a child", "by descriptor"):
+        assert words in done.stderr
+
+
+def test_a_batch_keeps_stdout_for_its_lines(folder: Path) -> None:
+    (folder / "three.jsonl").write_text('{"x": 1}\n{"x": 2}\n{"x": 3}\n')
+    done = flowc("run", "main.flow", "--flow", "main", "--batch", "three.jsonl")
+    assert [json.loads(line)["result"] for line in done.stdout.splitlines()] == [2, 3, 4]
+
+
+def test_a_closed_stderr_or_stdout_ends_no_run() -> None:
+    assert flowc("run", "main.flow", "x=3", "--flow", "main", redirect="2>&-").stdout == "4\n"
+    assert flowc("run", "main.flow", "x=3", "--flow", "main", redirect=">&-").returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from flowc.cli import main; main()"]
+        + ["run", "main.flow", "--flow", "half", "--batch", "batch.jsonl"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_a_full_disk_under_stdout_is_said(folder: Path) -> None:
+    for words in (["run", "main.flow", "x=3", "--flow", "half"], ["compile", "main.flow", "--emit=tree"]):
+        done = flowc(*words, redirect=">/dev/full")
+        assert done.returncode == 2
+        assert "error[E0682]" in done.stderr
+        assert "internal" not in done.stderr
+
+
+def test_whole_numbers_of_any_length_are_printed_and_read() -> None:
+    done = flowc("run", "main.flow", "x=3", "--flow", "huge")
+    assert done.stdout == "1" + "0" * 5000 + "\n"
+    given = flowc("run", "main.flow", "x=" + "9" * 5000, "--flow", "main")
+    assert given.stdout == "1" + "0" * 5000 + "\n"
+
+
+def test_half_a_surrogate_pair_is_printed_escaped() -> None:
+    assert flowc("run", "main.flow", "x=3", "--flow", "half").stdout == "\\ud800é\n"
+    done = flowc("run", "main.flow", "x=3", "--flow", "half", "--output-format=json")
+    assert json.loads(done.stdout)["result"] == "\ud800é"
