@@ -42,7 +42,7 @@ def page(lines: int) -> str:
 
 def run(*, quick: bool = False) -> Table:
     """Medians over whole processes, Python's own start beside them."""
-    for room in Path(flowc.__path__[0]).iterdir():  # an installed package has its bytecode; a checkout may not
+    for room in Path(flowc.__path__[0]).iterdir():  # a checkout may lack its bytecode
         if room.is_dir():
             compileall.compile_dir(room.resolve(), quiet=2)
     with tempfile.TemporaryDirectory() as folder:

@@ -63,7 +63,7 @@ class Name:
 
 @frozen
 class Constant:
-    """A constant. `kind` tells apart what Python's types do not: 30s is seconds, $0.02 is dollars, 2GB is bytes."""
+    """A constant. `kind` tells apart what Python does not: 30s is seconds, $0.02 is dollars, 2GB is bytes."""
 
     kind: Literal["int", "float", "str", "bool", "none", "duration", "money", "size"]
     value: int | float | str | bool | Decimal | None

@@ -180,12 +180,17 @@ class ExtentAnalysis:
         raise ValueError(f"no extent rule for {value.owner}")
 
     def _broadcast(self, op: ops.ElementwiseOp, axis: int) -> Expression:
+        """That of an operand which says its extent, else of one that only the run knows."""
         rank = len(shape_of(op.result.type))
+        unknown: Expression = 1
         for operand in op.inputs:
             own = axis - rank + len(shape_of(operand.type))
-            if own >= 0 and shape_of(operand.type)[own] != 1:
+            if own < 0 or shape_of(operand.type)[own] == 1:
+                continue
+            if shape_of(operand.type)[own] != "":
                 return self.extent(operand, own)
-        return 1
+            unknown = self.extent(operand, own) if unknown == 1 else unknown
+        return unknown
 
     def _contracted(self, op: ops.ContractOp, axis: int) -> Expression:
         left, right = len(shape_of(op.left.type)), len(shape_of(op.right.type))

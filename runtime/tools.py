@@ -52,9 +52,10 @@ def _load_function(operation: Operation, folder: Path) -> Callable[..., Any]:
 
 def _undecorated(function: Any) -> Callable[..., Any]:
     """The plain function inside what `@flowc.tool` made of it."""
-    inner = getattr(function, "__wrapped__", None)
-    is_flowc = type(function).__module__.startswith("flowc.")
-    return inner if is_flowc and callable(inner) else function  # type: ignore[no-any-return]
+    plain: Callable[..., Any] = function
+    if type(function).__module__.startswith("flowc."):
+        plain = getattr(function, "__wrapped__", function)
+    return plain
 
 
 def load_module(path: Path, operation: Operation) -> ModuleType:

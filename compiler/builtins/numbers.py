@@ -116,6 +116,9 @@ def _extreme(name: str) -> Rule:
                 raise RuleError("E0109", f"values of `{text(element)}` have no order", argument=0)
             return Outcome(element, "apply", name, coercions=coercions)
         result = given.types[0]
+        if any(map(is_strong, given.types)) and all(map(is_number, given.types)):
+            dtype = common_dtype(given.types)
+            return Outcome(Scalar(dtype), "apply", name, coercions=_adapted(given.types, dtype, 0))
         for index, type_ in enumerate(given.types):
             common = given.join(result, type_)
             if isinstance(type_, Array) or isinstance(result, Array):

@@ -201,9 +201,11 @@ def _call(self: Translator, node: ast.Call) -> Expression:
 
 
 def _is_number(expression: Expression) -> bool:
-    """Whether an expression is made of literals only."""
+    """Whether an expression is made of literals and extents only: a plain number to Python."""
     match expression:
-        case Constant():
+        case Constant() | Subscript(value=Attribute(name="shape")) | Attribute(name="size" | "ndim"):
+            return True
+        case Call(function=Name(id="len")):
             return True
         case Unary(operand=operand):
             return _is_number(operand)

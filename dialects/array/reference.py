@@ -173,8 +173,22 @@ def _require_equal_extents(op: Operation, inputs: Sequence[NumpyArray], skip: in
                 raise KernelFault(f"extents {found[len(shape) - axis]} and {array.shape[axis]} differ")
 
 
+def _require_extents_that_meet(op: Operation, inputs: Sequence[NumpyArray]) -> None:
+    """An extent that only the run knows stretches if it is 1 and another operand says the extent."""
+    rank = len(shape_of(op.results[0].type))
+    for axis in range(1, rank + 1):
+        said: dict[bool, set[int]] = {True: set(), False: set()}
+        for operand, array in zip(op.operands, inputs, strict=True):
+            shape = shape_of(operand.type)
+            if axis <= len(shape) and shape[-axis] != 1:
+                said[shape[-axis] != ""].add(array.shape[-axis])
+        found = said[True] | (said[False] - {1} if said[True] else said[False])
+        if len(found) > 1:
+            raise KernelFault(f"extents {sorted(found)} differ")
+
+
 def _elementwise(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
-    _require_equal_extents(op, inputs)
+    _require_extents_that_meet(op, inputs)
     kind = op.kind.data
     dtype = elementwise_operand_dtype(kind, op.operand_types)
     if kind in COMPARISON or dtype != "bool" or kind not in ("sub", "neg", "sign"):

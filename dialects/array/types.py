@@ -153,7 +153,7 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
     """The common shape of operands, aligned at the last axis.
 
     A static 1 stretches. Two names must be the same name; an extent known only at run time must then equal
-    the other, and is checked there.
+    the other, or be 1 beside one that is said, and is checked there.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]

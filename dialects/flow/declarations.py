@@ -140,7 +140,8 @@ class FunctionOp(IRDLOperation):
         if value is None or value.type != self.result_type:
             raise VerifyException(f"{self.name} @{self.sym_name.data} must return {self.result_type}")
         if (early := undefined_use(block)) is not None:
-            raise VerifyException(f"{self.name} @{self.sym_name.data}: {early.name} reads a value not made yet")
+            reader = f"{early.name} reads a value not made yet"
+            raise VerifyException(f"{self.name} @{self.sym_name.data}: {reader}")
 
     def print(self, printer: Printer) -> None:
         """Writes `@name(k %k: !flow.int = 8) -> type effects<..> limits<..> attributes {..} {body}`."""

@@ -4,7 +4,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 
 def undefined_use(block: Block, visible: set[SSAValue] | None = None) -> Operation | None:
-    """The first operation that reads a value which is not there yet, None if all is well. Linear in the block."""
+    """The first operation that reads a value which is not there yet, None if all is well; linear."""
     visible = set() if visible is None else visible
     own: list[SSAValue] = list(block.args)
     visible.update(block.args)

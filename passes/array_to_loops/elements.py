@@ -14,7 +14,7 @@ from flowc.dialects.array import ops
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.types import Shape, dtype_of, shape_of
-from flowc.passes.array_extents import Expression, ExtentAnalysis
+from flowc.passes.array_extents import Expression, ExtentAnalysis, combine
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 
@@ -132,11 +132,22 @@ class Lowering:
         dtype = elementwise_operand_dtype(kind, op.operand_types)
         operands = []
         for position, operand in enumerate(op.inputs):
-            held = self.element(operand, aligned(operand, at))
+            held = self.element(operand, self._stretched(op, operand, at))
             own = dtype_of(operand.type)
             wanted = own if kind == "where" and position == 0 else dtype
             operands.append(held if own == wanted else self._widened(held, own, wanted))
         return scalars.apply(self.b, kind, dtype, operands)
+
+    def _stretched(self, op: ops.ElementwiseOp, operand: SSAValue, at: Indices) -> Indices:
+        """The position in an operand; where it may turn out to have extent 1, the run stretches it."""
+        place = list(aligned(operand, at))
+        offset = len(at) - len(place)
+        for axis, extent in enumerate(shape_of(operand.type)):
+            own = self.extents.extent(operand, axis)
+            if extent == "" and own != self.extents.extent(op.result, axis + offset):
+                step = combine("min", combine("sub", own, 1), 1)
+                place[axis] = self.b.mul(place[axis], self.size(step))
+        return tuple(place)
 
     def _widened(self, held: SSAValue, own: str, wanted: str) -> SSAValue:
         """Promotion: an operand brought to the dtype of the operator; never rounds to a half format."""

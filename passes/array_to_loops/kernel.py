@@ -156,7 +156,7 @@ def _check(s: Lowering, checks: Checks, op: Operation) -> None:
     """The conditions of an operator that its types do not settle."""
     match op:
         case ops.ElementwiseOp():
-            _check_broadcast(s, checks, op, op.inputs)
+            _check_elementwise(s, checks, op)
         case ops.ContractOp():
             right = len(shape_of(op.right.type))
             inner = s.extents.extent(op.left, len(shape_of(op.left.type)) - 1)
@@ -191,7 +191,7 @@ def _require_equal(s: Lowering, checks: Checks, a: Expression, b: Expression, op
 
 
 def _check_broadcast(
-    s: Lowering, checks: Checks, op: Operation, operands: Sequence[SSAValue], skip: int = 0
+    s: Lowering, checks: Checks, op: Operation, operands: Sequence[SSAValue], skip: int
 ) -> None:
     rank = max(len(shape_of(operand.type)) for operand in operands)
     for axis in range(rank - skip):
@@ -204,6 +204,35 @@ def _check_broadcast(
             if known is not None:
                 _require_equal(s, checks, known, extent, op)
             known = extent if known is None else known
+
+
+def _check_elementwise(s: Lowering, checks: Checks, op: ops.ElementwiseOp) -> None:
+    """Each axis of an operand is as long as the result's, or 1; so is one whose extent the run finds out,
+    if another operand says the extent. Between operands of which none says it, nothing stretches.
+    """
+    rank = len(shape_of(op.result.type))
+    for axis in range(rank):
+        whole = s.extents.derived(op.result, axis)
+        places = [(operand, axis - rank + len(shape_of(operand.type))) for operand in op.inputs]
+        said = any(own >= 0 and shape_of(operand.type)[own] not in (1, "") for operand, own in places)
+        for operand, own in places:
+            if own < 0 or shape_of(operand.type)[own] == 1:
+                continue
+            if said and shape_of(operand.type)[own] == "":
+                _require_equal_or_one(s, checks, whole, s.extents.extent(operand, own), op)
+            else:
+                _require_equal(s, checks, whole, s.extents.extent(operand, own), op)
+
+
+def _require_equal_or_one(
+    s: Lowering, checks: Checks, whole: Expression, own: Expression, op: Operation
+) -> None:
+    if own in (whole, 1):
+        return
+    extent = s.b.index(s.size(own))
+    equal = s.b.compare("eq", s.b.index(s.size(whole)), extent)
+    one = s.b.compare("eq", extent, s.b.index(1))
+    checks.require(s.b.insert(arith.OrIOp(equal, one)), EXTENTS_DIFFER, op)
 
 
 def _check_stretch(s: Lowering, checks: Checks, op: ops.BroadcastOp) -> None:

@@ -1,7 +1,6 @@
 """What reaches stdout and stderr of a real process: descriptors, closed streams, readers that go away."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,13 +78,14 @@ def test_a_closed_stderr_or_stdout_ends_no_run() -> None:
 
 
 def test_a_reader_that_goes_away_is_no_failure() -> None:
+    words = ["run", "main.flow", "--flow", "half", "--batch", "batch.jsonl"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from flowc.cli import main; main()"]
-        + ["run", "main.flow", "--flow", "half", "--batch", "batch.jsonl"],
+        [sys.executable, "-c", "from flowc.cli import main; main()", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -93,7 +93,7 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
     assert process.wait(60) == 0
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_full_disk_under_stdout_is_said(folder: Path) -> None:
     for words in (["run", "main.flow", "x=3", "--flow", "half"], ["compile", "main.flow", "--emit=tree"]):
         done = flowc(*words, redirect=">/dev/full")

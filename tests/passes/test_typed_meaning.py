@@ -1,0 +1,146 @@
+"""A pass keeps meaning, on the typed programs of the checker's tests: records, races, votes, people, kernels."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field
+from hypothesis import given, settings
+from xdsl.dialects.builtin import ModuleOp
+
+from flowc.compiler import driver, syntax
+from flowc.compiler.checker.model import Checked
+from flowc.compiler.diagnostics.model import Source
+from flowc.compiler.reference import Outcome, evaluate
+from flowc.passes.pipelines import O2, optimise
+from flowc.runtime.environment import Environment
+from flowc.runtime.execute import run
+from flowc.runtime.kernels import load
+from flowc.runtime.people import Question
+from flowc.runtime.providers.base import Embedding, EmbedRequest, Hole, Request, Response
+from tests.passes.test_meaning import assert_round_trip, assert_same, writes
+from tests.typed_programs import ARGUMENTS, answer, typed_programs
+
+MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
+TOOLS = ("twist", "fetch", "peek", "keep", "note", "spell")
+WRITES = {"keep": "store", "note": "log"}
+
+
+class AnsweringWorld:
+    """Everything outside answers by a function of its arguments."""
+
+    def tool(self, name: str, arguments: Mapping[str, object]) -> object:
+        """A tool's result."""
+        return answer(name, arguments)
+
+    def generate(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
+        """A model's answer."""
+        return answer(name, arguments)
+
+    def ask(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
+        """A person's answer."""
+        return answer(name, arguments)
+
+    def embed(self, texts: Sequence[str]) -> object:
+        """No typed program embeds anything."""
+        raise NotImplementedError
+
+    def execute(self, plan: object, tools: Sequence[str]) -> list[object]:
+        """No typed program executes a plan."""
+        raise NotImplementedError
+
+
+@define
+class AnsweringProvider:
+    """The same for the runtime: models by their holes, tools by their arguments, in the order of the calls."""
+
+    calls: list[tuple[str, list[object]]] = field(factory=list)
+
+    async def generate(self, request: Request) -> Response:
+        """The answer as JSON."""
+        holes = {part.name: part.value for part in request.segments if isinstance(part, Hole)}
+        return Response(text=json.dumps({"value": answer(request.operation, holes)}))
+
+    async def embed(self, request: EmbedRequest) -> Embedding:
+        """No typed program embeds anything."""
+        raise NotImplementedError
+
+    def prompt_bound(self, request: Request) -> int:
+        """No prompt is long."""
+        return 100
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def person(self, question: Question) -> object:
+        """A person's answer."""
+        return answer(question.operation, question.arguments)
+
+    def tool(self, name: str) -> Callable[..., object]:
+        """A tool that notes its writes."""
+
+        def call(**arguments: Any) -> object:
+            if name in WRITES:
+                self.calls.append((name, list(arguments.values())))
+            return answer(name, arguments)
+
+        return call
+
+    def writes(self) -> Mapping[str, list[tuple[str, list[object]]]]:
+        """The writes so far, by resource."""
+        found: dict[str, list[tuple[str, list[object]]]] = defaultdict(list)
+        for name, arguments in self.calls:
+            found[WRITES[name]].append((name, arguments))
+        return found
+
+
+def checked_program(program: syntax.Program) -> Checked:
+    return driver.check_program(program, Source("typed.flow", ""))
+
+
+def outcome(module: ModuleOp) -> Outcome:
+    return evaluate(module, "main", ARGUMENTS, AnsweringWorld())
+
+
+@settings(max_examples=40 * MORE, deadline=None)
+@given(typed_programs())
+def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Program) -> None:
+    checked = checked_program(program)
+    wanted = outcome(driver.optimised(checked, driver.Options(level=0)))
+    for level in (1, 2):
+        assert_same(wanted, outcome(driver.optimised(checked, driver.Options(level=level))))
+
+
+@settings(max_examples=15 * MORE, deadline=None)
+@given(typed_programs())
+def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.Program) -> None:
+    module = driver.lowered(checked_program(program), driver.Options())
+    optimise(module, O2, watch=lambda _, current: assert_round_trip(current))
+
+
+@settings(max_examples=8 * MORE, deadline=None)
+@given(typed_programs())
+def test_the_runtime_gives_what_the_reference_gives(program: syntax.Program) -> None:
+    checked = checked_program(program)
+    wanted = outcome(driver.lowered(checked, driver.Options()))
+    compiled = driver.compile_checked(checked)
+    kernels = compiled.kernels
+    world = AnsweringProvider()
+    environment = Environment(
+        provider="answering",
+        providers={"answering": world},
+        people=world.person,
+        tools={name: world.tool(name) for name in TOOLS},
+        kernels=load(kernels.object_code, kernels.signatures) if kernels is not None else {},
+    )
+    result = run(compiled.plan, "main", ARGUMENTS, environment=environment)
+    assert (result.status == "ok") == (wanted.failure is None), result.problem
+    if wanted.failure is None:
+        assert result.result == wanted.value
+        expected = {
+            resource: [(name, json.loads(arguments)) for name, arguments in events]
+            for resource, events in writes(wanted.trace).items()
+        }
+        assert world.writes() == expected
