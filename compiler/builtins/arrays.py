@@ -139,10 +139,21 @@ def _matmul(given: Given) -> Outcome:
 
 def _transpose(given: Given) -> Outcome:
     source = want_rank(given.types[0], "transpose")
-    permutation = tuple(reversed(range(len(source.dims))))
-    return Outcome(
-        Array(source.dtype, source.dims[::-1]), "transpose", "transpose", {"permutation": permutation}
-    )
+    rank = len(source.dims)
+    axes = given.values.get("axes")
+    if axes is None:
+        permutation = tuple(reversed(range(rank)))
+    else:
+        written = axes if isinstance(axes, tuple) else (axes,)
+        permutation = tuple(normalised_axis(axis, rank) for axis in written if isinstance(axis, int))
+        if sorted(permutation) != list(range(rank)):
+            raise RuleError(
+                "E0205",
+                f"`axes` of `transpose` must name each of the {rank} axes once",
+                help=f"`transpose(x, {list(reversed(range(rank)))})` reverses them",
+            )
+    dims = tuple(source.dims[axis] for axis in permutation)
+    return Outcome(Array(source.dtype, dims), "transpose", "transpose", {"permutation": permutation})
 
 
 def _expand(given: Given) -> Outcome:
@@ -248,7 +259,9 @@ BUILTINS = (
             "The k largest along the last axis, falling: `.values` and `.indices`.", GROUP, method=True),
     _row("gather", _gather, "The rows of `x` at `indices`; the same as `x[indices]`.", "x", "indices"),
     _row("matmul", _matmul, "The matrix product; the same as `a @ b`.", "a", "b"),
-    _row("transpose", _transpose, "The axes in reverse order; the same as `x.T`.", "x"),
+    Builtin("transpose", (required("x"), fixed("axes", None)), _transpose,
+            "The axes in another order, as in `transpose(x, [0, 2, 1])`; in reverse, as `x.T`, when none is said.",
+            GROUP, method=True),
     Builtin("expand", (required("x"), fixed("axis", 0)), _expand,
             "A new axis of extent 1 before `axis`.", GROUP, method=True),
     Builtin("concat", (required("parts"), fixed("axis", 0)), _concat,

@@ -163,6 +163,8 @@ def _fixed(context: Context, builtin: Builtin, named: dict[str, Expression]) -> 
             found[parameter.name] = number
         elif isinstance(value, Constant):
             found[parameter.name] = value.value
+        elif isinstance(value, ListDisplay) and None not in (items := [*map(literal_value, value.items)]):
+            found[parameter.name] = tuple(items)
         else:
             context.report.error(
                 "E0148",

@@ -1,5 +1,7 @@
 """Subscripts: positions, keys and slices of lists, texts, dicts, json and arrays."""
 
+from typing import TypeGuard
+
 from flowc.compiler.builtins.dtypes import INTEGERS, Extent, array, dtype, shape_text
 from flowc.compiler.checker.context import ERROR, Context, a_type, infer, is_hole, resolve, shown_type
 from flowc.compiler.checker.convert import axes, coerce, literal_value
@@ -160,7 +162,7 @@ def _others_are_slices(node: Subscript, position: int) -> bool:
     return all(isinstance(each, Slice) or _is_none(each) for each in others)
 
 
-def _is_none(index: Expression | Slice | None) -> bool:
+def _is_none(index: Expression | Slice | None) -> TypeGuard[Constant]:
     return isinstance(index, Constant) and index.kind == "none"
 
 

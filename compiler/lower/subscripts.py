@@ -83,7 +83,7 @@ def _bound_value(frame: Frame, bound: Expression | None) -> SSAValue:
 
 
 def _of_axes(frame: Frame, source: SSAValue, indices: tuple[Expression | Slice, ...]) -> SSAValue:
-    """Slices first, in one operator; then positions, the last axis first, so that numbers stay; `none` last."""
+    """Slices first, in one operator; then positions, the last axis first, so that they stay; `none` last."""
     created = _new_axes(frame, indices)
     indices = tuple(each for each in indices if not _is_none(each))
     bounds: list[SSAValue] = []

@@ -1,7 +1,8 @@
-"""A pass keeps meaning, on the typed programs of the checker's tests: records, races, votes, people, kernels."""
+"""A pass keeps meaning, on typed programs: records, races, votes, people, kernels."""
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -54,7 +55,7 @@ class AnsweringWorld:
 
 @define
 class AnsweringProvider:
-    """The same for the runtime: models by their holes, tools by their arguments, in the order of the calls."""
+    """The same for the runtime: models by their holes, tools by their arguments."""
 
     calls: list[tuple[str, list[object]]] = field(factory=list)
 
@@ -76,15 +77,18 @@ class AnsweringProvider:
 
     def person(self, question: Question) -> object:
         """A person's answer."""
-        return answer(question.operation, question.arguments)
+        found = re.fullmatch(r"tag: (-?\d+)text: (.*)\.", question.prompt, re.DOTALL)
+        assert found is not None
+        return answer(question.operation, {"tag": int(found[1]), "text": found[2]})
 
     def tool(self, name: str) -> Callable[..., object]:
         """A tool that notes its writes."""
 
-        def call(**arguments: Any) -> object:
+        def call(*arguments: Any) -> object:
             if name in WRITES:
-                self.calls.append((name, list(arguments.values())))
-            return answer(name, arguments)
+                self.calls.append((name, list(arguments)))
+            names = ("tag", "text" if name == "note" else "x")
+            return answer(name, dict(zip(names, arguments, strict=False)))
 
         return call
 
