@@ -260,7 +260,7 @@ BUILTINS = (
     _row("gather", _gather, "The rows of `x` at `indices`; the same as `x[indices]`.", "x", "indices"),
     _row("matmul", _matmul, "The matrix product; the same as `a @ b`.", "a", "b"),
     Builtin("transpose", (required("x"), fixed("axes", None)), _transpose,
-            "The axes in another order, as in `transpose(x, [0, 2, 1])`; in reverse, as `x.T`, when none is said.",
+            "The axes in the order `[0, 2, 1]`, say; in reverse, as `x.T`, when none is given.",
             GROUP, method=True),
     Builtin("expand", (required("x"), fixed("axis", 0)), _expand,
             "A new axis of extent 1 before `axis`.", GROUP, method=True),

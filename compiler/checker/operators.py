@@ -110,7 +110,7 @@ def _binary(context: Context, node: Binary, left: Type, right: Type) -> Type | N
     if operator == "@":
         return _matmul(left, right)
     if operator in ("&", "|", "^"):
-        return _bitwise(node, left, right)
+        return _bitwise(left, right)
     numeric = dtype(left) is not None and dtype(right) is not None
     if numeric and (is_strong(left) or is_strong(right)):
         return _numeric(context, node, left, right)
@@ -142,8 +142,8 @@ def _matmul(left: Type, right: Type) -> Type | None:
     return array(promote(left.dtype, right.dtype), matmul_shape(left.dims, right.dims))
 
 
-def _bitwise(node: Binary, left: Type, right: Type) -> Type | None:
-    if dtype(left) != "bool" or dtype(right) != "bool" or (node.operator == "^" and left != right):
+def _bitwise(left: Type, right: Type) -> Type | None:
+    if dtype(left) != "bool" or dtype(right) != "bool":
         return None
     return array("bool", broadcast([shape(left), shape(right)]))
 
@@ -156,6 +156,11 @@ def _numeric(context: Context, node: Binary, left: Type, right: Type) -> Type:
         )
     if node.operator == "/" and found not in FLOATS:
         found = "f64"
+    exponent = literal_value(node.right) if node.operator == "**" else None
+    if exponent is not None and exponent < 0 and found not in FLOATS:
+        raise RuleError(
+            "E0149", "a negative power of whole numbers has no whole result", help="make it a float: `f64(x)`"
+        )
     dims: Shape = broadcast([shape(left), shape(right)])
     for side, type_ in ((node.left, left), (node.right, right)):
         if type_ in (INT, FLOAT) and not (type_ == INT and found == "i64"):

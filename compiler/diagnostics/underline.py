@@ -38,16 +38,22 @@ def underline(drawn: Line, labels: list[Label], start: int, room: int) -> Iterat
         key=lambda entry: (entry[0], entry[1]),
     )
     marks = _Canvas()
-    for first, last, label in sorted(placed, key=lambda entry: entry[2].primary):
+    for first, last, label in sorted(placed, key=_behind):
         marks.put(first, ("^" if label.primary else "-") * (last - first), _style(label))
     *waiting, (first, last, label) = placed
     beside = label.text and all(end <= first or not other.text for _, end, other in waiting)
     if beside:
-        marks.put(last + 1, shown(label.text), _style(label))
+        marks.put(max(end for _, end, _ in placed) + 1, shown(label.text), _style(label))
     else:
         waiting = placed
     yield marks.row()
     yield from _hang([entry for entry in waiting if entry[2].text])
+
+
+def _behind(entry: tuple[int, int, Label]) -> tuple[int, bool]:
+    """Draws long marks before short ones, which stay seen; of equal ones the primary stays seen."""
+    first, last, label = entry
+    return first - last, label.primary
 
 
 def _hang(waiting: list[tuple[int, int, Label]]) -> Iterator[tuple[Piece, ...]]:

@@ -5,6 +5,7 @@ from flowc.compiler.parser.clue import CALLABLES, Clue
 from flowc.compiler.parser.problem import SyntaxProblem, problem, span_of
 
 _HEADERS = frozenset(("if", "elif", "else", "for", "while", "with", "try", "record", "enum")) | CALLABLES
+_DECLARED = frozenset(("record", "enum")) | CALLABLES
 _STATEMENTS = frozenset(
     ("return", "break", "continue", "pass", "if", "for", "while", "with", "elif", "else", "try")
 )
@@ -177,6 +178,21 @@ def _tool(clue: Clue) -> SyntaxProblem | None:
     )
 
 
+def _nested(clue: Clue) -> SyntaxProblem | None:
+    """`flow g() -> int:` inside a flow."""
+    before = clue.before
+    if before is None or before.text not in _DECLARED or clue.token.kind != "NAME":
+        return None
+    if clue.first_word() != before.text or before.column == 1 or clue.opened is not None:
+        return None
+    return problem(
+        "E0001",
+        f"a `{before.text}` cannot be declared inside another declaration",
+        span_of(before, clue.token),
+        help="declare it beside the others, at the left margin",
+    )
+
+
 def _colon(clue: Clue) -> SyntaxProblem | None:
     if ":" not in clue.expected or clue.opened is not None:
         return None
@@ -239,6 +255,7 @@ BODY_RULES = (
     _prompt,
     _tool,
     _try_without_else,
+    _nested,
     _colon,
     _one_line,
 )

@@ -18,6 +18,13 @@ def _equals(clue: Clue) -> SyntaxProblem | None:
             clue.span,
             help="compare with `==`; only a plain name takes a keyword argument",
         )
+    if "_NEWLINE" in clue.expected and "+" not in clue.expected:  # a type stands before it
+        return problem(
+            "E0020",
+            "a field of a record has no default",
+            clue.span,
+            help="give the value where the record is built: `Passage(text=t, score=1.0)`",
+        )
     return problem(
         "E0020",
         "only names can be assigned to",

@@ -33,6 +33,26 @@ def joined_parts(call: ast.Call) -> list[ast.expr] | None:
     return None
 
 
+def reordered(call: ast.Call, numpy: bool) -> tuple[ast.expr, list[ast.expr]] | None:
+    """The array and the axes of `np.transpose(x, (0, 2, 1))` or `x.transpose(0, 2, 1)`; None for others."""
+    match call:
+        case ast.Call(args=[source, ast.Tuple(elts=axes) | ast.List(elts=axes)], keywords=[]) if numpy:
+            return source, axes
+        case ast.Call(func=ast.Attribute(value=source), args=[ast.Tuple(elts=axes) | ast.List(elts=axes)]):
+            return None if numpy else (source, axes)
+        case ast.Call(func=ast.Attribute(value=source), args=[_, _, *_] as axes, keywords=[]):
+            return None if numpy else (source, axes)
+    return None
+
+
+def clipped(value: Expression, low: Expression, high: Expression, span: Span) -> Expression:
+    """`np.clip(value, low, high)`: what NumPy says it does."""
+    for name, bound in (("maximum", low), ("minimum", high)):
+        arguments = (Argument(None, value, span=span), Argument(None, bound, span=span))
+        value = Call(Name(name, span=span), arguments, span=span)
+    return value
+
+
 def axis_argument(axis: int, span: Span) -> Argument:
     """`axis=...` as a literal."""
     return Argument("axis", Constant("int", axis, span=span), span=span)

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from flowc.compiler.diagnostics.model import CompileError
-from flowc.compiler.driver import Compiled, Options, compile_program
+from flowc.compiler.driver import EMIT_FORMS, Compiled, Options, compile_program
 from flowc.compiler.driver import emit as emit_stage
 from flowc.compiler.python.annotations import hints
 from flowc.compiler.python.definitions import Definition, RunOptions
@@ -50,6 +50,8 @@ def compile_definition(
 
 def emit(definition: Definition[..., Any], form: str, level: int) -> str:
     """A stage of the compilation as text: what `flowc compile --emit` prints."""
+    if form not in (*EMIT_FORMS, *PICTURES):
+        raise ValueError(f"there is no form {form!r}; there are {', '.join((*EMIT_FORMS, *PICTURES))}")
     found = compile_definition(definition, level, native=False)
     if form not in PICTURES:
         return emit_stage(found.compiled.checked, form, Options(level=level))

@@ -12,11 +12,13 @@ from flowc.compiler.diagnostics.model import Diagnostic
 from flowc.compiler.python.arrays import (
     OVER_FIRST_AXIS,
     axis_argument,
+    clipped,
     expanded,
     is_numpy,
     is_ufunc,
     joined_parts,
     new_axes,
+    reordered,
 )
 from flowc.compiler.python.literals import literal, scalar
 from flowc.compiler.python.scope import MISSING, NUMPY_INSTEAD, Cast, Scope, known_function
@@ -174,6 +176,9 @@ def _call(self: Translator, node: ast.Call) -> Expression:
     if listed is not None:
         return listed
     function = self.scope.lookup(node.func)
+    arranged = _of_array(self, node, function)
+    if arranged is not None:
+        return arranged
     positional, called = list(node.args), None
     if is_numpy(function, "concatenate", "concat"):
         positional = [*(joined_parts(node) or ()), *node.args[1:]]
@@ -198,6 +203,22 @@ def _call(self: Translator, node: ast.Call) -> Expression:
     if self.kernel and is_ufunc(function) and all(_is_number(argument.value) for argument in arguments):
         return Call(Name("f64", span=span), (Argument(None, call, span=span),), span=span)
     return call
+
+
+def _of_array(self: Translator, node: ast.Call, function: Any) -> Expression | None:
+    """NumPy's calls on whole arrays whose arguments the language writes differently."""
+    span = self.file.span(node)
+    if is_numpy(function, "clip") and len(node.args) == 3 and not node.keywords:
+        value, low, high = self.all(node.args)
+        return clipped(value, low, high, span)
+    method = isinstance(node.func, ast.Attribute) and node.func.attr == "transpose" and function is MISSING
+    moved = reordered(node, not method) if method or is_numpy(function, "transpose") else None
+    if moved is None:
+        return None
+    source, axes = moved
+    order = ListDisplay(tuple(self.all(axes)), span=span)
+    arguments = (Argument(None, self.expression(source), span=span), Argument("axes", order, span=span))
+    return Call(Name("transpose", span=span), arguments, span=span)
 
 
 def _is_number(expression: Expression) -> bool:

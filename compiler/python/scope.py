@@ -144,6 +144,7 @@ NUMPY_FUNCTIONS: Mapping[str, str] = {
     "amin": "min",
     "rint": "round",
     "expand_dims": "expand",
+    "arange": "iota",
 }
 """NumPy's functions by their names, and the built-ins that do the same."""
 
@@ -152,7 +153,7 @@ NUMPY_INSTEAD: Mapping[str, str] = {
     "inner": "write `a @ b.T`",
     "einsum": "write `@`, `.T` and sums over an axis",
     "norm": "write `np.sqrt(np.sum(x * x))`",
-    "clip": "write `np.minimum(np.maximum(x, low), high)`",
+    "clip": "write `np.clip(x, low, high)`",
     "square": "write `x * x`",
     "power": "write `x ** y`",
     "negative": "write `-x`",

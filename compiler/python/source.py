@@ -122,7 +122,9 @@ def _shift(span: Span, offset: int) -> Span:
 
 def locate(function: Callable[..., Any], sources: Sources) -> tuple[File, FunctionNode]:
     """The file and the definition of a function; raises CompileError where its source cannot be had."""
-    code = inspect.unwrap(function).__code__
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        raise TypeError(f"flowc decorates Python functions; {function!r} is none")
     path = inspect.getsourcefile(function) or code.co_filename
     text = "".join(linecache.getlines(path))
     node = _definitions(text).get((code.co_firstlineno, code.co_name)) if text else None

@@ -39,7 +39,7 @@ def argument_types(
     extents: dict[int, str] = {}
     found: list[ArgumentType | None] = []
     for name, argument in zip(names, arguments, strict=True):
-        if isinstance(argument, np.ndarray | np.generic):
+        if type(argument) in (np.ndarray, np.memmap) or isinstance(argument, np.generic):
             dims = tuple(1 if n == 1 else extents.setdefault(n, f"n{len(extents)}") for n in argument.shape)
             found.append(ArgumentType(_dtype(function, name, argument.dtype), dims))
         elif name in fixed and isinstance(argument, int):

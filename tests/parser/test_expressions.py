@@ -144,7 +144,7 @@ def test_a_constant_means_what_it_says(text: str, kind: str, value: object) -> N
 @settings(deadline=None)
 def test_a_python_string_without_odd_escapes_means_the_same(text: str) -> None:
     written = (
-        '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\0", "\\0") + '"'
+        '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\0", "\\x00") + '"'
     )
     written = "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
     assert expression(written) == syntax.Constant(

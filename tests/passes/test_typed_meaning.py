@@ -121,7 +121,7 @@ def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Pro
 @given(typed_programs())
 def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.Program) -> None:
     module = driver.lowered(checked_program(program), driver.Options())
-    optimise(module, O2, watch=lambda _, current: assert_round_trip(current))
+    optimise(module, O2, watch=lambda _, it: assert_round_trip(it, driver.print_ir(it, locations=True)))
 
 
 @settings(max_examples=8 * MORE, deadline=None)

@@ -65,6 +65,43 @@ def total(x):
     return sum(x)
 
 
+@flowc.jit
+def from_first(x):
+    return (x - x[:, :1]) / x[-1:]
+
+
+@flowc.jit
+def attention(q, k, v):
+    scores = q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1])
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return weights @ np.transpose(v, (0, 1, 2))
+
+
+@flowc.jit
+def one_hot(x):
+    return (x[:, None] == np.arange(10)).astype(np.float32)
+
+
+@flowc.jit
+def squashed(x):
+    return np.clip(x, -1, 1)
+
+
+@flowc.jit
+def odd_ones(x, y):
+    return (x > 0) ^ (y > 0)
+
+
+@flowc.jit
+def picked(x, i):
+    return x[:, i]
+
+
+@flowc.jit
+def best_of(x):
+    return max(x[0], x[1], 0)
+
+
 HALF = np.float32(0.5)
 FLOATS = hnp.floating_dtypes(sizes=(32, 64), endianness="=")
 VALUES = st.floats(-100, 100, width=32)
@@ -160,3 +197,33 @@ def test_arguments_of_other_types_are_refused() -> None:
         gelu(np.ones(3, np.complex64))
     with pytest.raises(flowc.FlowError, match="list"):
         gelu([1.0, 2.0])
+
+
+def test_an_axis_that_a_slice_leaves_one_long_stretches_as_in_numpy() -> None:
+    for shape in [(4, 5), (4, 1), (1, 5)]:
+        same(from_first, np.arange(1, 1 + math.prod(shape), dtype=np.float32).reshape(shape))
+
+
+def test_the_square_root_of_an_extent_is_an_f64_as_in_numpy() -> None:
+    rng = np.random.default_rng(0)
+    same(attention, *(rng.random(shape, np.float32) for shape in [(2, 4, 5), (2, 6, 5), (2, 6, 3)]))
+
+
+def test_numpys_calls_on_whole_arrays_have_numpys_meaning() -> None:
+    x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
+    same(one_hot, np.array([0, 3, 9, 12]))
+    same(squashed, x)
+    same(odd_ones, x, x[0])
+    same(picked, x, np.array([0, -1, 2, 2]))
+    assert best_of(x[2]) == max(x[2, 0], x[2, 1], 0)
+    assert best_of(x[2]).dtype == np.float32
+
+
+def test_a_negative_power_of_whole_numbers_is_refused_as_numpy_refuses_it() -> None:
+    @flowc.jit
+    def inverse(x):
+        return x**-1
+
+    with pytest.raises(CompileError) as error:
+        inverse(np.arange(3))
+    assert error.value.diagnostics[0].code == "E0149"

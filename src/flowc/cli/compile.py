@@ -65,7 +65,7 @@ def command(
         compiled = _compiled(checked, chosen, form)
         _print_account(compiled, time_passes, remarks)
         if form is None:
-            _write_artifact(compiled, path, output or str(Path(path).with_suffix(files.ARTIFACT)))
+            _write_artifact(compiled, path, output or _beside(path))
             return
         text = _picture(compiled, flow_name, form) if form in PICTURES else _stage(checked, form, chosen)
     else:
@@ -74,6 +74,13 @@ def command(
         streams.write(text)
     else:
         files.write_file(output, text)
+
+
+def _beside(path: str) -> str:
+    """Where an artifact goes when nothing else is said."""
+    if path == files.STDIN:
+        raise UsageProblem("E0670", "an artifact of stdin needs a name", help="give one: -o main.flowc")
+    return str(Path(path).with_suffix(files.ARTIFACT))
 
 
 def _checked(path: str) -> "Checked":
