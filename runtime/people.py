@@ -53,11 +53,16 @@ def has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def visible(prompt: str) -> str:
+    """The text with control characters escaped: a model wrote parts of it, and none may move the cursor."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in prompt)
+
+
 def ask_terminal(question: Question) -> object:
     """Asks on standard error and reads the answer from standard input, again until it fits."""
     choices = question.choices()
     hint = "/".join(choices) or text(question.result)
-    sys.stderr.write(f"\n{question.prompt}\n")
+    sys.stderr.write(f"\n{visible(question.prompt)}\n")
     while True:
         sys.stderr.write(f"{question.operation} ({hint}): ")
         sys.stderr.flush()

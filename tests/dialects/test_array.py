@@ -192,10 +192,17 @@ def test_evaluate_finds_the_kernel_of_a_launch() -> None:
     assert evaluate(launch, [5], kernels={"k": kernel})[0] == -5
 
 
-def test_an_extent_that_happens_to_be_1_does_not_stretch() -> None:
-    def body(add: Any, x: SSAValue, y: SSAValue) -> SSAValue:
+def test_an_extent_that_happens_to_be_1_stretches_only_beside_one_that_is_said() -> None:
+    def beside_said(add: Any, x: SSAValue, y: SSAValue) -> SSAValue:
         return add(build.elementwise("add", [x, add(build.slices(y, parse_slice("::2")))]))
 
+    def beside_unsaid(add: Any, x: SSAValue, y: SSAValue) -> SSAValue:
+        return beside_said(add, add(build.slices(x, parse_slice("::2"))), y)
+
     types = {"x": array_type("f64", ("n",)), "y": array_type("f64", ("m",))}
-    with pytest.raises(KernelFault, match="extents 3 and 1 differ"):
-        evaluate_kernel(make_kernel(types, body), [np.ones(3), np.ones(2)])
+    (result,) = evaluate_kernel(make_kernel(types, beside_said), [np.ones(3), np.ones(2)])
+    assert result.tolist() == [2, 2, 2]
+    for body, x in [(beside_said, np.ones(1)), (beside_unsaid, np.ones(6))]:
+        y = np.ones(2 if body is beside_unsaid else 6)
+        with pytest.raises(KernelFault, match="extents .* differ"):
+            evaluate_kernel(make_kernel(types, body), [x, y])

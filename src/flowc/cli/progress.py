@@ -4,9 +4,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from flowc.cli import streams
 from flowc.runtime.events import Event, Subscriber
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+_on_screen: "list[Status]" = []
 
 
 @contextmanager
@@ -22,7 +29,23 @@ def live() -> Iterator[tuple[Subscriber, ...]]:
             shown.take(event)
             status.update(shown.text())
 
-        yield (listen,)
+        _on_screen.append(status)
+        try:
+            yield (listen,)
+        finally:
+            _on_screen.remove(status)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Takes the live line away for as long as a person is being asked something."""
+    for status in _on_screen:
+        status.stop()
+    try:
+        yield
+    finally:
+        for status in _on_screen:
+            status.start()
 
 
 class _Line:

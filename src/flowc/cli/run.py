@@ -200,6 +200,7 @@ def _home() -> Path:
 
 def _people(given: Mapping[str, str]) -> "Ask | None":
     """Prepared answers first, then the person at the terminal, where there is one."""
+    from flowc.cli.progress import hidden
     from flowc.runtime.people import answers, ask_terminal, has_terminal
 
     if not has_terminal():
@@ -207,7 +208,10 @@ def _people(given: Mapping[str, str]) -> "Ask | None":
     prepared = answers(given)
 
     def ask(question: "Question") -> object:
-        return prepared(question) if question.operation in given else ask_terminal(question)
+        if question.operation in given:
+            return prepared(question)
+        with hidden():
+            return ask_terminal(question)
 
     return ask
 
