@@ -1,7 +1,7 @@
 """IR as text: printing and parsing modules, names beyond ASCII included.
 
-xDSL's printer writes such names with escapes, and its lexer takes what has such escapes for bytes. So they are
-printed as they are.
+xDSL's printer writes such names with escapes, and its lexer takes what has such escapes for bytes. So they
+are printed as they are.
 """
 
 import re

@@ -29,6 +29,9 @@ TOTAL_ON_SIMPLE = frozenset(["lt", "le", "gt", "ge", "add", "sub", "neg", "minim
 
 _SIMPLE = (IntType(), f64, StrType())
 
+DISPATCHED = (ToolCallOp, GenerateOp, AskOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
+"""Operations that take long enough to be worth running beside others."""
+
 _FALLIBLE_ARRAYS = (
     array.ArgReduceOp,
     array.BroadcastOp,
@@ -44,7 +47,7 @@ _FALLIBLE_ARRAYS = (
 
 
 def may_fail(op: Operation) -> bool:
-    """Whether an operation by itself can end a run: what an effect may do is not asked here."""
+    """Whether an operation by itself can end a run. A tool may raise, a pure one too: it may be a check."""
     match op:
         case compute.ApplyOp():
             name, types = op.function.data, set(op.operand_types)
@@ -52,9 +55,9 @@ def may_fail(op: Operation) -> bool:
             return name not in TOTAL_FUNCTIONS and not (name in TOTAL_ON_SIMPLE and alike)
         case compute.FieldOp():
             return not isinstance(op.source.type, RecordType)
-        case compute.CastOp() | LaunchOp() | LimitOp() | VoteOp() | RaceOp():
+        case compute.CastOp() | LimitOp() | VoteOp() | RaceOp():
             return True
-    return isinstance(op, _FALLIBLE_ARRAYS)
+    return isinstance(op, DISPATCHED + _FALLIBLE_ARRAYS)
 
 
 def is_total(op: Operation, effects: Effects) -> bool:
@@ -62,15 +65,6 @@ def is_total(op: Operation, effects: Effects) -> bool:
     if not effects.of(op).pure:
         return False
     return not any(may_fail(inner) for inner in op.walk())
-
-
-def can_fail(block: Block, effects: Effects) -> bool:
-    """Whether anything in a block can fail."""
-    return not all(is_total(op, effects) for op in block.ops)
-
-
-DISPATCHED = (ToolCallOp, GenerateOp, AskOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
-"""Operations that take long enough to be worth running beside others."""
 
 
 def is_dispatched(op: Operation) -> bool:

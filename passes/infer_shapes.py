@@ -1,8 +1,8 @@
 """infer-shapes: spreads what is known of extents through a flow.
 
-A conversion between array types says that extents are equal: inlining leaves such where a flow's own names for
-extents meet the caller's. So each name of an inlined body gets the extent it stands for, everywhere. Then what a
-launch or an array operator gives follows from its operands. Names of the flow's own parameters stay names.
+A conversion between array types says that extents are equal: inlining leaves such where a flow's names meet
+the caller's. So each name of an inlined body gets the extent it stands for, everywhere. Then the results
+of launches and array operators follow from their operands. Names of the flow's own parameters stay names.
 """
 
 from collections.abc import Iterator
@@ -64,12 +64,15 @@ def _bind_names(function: FuncOp) -> int:
         if isinstance(op, CastOp):
             for have, name in _equal_extents(op):
                 extent = resolved(have)
-                if isinstance(name, str) and name and name not in rigid and name not in bound and extent:
-                    if extent != name:
-                        bound[name] = extent
+                if _is_free(name, rigid, bound) and extent not in ("", name):
+                    bound[str(name)] = extent
     if not bound:
         return 0
     return sum(_rename(value, resolved) for value in _values(function))
+
+
+def _is_free(name: Extent, rigid: set[str], bound: dict[str, Extent]) -> bool:
+    return isinstance(name, str) and name != "" and name not in rigid and name not in bound
 
 
 def _equal_extents(op: CastOp) -> Iterator[tuple[Extent, Extent]]:

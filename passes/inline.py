@@ -117,9 +117,8 @@ def _copy(call: CallOp, callee: FuncOp, suffix: str) -> tuple[list[Operation], S
     for argument, given in zip(callee.body.block.args, call.arguments, strict=True):
         values[argument] = converted(given, with_own_extents(argument.type, suffix))
     edge = len(copies)
-    for op in callee.body.block.ops:
-        if op is not callee.body.block.last_op:
-            copies.append(op.clone(values))
+    *body, _ = callee.body.block.ops
+    copies.extend(op.clone(values) for op in body)
     last = callee.returned()
     if last is None:
         raise ValueError(f"flow {callee.sym_name.data} returns nothing")

@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnitAttr, i64
 from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.flow import compute, control
-from flowc.dialects.flow.declarations import FuncOp
+from flowc.dialects.flow.declarations import CallOp, FuncOp
 from flowc.dialects.flow.effects import Effects, Summary, join
 from flowc.dialects.flow.types import ListType
 from flowc.passes.canonicalise import constant_of
@@ -29,6 +29,8 @@ from flowc.passes.framework import (
     replace_with,
     stamp,
 )
+from flowc.passes.inline import callees_first
+from flowc.passes.order import GUARDED, is_guarded
 
 PACKAGING = (compute.ConstantOp, compute.ListOp, compute.TupleOp, compute.RecordOp, compute.AbsentOp)
 """Operations that are cheaper done again than handed over."""
@@ -52,6 +54,7 @@ class ParallelisePass(FlowPass):
 def parallelise(module: ModuleOp, width: int = WIDTH) -> Report:
     """Marks flows, widens maps and takes loops apart; says which loops stay as they are, and why."""
     state = _State(width)
+    _mark_guarded(module)
     for function in module.ops:
         if isinstance(function, FuncOp):
             if "parallel" not in function.attributes:
@@ -63,6 +66,21 @@ def parallelise(module: ModuleOp, width: int = WIDTH) -> Report:
                         _loop(op, state)
             _widen(function, state)
     return Report(state.fired, tuple(state.remarks))
+
+
+def _mark_guarded(module: ModuleOp) -> None:
+    """Marks the flows that are called, directly or through others, where a failure is no end."""
+    functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+    calls = {
+        name: [op for block in blocks_inside(function) for op in block.ops if isinstance(op, CallOp)]
+        for name, function in functions.items()
+    }
+    for name in reversed(callees_first(calls)):
+        for call in calls[name]:
+            callee = functions.get(call.callee.root_reference.data)
+            block = call.parent_block()
+            if callee is not None and block is not None and is_guarded(block):
+                callee.attributes[GUARDED] = UnitAttr()
 
 
 @define
@@ -121,6 +139,9 @@ def _loop(op: control.ForOp, state: _State) -> None:
     if not ahead.commutes_with_itself:
         state.remark(op, f"this loop runs in order: it {_doing(ahead)}")
         return
+    if not behind.commutes_with_itself and is_guarded(op.body.block):
+        state.remark(op, f"this loop runs in order: it {_doing(behind)}, and a failure in it is caught")
+        return
     if ahead.reads & behind.writes or behind.unknown:
         what = ", ".join(sorted(ahead.reads & behind.writes)) or "something unknown"
         state.remark(op, f"this loop runs in order: it writes {what}, which the next round reads")
@@ -143,7 +164,7 @@ def _split(block: Block) -> _Split:
 
 
 def _near_their_readers(split: _Split, block: Block) -> _Split:
-    """Constants and packaging that only the later part reads belong to it: handing them over would cost more."""
+    """Constants and packaging that only the later part reads belong to it: handing over costs more."""
     later = {*split.dependent, block.last_op}
     for op in reversed(split.independent):
         readers = {block.find_ancestor_op_in_block(use.operation) for r in op.results for use in r.uses}

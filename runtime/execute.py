@@ -115,7 +115,7 @@ def _engine(loaded: Loaded, flow: Function) -> Engine:
         stream=environment.stream,
     )
     clock = loop.time if virtual else time.perf_counter
-    engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual, seed=seed)
+    engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual)
     engine.observed = bool(environment.subscribers)
     return engine
 

@@ -51,9 +51,9 @@ def underline(drawn: Line, labels: list[Label], start: int, room: int) -> Iterat
 
 
 def _behind(entry: tuple[int, int, Label]) -> tuple[int, bool]:
-    """Draws long marks before short ones, which stay seen; of equal ones the primary stays seen."""
-    first, last, label = entry
-    return first - last, label.primary
+    """Draws from the left, so that a mark inside another is seen; where both begin, the primary is."""
+    first, _, label = entry
+    return first, label.primary
 
 
 def _hang(waiting: list[tuple[int, int, Label]]) -> Iterator[tuple[Piece, ...]]:

@@ -11,7 +11,7 @@ from flowc.compiler.syntax import Call, Expression
 from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow.attributes import EffectsAttr
-from flowc.dialects.flow.compute import ApplyOp, DeclassifyOp, EndorseOp, RecordOp, TupleOp
+from flowc.dialects.flow.compute import ApplyOp, CastOp, DeclassifyOp, EndorseOp, RecordOp, TupleOp
 from flowc.dialects.flow.control import RaceOp, VoteOp, YieldOp, region_of
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import join, of_items, to_items
@@ -40,9 +40,7 @@ def call(frame: Frame, expression: Call) -> SSAValue:
         case "execute":
             return _execute(frame, bound, result)
         case "enum":
-            return frame.emit(
-                ApplyOp("enum", [frame.value(each) for each in bound.arguments], frame.lowering.type(result))
-            )
+            return frame.emit(CastOp(frame.value(bound.arguments[0]), frame.lowering.type(result)))
 
 
 def _builtin(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
@@ -50,7 +48,8 @@ def _builtin(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     if bound.form == "apply":
         return frame.emit(ApplyOp(bound.operator, [frame.value(each) for each in bound.arguments], type_))
     if bound.form == "embed":
-        return frame.emit(EmbedOp(frame.value(bound.arguments[0]), type_))
+        model = bound.options.get("model")
+        return frame.emit(EmbedOp(frame.value(bound.arguments[0]), type_, str(model) if model else None))
     if bound.form == "topk":
         return frame.emit(TupleOp(arrays.topk(frame, bound, result)))
     value = arrays.call(frame, bound, result)

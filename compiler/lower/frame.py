@@ -16,7 +16,6 @@ from flowc.dialects.flow.compute import CastOp, ConstantOp
 from flowc.runtime.plan import Effect
 from flowc.runtime.types import Type
 
-
 DEEPEST = 250
 """Regions nest no deeper than this: the parser bounds blocks, and this what expressions add to them."""
 

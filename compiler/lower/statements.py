@@ -6,7 +6,6 @@ was left, and each run of statements up to the next possible exit stands in a br
 """
 
 from collections.abc import Sequence
-
 from functools import partial
 
 from attrs import evolve
@@ -147,7 +146,7 @@ def _branches(
 ) -> Exit:
     """The branches of an `if`; `rest` follows in whichever of them can go on.
 
-    Without `otherwise` the chain goes on elsewhere; `mark` is a variable that says whether a branch was taken.
+    Without `otherwise` the chain goes on elsewhere; `mark` is the variable saying whether a branch was taken.
     """
     (test, body), *others = branches
     condition = frame.value(test)

@@ -20,6 +20,7 @@ from flowc.compiler.python.arrays import (
     new_axes,
     reordered,
 )
+from flowc.compiler.python.defaults import left_out
 from flowc.compiler.python.literals import literal, scalar
 from flowc.compiler.python.scope import MISSING, NUMPY_INSTEAD, Cast, Scope, known_function
 from flowc.compiler.python.source import File, problem
@@ -193,6 +194,7 @@ def _call(self: Translator, node: ast.Call) -> Expression:
             arguments.append(
                 Argument(keyword.arg, self.expression(keyword.value), span=self.file.span(keyword))
             )
+    arguments += left_out(function, len(node.args), arguments, span)
     if self.kernel and len(arguments) == 1 and _hashable(function) and function in OVER_FIRST_AXIS:
         arguments.append(axis_argument(0, span))
     if is_numpy(function, "cumsum") and not any(argument.name == "axis" for argument in arguments):

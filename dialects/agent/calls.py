@@ -13,6 +13,7 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     result_def,
     traits_def,
@@ -147,13 +148,17 @@ class EmbedOp(IRDLOperation):
 
     name = "agent.embed"
     effects = prop_def(EffectsAttr)
+    model = opt_prop_def(JsonAttr)
     texts = operand_def(ListType(StrType()))
     result = result_def()
     traits = traits_def(DeclaredEffects())
-    assembly_format = "`(` " + OUTSIDE
+    assembly_format = "(`model` $model^)? `(` " + OUTSIDE
 
-    def __init__(self, texts: SSAValue, result: Attribute) -> None:
-        super().__init__(operands=[texts], result_types=[result], properties={"effects": LLM})
+    def __init__(self, texts: SSAValue, result: Attribute, model: str | None = None) -> None:
+        chosen = None if model is None else JsonAttr.of(model)
+        super().__init__(
+            operands=[texts], result_types=[result], properties={"effects": LLM, "model": chosen}
+        )
 
 
 @irdl_op_definition

@@ -8,6 +8,7 @@ def undefined_use(block: Block, visible: set[SSAValue] | None = None) -> Operati
     visible = set() if visible is None else visible
     own: list[SSAValue] = list(block.args)
     visible.update(block.args)
+    op: Operation
     for op in block.ops:
         if not all(operand in visible for operand in op.operands):
             return op

@@ -10,10 +10,10 @@ import importlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from flowc.runtime.errors import Problem
 from flowc.runtime.providers.base import (
@@ -27,7 +27,7 @@ from flowc.runtime.providers.base import (
     byte_bound,
     estimate_tokens,
 )
-from flowc.runtime.providers.openai_errors import TooLarge, problem_of
+from flowc.runtime.providers.openai_errors import Encoded, TooLarge, problem_of
 from flowc.runtime.schema import closed
 
 if TYPE_CHECKING:
@@ -45,11 +45,25 @@ FRAME_TOKENS = 64
 OPENAI_URL = "https://api.openai.com"
 
 
+BATCH_TEXTS, BATCH_BYTES = 64, 200_000
+"""Texts, and bytes of text, that one request for embeddings holds at most: endpoints take no more than some
+hundred thousand tokens, and their answer, vectors written out in digits, must stay below `MOST_BYTES`.
+"""
+
+
+@frozen
+class _Part:
+    """Some of the vectors that were asked for."""
+
+    vectors: list[tuple[float, ...]]
+    usage: Usage
+
+
 @define(eq=False)
 class OpenAI:
-    """Clients by endpoint and key, made on first use."""
+    """Clients by endpoint, key and timeout, made on first use."""
 
-    clients: dict[tuple[str | None, str], "AsyncOpenAI"] = field(factory=dict)
+    clients: dict[tuple[str | None, str, float], "AsyncOpenAI"] = field(factory=dict)
 
     async def generate(self, request: Request) -> Response:
         """Answers a prompt with chat completions; structured where a schema is given."""
@@ -66,19 +80,33 @@ class OpenAI:
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """Turns texts into vectors."""
-        create: Any = self._client(request.model).embeddings.create
+        vectors: list[tuple[float, ...]] = []
+        used, estimated = 0, False
+        for texts in _batches(request.texts):
+            try:
+                part = await self._embed(texts, request.model)
+            except ProviderError as error:
+                if used and error.usage is not None:
+                    error.usage = Usage(used + error.usage.prompt, 0, estimated)
+                raise
+            vectors.extend(part.vectors)
+            used += part.usage.prompt
+            estimated = estimated or part.usage.estimated
+        return Embedding(tuple(vectors), Usage(used, 0, estimated))
+
+    async def _embed(self, texts: tuple[str, ...], model: ModelSettings) -> "_Part":
+        """The vectors of as many texts as fit into one request."""
+        create: Any = self._client(model).embeddings.create
         try:
-            async with asyncio.timeout(request.model.timeout):
-                made = await create(
-                    model=request.model.model, input=list(request.texts), encoding_format="float"
-                )
-            vectors = tuple(tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place))
+            async with asyncio.timeout(model.timeout):
+                made = await create(model=model.model, input=list(texts), encoding_format="float")
+            vectors = [tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place)]
             used = made.usage.prompt_tokens if made.usage is not None else None
         except Exception as error:
-            raise _failed(error, request.model) from None
-        if used is None:
-            return Embedding(vectors, Usage(sum(map(estimate_tokens, request.texts)), 0, estimated=True))
-        return Embedding(vectors, Usage(used, 0))
+            raise _failed(error, model) from None
+        if not isinstance(used, int) or used < 0:
+            return _Part(vectors, Usage(sum(map(estimate_tokens, texts)), 0, estimated=True))
+        return _Part(vectors, Usage(used, 0))
 
     def prompt_bound(self, request: Request) -> int:
         """No token is shorter than a byte; the schema travels with the prompt."""
@@ -103,7 +131,7 @@ class OpenAI:
                 ),
                 retryable=False,
             )
-        place = (settings.base_url, key)
+        place = (settings.base_url, key, settings.timeout)
         if place not in self.clients:
             self.clients[place] = _new_client(settings, key)
         return self.clients[place]
@@ -133,7 +161,12 @@ def _new_client(settings: ModelSettings, key: str) -> "AsyncOpenAI":
 
 
 async def _bound(response: Any) -> None:
-    """Lets no response be longer than it may: errors end early, answers raise `TooLarge`."""
+    """Lets no response be longer than it may: errors end early, answers raise `TooLarge`.
+
+    A compressed one, which was not asked for, could grow a thousandfold and is not read at all.
+    """
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Encoded(response.headers["content-encoding"])
     source = response.stream
     base = next(kind for kind in type(source).__mro__ if kind.__name__ == "AsyncByteStream")
 
@@ -177,6 +210,29 @@ def _completion(request: Request) -> dict[str, Any]:
             },
         }
     return arguments
+
+
+def _batches(texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The texts in order, as many together as one request may hold; a long one goes alone."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        length = byte_bound(text)
+        if batch and (len(batch) == BATCH_TEXTS or size + length > BATCH_BYTES):
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(text)
+        size += length
+    if batch:
+        yield tuple(batch)
+
+
+def _usage(counted: object) -> Usage | None:
+    """What the endpoint counted; None where that is not two numbers of tokens, which budgets could trust."""
+    match counted:
+        case {"prompt_tokens": int(prompt), "completion_tokens": int(answer)} if min(prompt, answer) >= 0:
+            return Usage(prompt, answer)
+    return None
 
 
 def _place(row: Any) -> int:
@@ -239,8 +295,7 @@ class _Answer:
             if refusal := said.get("refusal"):
                 self.refusal.append(str(refusal))
             self.finish = choice.get("finish_reason") or self.finish
-        if usage := event.get("usage"):
-            self.usage = Usage(int(usage["prompt_tokens"]), int(usage["completion_tokens"]))
+        self.usage = _usage(event.get("usage")) or self.usage
 
     def response(self) -> Response:
         """What arrived. Tokens that the endpoint did not count are estimated."""

@@ -20,6 +20,13 @@ class TooLarge(Exception):
         super().__init__(f"{read:,} bytes were read and no end was in sight")
 
 
+class Encoded(Exception):
+    """A response that is compressed although that was declined."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
+
+
 def problem_of(error: BaseException, settings: ModelSettings, key: str) -> ProviderError:
     """The coded error behind an exception of the SDK, of the connection or of our reading."""
     if isinstance(error, ProviderError):
@@ -27,6 +34,10 @@ def problem_of(error: BaseException, settings: ModelSettings, key: str) -> Provi
     if isinstance(cause := _cause(error, TooLarge), TooLarge):
         return _error(
             "E0826", "the endpoint sent an answer without end", str(cause), settings, rejected=False
+        )
+    if isinstance(cause := _cause(error, Encoded), Encoded):
+        return _error(
+            "E0827", "the endpoint sent what is not OpenAI's protocol", str(cause), settings, rejected=False
         )
     if isinstance(error, TimeoutError) or type(error).__name__ == "APITimeoutError":
         why = f"nothing complete came within {settings.timeout:g} s"

@@ -57,7 +57,7 @@ async def with_attempts(
             raise error
         with engine.lock:
             engine.log_retry(frame, instruction, error.problem, attempt)
-            delay = engine.backoff(limits.backoff, attempt)
+            delay = engine.backoff(frame, instruction, limits.backoff, attempt)
         await asyncio.sleep(max(delay, after))
 
 

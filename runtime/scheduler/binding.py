@@ -1,11 +1,12 @@
 """From a plan to blocks that can run: each node is bound to its behaviour, once, before the run."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
-from flowc.runtime.coerce import Coercer, coercer
+from flowc.runtime.coerce import Coercer, Mismatch, coercer
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
@@ -62,12 +63,23 @@ class Bindings:
     blocks: dict[str, Block] = field(factory=dict)
     paces: dict[str, Pace] = field(factory=dict)
     coercers: dict[Type, Coercer] = field(factory=dict)
+    called: list[str] = field(factory=list)
 
     def block(self, name: str) -> Block:
-        """The body of a flow, flattened on first use."""
+        """The body of a flow, flattened on first use together with all that it calls.
+
+        Calls are noted and followed here, not by recursion: chains of flows may be long.
+        """
         if name not in self.blocks:
             self.blocks[name] = Block(self.plan.functions[name].body, self.bind)
+        self._follow_calls()
         return self.blocks[name]
+
+    def _follow_calls(self) -> None:
+        while self.called:
+            name = self.called.pop()
+            if name not in self.blocks:
+                self.blocks[name] = Block(self.plan.functions[name].body, self.bind)
 
     def entry(self, function: Function) -> Block:
         """What to run for `function`: its body, or a call of it where it has limits of its own."""
@@ -83,7 +95,9 @@ class Bindings:
             line=function.line,
         )
         region = Region(count + 1, tuple(range(count)), (), (), (call,), (count,))
-        return Block(region, self.bind, synthetic=True)
+        block = Block(region, self.bind, synthetic=True)
+        self._follow_calls()
+        return block
 
     def convert(self, type_: Type) -> Coercer:
         """The coercer of a type, made once."""
@@ -152,13 +166,13 @@ def _call(bindings: Bindings, node: Node) -> Behaviour:
     limits = bindings.plan.functions[name].limits
 
     def enter(engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        block = bindings.block(name)
+        block = bindings.blocks[name]
         if limits == Limits():
             enter_call(engine, frame, instruction, block)
         else:
             enter_limited_call(engine, frame, instruction, block, limits)
 
-    bindings.block(name)
+    bindings.called.append(name)
     return Behaviour(STRUCTURE, enter)
 
 
@@ -182,7 +196,9 @@ def _tool(bindings: Bindings, node: Node) -> Behaviour:
 
 
 def _nothing(value: object) -> None:
-    """A tool that gives nothing may return what it likes."""
+    """A tool that gives nothing may return what it likes, but not its work still to be done."""
+    if inspect.isawaitable(value) or inspect.isgenerator(value) or inspect.isasyncgen(value):
+        raise Mismatch("none", value)
 
 
 def _generate(bindings: Bindings, node: Node) -> Behaviour:

@@ -6,6 +6,7 @@ here.
 
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nlargest
 from typing import Any
 
 from flowc.runtime.errors import OVER_BUDGET, Problem
@@ -83,6 +84,8 @@ class Vote:
         self.scope = Scope(frame.scope, self._failed)
         self.opened = 0
         self.ballots: dict[int, Any] = {}
+        self.keys: dict[int, str] = {}
+        self.counts: Counter[str] = Counter()
         self.decided = False
 
     def go_on(self) -> None:
@@ -104,29 +107,30 @@ class Vote:
             if block.count:
                 self.engine.enter(child)
             else:
-                self.ballots[position] = child.results()[0]
+                self._count(position, child.results()[0])
 
-    def _tally(self) -> list[tuple[str, int]]:
-        """Answers with their counts, the most frequent first, among equals the one given by the earliest
-        ballot.
-        """
-        answers = [canonical(self.ballots[position]) for position in sorted(self.ballots)]
-        return Counter(answers).most_common()
+    def _count(self, position: int, answer: Any) -> None:
+        self.ballots[position] = answer
+        self.keys[position] = canonical(answer)
+        self.counts[self.keys[position]] += 1
 
     def _margin(self) -> int:
-        tally = self._tally()
-        second = tally[1][1] if len(tally) > 1 else 0
-        return tally[0][1] - second if tally else 0
+        first, second = nlargest(2, (*self.counts.values(), 0, 0))
+        return first - second
 
     def _cast(self, child: Frame) -> None:
-        self.ballots[child.position] = child.results()[0]
+        self._count(child.position, child.results()[0])
         child.close()
         self.go_on()
 
+    def _winner(self) -> Any:
+        """The most frequent answer, among equals the one given by the earliest ballot."""
+        position = max(sorted(self.keys), key=lambda position: self.counts[self.keys[position]])
+        return self.ballots[position]
+
     def _decide(self) -> None:
         self.decided = True
-        best = self._tally()[0][0]
-        chosen = next(self.ballots[at] for at in sorted(self.ballots) if canonical(self.ballots[at]) == best)
+        chosen = self._winner()
         if self.opened > len(self.ballots):
             self.engine.stop_scope(self.scope, abandon=True)
             self.engine.settle(self.scope)
@@ -223,7 +227,7 @@ class Limited:
             return
         self.engine.log_retry(self.frame, self.instruction, problem, self.tries)
         self.scope = Scope(self.frame.scope, self._failed, *self.budgets)
-        delay = self.engine.backoff(self.limits.backoff, self.tries)
+        delay = self.engine.backoff(self.frame, self.instruction, self.limits.backoff, self.tries)
         self.engine.later(delay, self._try)
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_call, charge_memory
+from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
 from flowc.runtime.scheduler.failure import UNCATCHABLE, placed, problem_of
-from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.frames import Frame, Scope, step_of
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.workers import Workers
 from flowc.runtime.values import size_of
@@ -43,12 +44,10 @@ class Engine:
         *,
         threads: int,
         virtual: bool,
-        seed: int,
     ) -> None:
         self.loop = loop
         self.clock = clock
         self.virtual = virtual
-        self.random = random.Random(seed)
         self.lock = threading.Lock()
         self.ready: list[tuple[float, int, Frame, Instruction]] = []
         self.sequence = count().__next__
@@ -56,6 +55,8 @@ class Engine:
         self.tasks: set[asyncio.Task[None]] = set()
         self.outbox: deque[tuple[Frame, Instruction]] = deque()
         self.posted = False
+        self.complete: deque[Frame] = deque()
+        self.completing = False
         self.observed = False
         self.outcome: asyncio.Future[Problem | list[Any]] = loop.create_future()
         self.session = session
@@ -149,8 +150,24 @@ class Engine:
                     self.workers.wake()
         frame.remaining -= 1
         if not frame.remaining:
-            frame.done(frame)
+            self.close(frame)
         return following
+
+    def close(self, frame: Frame) -> None:
+        """Tells the owner of a frame that its last node has ended. That may end the owner's frame in turn,
+        and so on outwards: one after the other, since calls may be nested deeper than the stack is.
+        """
+        if self.completing:
+            self.complete.append(frame)
+            return
+        self.completing = True
+        try:
+            frame.done(frame)
+            while self.complete:
+                frame = self.complete.popleft()
+                frame.done(frame)
+        finally:
+            self.completing = False
 
     def dispatch(self, frame: Frame, instruction: Instruction) -> None:
         """Starts a node that is no body: control flow here and now, waiting on the loop."""
@@ -304,9 +321,13 @@ class Engine:
                 problem = Problem("E0715", f"`{instruction.node.name}` was cancelled from outside")
             self.queue(self.ended(frame, instruction, value, problem))
 
-    def backoff(self, first: float, tries: int) -> float:
-        """Seconds to wait before another try: exponential, with full jitter from the run's seed."""
-        return first * 2.0 ** (tries - 1) * (0.5 + self.random.random() / 2)
+    def backoff(self, frame: Frame, instruction: Instruction, first: float, tries: int) -> float:
+        """Seconds to wait before another try: exponential, with jitter from the run's seed and the step, so
+        that it does not depend on which of several calls happened to fail first.
+        """
+        step = step_of(frame, instruction, self.session.root)
+        chance = random.Random(seed_of(self.session.seed, "backoff", step, tries))
+        return first * 2.0 ** (tries - 1) * (0.5 + chance.random() / 2)
 
     def log_retry(self, frame: Frame, instruction: Instruction, problem: Problem, tries: int) -> None:
         """Notes that something failed and is tried again."""

@@ -44,9 +44,17 @@ def problem_of(error: BaseException, instruction: Instruction) -> Problem:
 
 
 def _said(error: BaseException) -> str:
-    message = str(error).strip()
+    message = _message(error)
     name = type(error).__name__
     return f"{name}: {message}" if message else name
+
+
+def _message(error: BaseException) -> str:
+    """What an exception says of itself; nothing where it fails at even that, as a tool's own may."""
+    try:
+        return str(error).strip()
+    except BaseException:
+        return ""
 
 
 def _trace(error: BaseException) -> tuple[str, ...]:
@@ -61,7 +69,7 @@ def _of_tool(error: BaseException, instruction: Instruction) -> Problem:
         return Problem(
             "E0802",
             f"tool `{name}` returned something that is not a {wanted}",
-            why=str(error),
+            why=_message(error),
             help="change what the function returns, or the type that the program declares for it",
         )
     return Problem(
@@ -89,7 +97,7 @@ def _index(error: BaseException, instruction: Instruction) -> Problem:
 def _key(error: BaseException, instruction: Instruction) -> Problem:
     return Problem(
         "E0712",
-        f"there is no key {error}",
+        f"there is no key {_message(error)}",
         help="test with `in` first, or use `get` with a default",
     )
 
@@ -98,7 +106,7 @@ def _value(error: BaseException, instruction: Instruction) -> Problem:
     return Problem(
         "E0713",
         f"`{instruction.node.name}` cannot take this value",
-        why=str(error),
+        why=_message(error),
         help="check the value first, or use `try ... else`",
         notes=_trace(error),
     )

@@ -14,6 +14,11 @@ from flowc.runtime.limits import Budget
 from flowc.runtime.scheduler.blocks import Block, Instruction
 
 
+_NOTHING: list[Any] = []
+_NO_COUNTS: list[int] = []
+"""What closed frames hold: the same for all, since there may be very many of them."""
+
+
 class Frame:
     """One execution of a block. `done` is called, under the lock, when its last node has ended."""
 
@@ -59,8 +64,8 @@ class Frame:
 
     def close(self) -> None:
         """Lets go of the values: the trace keeps frames, and must not keep what was in them."""
-        self.slots = []
-        self.pending = []
+        self.slots = _NOTHING
+        self.pending = _NO_COUNTS
 
 
 def step_of(frame: Frame, instruction: Instruction, root: str) -> str:

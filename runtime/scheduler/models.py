@@ -89,9 +89,10 @@ class Generate:
         held = await reserved(engine, budgets, bound, request.max_tokens, request.model, request.operation)
         if held is not None:
             request = evolve(request, max_tokens=held.answer)
-        usage: Usage | None = None
+        usage: Usage | None = Usage()  # what waits before the gate has cost nothing yet
         try:
             await gate.enter(instruction.priority, bound + (request.max_tokens or 0))
+            usage = None
             try:
                 response = await provider.generate(request)
             finally:
@@ -231,9 +232,10 @@ class Embed:
         bound = sum(map(byte_bound, request.texts))
         held = await reserved(engine, budgets, bound, 0, request.model, "embed")
         gate = session.gate(request.model)
-        usage: Usage | None = None
+        usage: Usage | None = Usage()
         try:
             await gate.enter(instruction.priority, bound)
+            usage = None
             try:
                 embedding = await session.provider(request.model).embed(request)
             finally:

@@ -71,7 +71,7 @@ def _drain(engine: Engine, token: object) -> None:
         if instruction.convert is not None and problem is None:
             try:
                 value = instruction.convert(value)
-            except Exception as error:
+            except BaseException as error:
                 problem = problem_of(error, instruction)
         lock.acquire()
         log.append(("node.done", frame, instruction, start, end, None))
@@ -97,7 +97,7 @@ def work(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     if instruction.convert is not None and problem is None:
         try:
             value = instruction.convert(value)
-        except Exception as error:
+        except BaseException as error:
             problem = problem_of(error, instruction)
     with engine.guarded():
         engine.log.append(("node.done", frame, instruction, start, end, None))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from attrs import frozen
 
-from flowc.compiler.driver import compile_text
+from flowc.compiler.diagnostics.model import CompileError
+from flowc.compiler.driver import check_text, compile_text
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
 
@@ -212,3 +213,21 @@ def test_nothing_of_which_no_extent_is_said_stretches_unseen() -> None:
     with pytest.raises(FlowError) as error:
         kernel(np.ones(5, np.float32), 1, 4)
     assert error.value.problem.code == "E0753"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("(x: i8[n]) -> bool[n]:\n    return x > 200", "E0141"),
+        ("(x: i8[n]) -> i8[n]:\n    return x + 200", "E0141"),
+        ("(x: f32[n]) -> f32[n]:\n    return max(x, 0)", "E0109"),
+        ("(x: i64[n]) -> i64[n]:\n    return x ** -1", "E0149"),
+        ("(x: f32[n, m]) -> f32[n, m]:\n    return transpose(x, [1, 1])", "E0205"),
+        ("(x: f32[n, m], i: i64[k]) -> f32[k]:\n    return x[i, i]", "E0114"),
+        ("(x: f32[n], k: i64[m]) -> f32[n]:\n    return x + k", "E0201"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_before_anything_runs(text: str, code: str) -> None:
+    with pytest.raises(CompileError) as error:
+        check_text(f"kernel k{text}\n", "k.flow")
+    assert code in [diagnostic.code for diagnostic in error.value.diagnostics]

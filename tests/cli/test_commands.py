@@ -109,6 +109,7 @@ def test_a_batch_prints_one_object_a_line_in_order_and_fails_as_a_whole(folder: 
     assert [line["result"] for line in lines] == [4, None, 5, None]
     assert [line["status"] for line in lines] == ["ok", "failed", "ok", "failed"]
     assert all(line["code"].startswith("E") for line in (lines[1], lines[3]))
+    assert list(lines[3]) == list(lines[1])  # refused arguments have all keys of a run that failed
     assert done.exit_code == 3
 
 

@@ -113,3 +113,18 @@ def test_half_a_surrogate_pair_is_printed_escaped() -> None:
     assert flowc("run", "main.flow", "x=3", "--flow", "half").stdout == "\\ud800é\n"
     done = flowc("run", "main.flow", "x=3", "--flow", "half", "--output-format=json")
     assert json.loads(done.stdout)["result"] == "\ud800é"
+
+
+def test_a_run_that_fails_before_its_first_step_is_still_one_object(folder: Path) -> None:
+    (folder / "none.flow").write_text("tool f(x: int) -> int pure\n\nflow main() -> int:\n    return f(1)\n")
+    done = flowc("run", "none.flow", "--output-format=json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["status"], found["code"]) == (3, "failed", "E0803")
+    assert "error[E0803]" in done.stderr
+
+
+def test_a_timeline_that_cannot_be_written_loses_no_result() -> None:
+    done = flowc("run", "main.flow", "--flow", "main", "x=3", "--trace", "missing/t.json")
+    assert done.stdout == "4\n"
+    assert done.returncode == 2
+    assert "error[E0682]" in done.stderr

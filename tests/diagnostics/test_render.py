@@ -66,6 +66,11 @@ def test_several_labels_of_a_line_hang_below_it_from_the_right_to_the_left() -> 
     ]
 
 
+def test_a_label_inside_another_stays_seen_and_texts_stand_clear_of_both() -> None:
+    rows = drawn(label(2, 5, 21), label(2, 12, 18, "in here", primary=False)).splitlines()
+    assert rows[4] == "  |     ^^^^^^^------^^^ in here"
+
+
 def test_tabs_and_wide_characters_keep_marks_below_what_they_mark() -> None:
     assert "3 |     return best(hits, 3)\n  |            ^^^^ here\n" in drawn(label(3, 9, 13, "here"))
     assert "7 |     漢字 = naïve(q)\n  |     ----   ^^^^^\n" in drawn(

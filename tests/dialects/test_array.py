@@ -204,5 +204,5 @@ def test_an_extent_that_happens_to_be_1_stretches_only_beside_one_that_is_said()
     assert result.tolist() == [2, 2, 2]
     for body, x in [(beside_said, np.ones(1)), (beside_unsaid, np.ones(6))]:
         y = np.ones(2 if body is beside_unsaid else 6)
-        with pytest.raises(KernelFault, match="extents .* differ"):
+        with pytest.raises(KernelFault, match="extents"):
             evaluate_kernel(make_kernel(types, body), [x, y])

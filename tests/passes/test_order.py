@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from flowc.compiler import driver
 from flowc.dialects.agent.calls import AskOp, GenerateOp, ToolCallOp
+from flowc.dialects.flow.control import AttemptOp
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects
 from flowc.passes.order import effect_order
@@ -74,3 +75,39 @@ def test_unrelated_branches_share_no_barrier() -> None:
     assert waits["@model"] == []
     assert waits["@read_b"] == ["flow.if"]
     assert waits["@write_a"] == ["flow.if"]
+
+
+GUARDED = """\
+tool check(i: int) -> int pure
+tool look(i: int) -> int reads db
+tool send(i: int) -> int writes mail
+tool log_(i: int) -> int writes journal
+
+flow main(n: int) -> int:
+    try:
+        a = check(n)
+        b = look(n)
+        send(1)
+        c = check(n + 1)
+        log_(2)
+    else:
+        c = 0
+    return c
+"""
+
+
+def test_where_a_failure_is_caught_writes_wait_for_all_that_may_fail() -> None:
+    module = driver.optimised(driver.check_text(GUARDED, "main.flow"))
+    attempt = next(op for op in module.walk() if isinstance(op, AttemptOp))
+    edges = effect_order(attempt.body.block, Effects())
+    calls = [op for op in edges if isinstance(op, ToolCallOp)]
+    waits = [{calls.index(each) for each in edges[op]} for op in calls]
+    assert waits == [set(), set(), {0, 1}, {2}, {3}]
+
+
+def test_a_flow_called_where_a_failure_is_caught_is_guarded_itself() -> None:
+    text = HEADER + "flow inner() -> int:\n" + "    x = write_a()\n" * 120 + "    return x\n\n"
+    text += "flow main() -> int:\n    return try inner() else 0\n"
+    module = driver.optimised(driver.check_text(text, "main.flow"))
+    guarded = {op.sym_name.data: "guarded" in op.attributes for op in module.ops if isinstance(op, FuncOp)}
+    assert guarded == {"inner": True, "main": False}

@@ -197,6 +197,8 @@ def test_arguments_of_other_types_are_refused() -> None:
         gelu(np.ones(3, np.complex64))
     with pytest.raises(flowc.FlowError, match="list"):
         gelu([1.0, 2.0])
+    with pytest.raises(flowc.FlowError, match="MaskedArray"):  # its mask would be lost
+        gelu(np.ma.masked_array([1.0, 2.0], mask=[True, False]))
 
 
 def test_an_axis_that_a_slice_leaves_one_long_stretches_as_in_numpy() -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import enum
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,3 +162,50 @@ def test_check_gives_diagnostics_and_runs_nothing() -> None:
 def test_stages_can_be_printed() -> None:
     assert "flowchart" in lengths.emit("mermaid")
     assert "flow.func" in lengths.emit("flow")
+    with pytest.raises(ValueError, match="mermaid"):
+        lengths.emit("cuda")
+
+
+@dataclass
+class Note:
+    text: str
+    tags: list[str] = field(default_factory=list)
+    weight: float = 0.5
+
+
+@attrs.frozen
+class Pinned:
+    text: str
+    marks: list[str] = attrs.field(factory=list)
+    place: int = 7
+
+
+class Pair(NamedTuple):
+    left: str
+    right: str = "r"
+
+
+@flowc.flow
+def noted(text: str) -> list[Note]:
+    return [Note(text), Note(text=text, weight=1.0), Note(text, ["a"])]
+
+
+@flowc.flow
+def pinned(text: str) -> Pinned:
+    return Pinned(text, place=8)
+
+
+@flowc.flow
+def paired(text: str) -> Pair:
+    return Pair(text)
+
+
+def test_fields_that_are_left_out_have_the_defaults_of_their_class() -> None:
+    assert noted("x") == [Note("x"), Note("x", weight=1.0), Note("x", ["a"])]
+    assert pinned("x") == Pinned("x", place=8)
+    assert paired("x") == Pair("x")
+
+
+def test_only_functions_written_in_python_can_be_decorated() -> None:
+    with pytest.raises(TypeError, match="len"):
+        flowc.jit(len)(np.ones(2))

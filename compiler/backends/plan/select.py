@@ -20,7 +20,7 @@ from flowc.dialects.flow.attributes import JsonAttr
 from flowc.dialects.flow.control import YieldOp
 from flowc.dialects.flow.declarations import FuncOp, ReturnOp
 from flowc.dialects.flow.effects import Effects
-from flowc.passes.order import EffectOrder, Order, ProgramOrder
+from flowc.passes.order import EffectOrder, GuardedOrder, Order, ProgramOrder, catches_failures
 
 
 def select(module: ModuleOp) -> ModuleOp:
@@ -40,7 +40,7 @@ def _function(op: FuncOp) -> plan.FuncOp:
     block = op.body.block
     region = Region(Block(arg_types=block.arg_types))
     selector = _Selector(Effects(), "parallel" in op.attributes)
-    selector.block(block, region.block)
+    selector.block(block, region.block, catches_failures(op))
     made = plan.FuncOp(
         op.sym_name.data,
         op.parameters.data,
@@ -62,18 +62,20 @@ class _Selector:
     parallel: bool
     values: dict[SSAValue, SSAValue] = field(factory=dict)
 
-    def block(self, source: Block, target: Block) -> None:
-        """Selects the operations of a block in order."""
+    def block(self, source: Block, target: Block, guarded: bool) -> None:
+        """Selects the operations of a block in order; `guarded` where the program goes on if they fail."""
         for old, new in zip(source.args, target.args, strict=True):
             self.values[old] = new
             new.name_hint, new.location = old.name_hint, old.location
-        order: Order = EffectOrder(self.effects) if self.parallel else ProgramOrder()
+        order: Order = ProgramOrder()
+        if self.parallel:
+            order = GuardedOrder(self.effects) if guarded else EffectOrder(self.effects)
         waits = Waits(target)
         for op in source.ops:
             if isinstance(op, YieldOp | ReturnOp):
                 _add(target, plan.YieldOp(*(self.values[value] for value in op.operands)), op)
             elif not self._without_node(op, target):
-                self._node(op, target, order, waits)
+                self._node(op, target, order, waits, guarded)
         waits.settle()
 
     def _without_node(self, op: Operation, target: Block) -> bool:
@@ -100,7 +102,7 @@ class _Selector:
             self.values[old] = new
             new.name_hint = old.name_hint
 
-    def _node(self, op: Operation, target: Block, order: Order, waits: "Waits") -> None:
+    def _node(self, op: Operation, target: Block, order: Order, waits: "Waits", guarded: bool) -> None:
         shape = shape_of_node(op)
         inputs = [self.values[value] for value in shape.inputs]
         if isinstance(op, NumberOp):
@@ -109,7 +111,7 @@ class _Selector:
         bodies = []
         for region in op.regions:
             body = Region(Block(arg_types=region.block.arg_types))
-            self.block(region.block, body.block)
+            self.block(region.block, body.block, guarded or catches_failures(op))
             bodies.append(body)
         made = shape.kind(
             shape.instruction,

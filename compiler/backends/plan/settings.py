@@ -79,7 +79,8 @@ def _outside(op: Operation) -> Shape | None:
         case agent.AskOp():
             return _prompted(op, "human")
         case agent.EmbedOp():
-            return Shape(plan.TaskOp, "embed", "embed", [op.texts])
+            chosen: dict[str, Json] = {} if op.model is None else {"model": op.model.value}
+            return Shape(plan.TaskOp, "embed", "embed", [op.texts], chosen)
         case agent.ExecuteOp():
             tools: list[Json] = [tool.data for tool in agent.tools_of(op)]
             return Shape(plan.TaskOp, "execute", "execute", [op.plan], {"tools": tools})

@@ -34,7 +34,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
             return PROGRAM
         case FlowError():
             show_problem(error.problem, None)
-            return _status_of(error.problem.code)
+            return status_of(error.problem.code)
         case UsageProblem():
             show_diagnostic(error.diagnostic, None)
             return USAGE
@@ -54,7 +54,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
     return USAGE
 
 
-def _status_of(code: str) -> int:
+def status_of(code: str) -> int:
     """The status where a run never began: arguments and flowc.toml are usage, an artifact is the program."""
     if "E0647" <= code <= "E0649" or "E0701" <= code <= "E0706":
         return USAGE

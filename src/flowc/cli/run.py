@@ -1,6 +1,7 @@
 """`flowc run`: compiles if need be, runs, prints the result on stdout and the account on stderr."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import click
 from attrs import frozen
 
 from flowc.cli import arguments, files, options, results, streams
-from flowc.cli.failure import FINE, UsageProblem
+from flowc.cli.failure import FINE, RUN, UsageProblem, status_of
 
 if TYPE_CHECKING:
     from flowc.cli.loaded import Loaded
@@ -219,13 +220,11 @@ def _people(given: Mapping[str, str]) -> "Ask | None":
 def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], settings: Settings) -> int:
     from flowc.cli.account import show_account
     from flowc.cli.progress import live
-    from flowc.runtime.execute import run
 
     with live() as watching:
-        world = environment(loaded, settings, *watching)
-        report = run(loaded.plan, function.name, given, environment=world)
+        report = _report(loaded, function, given, environment(loaded, settings, *watching))
     _print_result(report, settings)
-    if settings.trace is not None:
+    if settings.trace is not None and report.trace is not None:
         from flowc.runtime.trace.chrome import chrome_trace
 
         recorded: Any = report.trace
@@ -236,6 +235,22 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
         results.write_outputs(settings.outputs, report.result)
     show_account(report, settings.explain, settings.quiet or settings.output_format == "json")
     return report.exit_code
+
+
+def _report(
+    loaded: "Loaded", function: "Function", given: dict[str, Any], world: "Environment"
+) -> "RunResult":
+    """The run, ended; one that failed before its first step (a tool that cannot be loaded) is a run too."""
+    from flowc.runtime.errors import FlowError
+    from flowc.runtime.execute import run
+    from flowc.runtime.result import RunResult
+
+    try:
+        return run(loaded.plan, function.name, given, environment=world)
+    except FlowError as error:
+        if status_of(error.problem.code) != RUN:
+            raise
+        return RunResult(secrets.token_hex(8), "failed", problem=error.problem)
 
 
 def _print_result(report: "RunResult", settings: Settings) -> None:
