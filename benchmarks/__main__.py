@@ -23,7 +23,7 @@ def main() -> None:
     unknown = set(options.names) - set(SUITES)
     if unknown:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
-    console = Console()
+    console = Console(width=140)
     for name in options.names or SUITES:
         table: Table = importlib.import_module(f"benchmarks.{name}").run(quick=options.quick)
         draw(console, table)

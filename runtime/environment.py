@@ -23,7 +23,8 @@ class Environment:
     name. `tools` holds functions by the name of the tool; those not there are loaded from the Python files
     that the program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with
     their step. `recording` is what the `replay` provider reads; `record` is where the answers of this run
-    are written.
+    are written. With `keep` the trace
+    holds what every effect of the run gave, as it does where somebody listens.
     """
 
     config: Config = field(factory=Config)
@@ -38,6 +39,7 @@ class Environment:
     stream: Callable[[str, str], None] | None = None
     recording: Path | None = None
     record: Path | None = None
+    keep: bool = False
     threads: int = THREADS
 
     @property

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from attrs import frozen
@@ -116,7 +117,7 @@ def _engine(loaded: Loaded, flow: Function) -> Engine:
     )
     clock = loop.time if virtual else time.perf_counter
     engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual)
-    engine.observed = bool(environment.subscribers)
+    engine.observed = environment.keep or bool(environment.subscribers)
     return engine
 
 
@@ -169,7 +170,7 @@ def _result(
         result=None if isinstance(outcome, Problem) else outcome[0],
         problem=problem,
         wall_ms=wall * 1e3,
-        critical_path_ms=measures.critical * 1e3,
+        critical_path_ms=min(measures.critical, wall) * 1e3,
         overhead_ms=max(0.0, wall - measures.covered) * 1e3,
         nodes=measures.nodes,
         calls=sum(measures.calls.values()) + session.calls.total(),
@@ -220,29 +221,62 @@ def run_in_loop(environment: Environment, work: Callable[[], Any]) -> Any:
     simulated = (environment.provider or environment.config.provider) == "simulated"
     factory = VirtualLoop if simulated else None
 
-    def here() -> Any:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work())
-
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return here()
-    outcome: list[Any] = []
+        with _kept_handler(), asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(work())
+    return _in_thread_of_its_own(factory, work)
+
+
+@contextlib.contextmanager
+def _kept_handler() -> Iterator[None]:
+    """Puts back what handled Ctrl-C before: a loop that closes leaves Python's own handler behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _in_thread_of_its_own(
+    factory: Callable[[], asyncio.AbstractEventLoop] | None, work: Callable[[], Any]
+) -> Any:
+    """Runs a coroutine beside a loop that is running here; an interrupt here cancels it there."""
+    outcome: Future[Any] = Future()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def marked() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        started.set_result((asyncio.get_running_loop(), task))
+        return await work()
 
     def there() -> None:
         try:
-            outcome.extend((here(), None))
+            with asyncio.Runner(loop_factory=factory) as runner:
+                value = runner.run(marked())
         except BaseException as error:
-            outcome.extend((None, error))
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(value)
 
     thread = threading.Thread(target=there, name="flowc-run")
     thread.start()
-    thread.join()
-    value, error = outcome
-    if error is not None:
-        raise error
-    return value
+    try:
+        return outcome.result()
+    except KeyboardInterrupt:
+        if not outcome.done():
+            loop, task = started.result()
+            with contextlib.suppress(RuntimeError):  # it may have ended by itself meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        raise
+    finally:
+        thread.join()
 
 
 def _interruptible(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from attrs import evolve
 
 from flowc.runtime.coerce import Mismatch
 from flowc.runtime.errors import CANCELLED, WAITING, FlowError, Problem
+from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.types import text
 
@@ -29,8 +30,8 @@ def problem_of(error: BaseException, instruction: Instruction) -> Problem:
     """
     if isinstance(error, FlowError):
         return error.problem
-    if instruction.node.op == "tool":
-        return _of_tool(error, instruction)
+    if instruction.operation is not None and instruction.operation.kind == "tool":
+        return problem_of_tool(error, instruction.operation)
     for kind, make in _PLAIN.items():
         if isinstance(error, kind):
             return make(error, instruction)
@@ -61,11 +62,11 @@ def _trace(error: BaseException) -> tuple[str, ...]:
     return tuple("".join(traceback.format_exception(error)).splitlines())
 
 
-def _of_tool(error: BaseException, instruction: Instruction) -> Problem:
-    name = instruction.node.name
-    operation = instruction.operation
+def problem_of_tool(error: BaseException, operation: Operation) -> Problem:
+    """The problem behind an exception of a tool's function, or of what it returned."""
+    name = operation.name
     if isinstance(error, Mismatch):
-        wanted = text(operation.result) if operation is not None else "its declared type"
+        wanted = text(operation.result)
         return Problem(
             "E0802",
             f"tool `{name}` returned something that is not a {wanted}",

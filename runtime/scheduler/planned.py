@@ -13,12 +13,13 @@ from typing import Any
 from attrs import frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
-from flowc.runtime.errors import fail
+from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.failure import problem_of_tool
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.tools import call_tool
 from flowc.runtime.types import Type, text
@@ -65,7 +66,7 @@ class ExecutePlan:
                 for step in ordered(steps):
                     run = self._run(engine, frame, instruction, step, futures)
                     futures[step.id] = group.create_task(run)
-        except BaseExceptionGroup as failures:
+        except ExceptionGroup as failures:
             raise _first(failures) from None
         return [to_json(futures[step.id].result(), limit=None) for step in steps]
 
@@ -96,15 +97,20 @@ class ExecutePlan:
                 ) from None
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
-            outcome = await call_tool(engine, self.functions[step.tool], arguments)
-            return self.convert(operation.result)(outcome)
+            try:
+                outcome = await call_tool(engine, self.functions[step.tool], arguments)
+                return self.convert(operation.result)(outcome)
+            except (FlowError, asyncio.CancelledError):
+                raise
+            except BaseException as error:  # not even SystemExit may end more than this step
+                raise FlowError(problem_of_tool(error, operation)) from None
 
         return await with_attempts(engine, frame, instruction, operation.limits, once)
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = failures
-    while isinstance(error, BaseExceptionGroup):
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    error: Exception = failures
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 

@@ -2,7 +2,7 @@
 
 Format: "Trace Event Format", Google, 2016. Each body is a complete event; lanes are filled so that bodies
 which ran at once lie below each other, as in a Gantt chart. Steps of control flow have lanes of their own
-above.
+above. Where the run kept what its effects gave, each event shows it.
 """
 
 from heapq import heappop, heappush
@@ -11,6 +11,7 @@ from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import step_of
 from flowc.runtime.trace.model import Trace
+from flowc.runtime.values import to_json
 
 _BODIES, _STRUCTURE = 1, 2
 _MARKS = ("node.failed", "retry", "cancelled", "node.dropped")
@@ -22,10 +23,14 @@ def chrome_trace(trace: Trace) -> dict[str, Json]:
         _named("process_name", _BODIES, trace.root),
         _named("process_name", _STRUCTURE, "control flow"),
     ]
+    results = {(entry[1], entry[2].index): entry[5] for entry in trace.log if entry[0] == "effect.done"}
     for process, kind in ((_BODIES, "node.done"), (_STRUCTURE, "structure")):
         entries = sorted((entry for entry in trace.log if entry[0] == kind), key=lambda entry: entry[3])
         for entry, lane in zip(entries, lanes([(entry[3], entry[4]) for entry in entries]), strict=True):
-            events.append(_complete(trace, entry, process, lane))
+            event = _complete(trace, entry, process, lane)
+            if (key := (entry[1], entry[2].index)) in results:
+                event["args"] = {**_arguments(trace, entry), "result": to_json(results[key])}
+            events.append(event)
     events.extend(_mark(trace, entry) for entry in trace.log if entry[0] in _MARKS)
     return {"traceEvents": events, "displayTimeUnit": "ms"}
 
@@ -48,8 +53,8 @@ def _named(what: str, process: int, name: str) -> Json:
     return {"ph": "M", "name": what, "pid": process, "tid": 0, "args": {"name": name}}
 
 
-def _complete(trace: Trace, entry: Entry, process: int, lane: int) -> Json:
-    _, frame, instruction, start, end, _ = entry
+def _complete(trace: Trace, entry: Entry, process: int, lane: int) -> dict[str, Json]:
+    _, _, instruction, start, end, _ = entry
     return {
         "ph": "X",
         "name": instruction.node.name,
@@ -58,8 +63,13 @@ def _complete(trace: Trace, entry: Entry, process: int, lane: int) -> Json:
         "tid": lane,
         "ts": round((start - trace.begun) * 1e6, 3),
         "dur": round((end - start) * 1e6, 3),
-        "args": {"step": step_of(frame, instruction, trace.root), "line": instruction.node.line},
+        "args": _arguments(trace, entry),
     }
+
+
+def _arguments(trace: Trace, entry: Entry) -> dict[str, Json]:
+    _, frame, instruction, _, _, _ = entry
+    return {"step": step_of(frame, instruction, trace.root), "line": instruction.node.line}
 
 
 def _mark(trace: Trace, entry: Entry) -> Json:

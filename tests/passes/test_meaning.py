@@ -3,6 +3,7 @@
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +91,14 @@ def test_the_runtime_gives_what_the_reference_gives(text: str, n: int) -> None:
 def test_printing_and_parsing_is_the_identity_after_every_pass(text: str) -> None:
     checked = driver.check_text(text, "generated.flow")
     module = driver.lowered(checked, driver.Options())
+    watch = round_trips()
+    watch(module)
+    optimise(module, O2, watch=lambda _, current: watch(current))
+    watch(select(module))
+
+
+def round_trips() -> Callable[[ModuleOp], None]:
+    """Holds a module that changes to the round trip, once for each text that it prints."""
     shown: set[str] = set()
 
     def watch(current: ModuleOp) -> None:
@@ -98,9 +107,7 @@ def test_printing_and_parsing_is_the_identity_after_every_pass(text: str) -> Non
             shown.add(printed)
             assert_round_trip(current, printed)
 
-    watch(module)
-    optimise(module, O2, watch=lambda _, current: watch(current))
-    watch(select(module))
+    return watch
 
 
 def assert_round_trip(module: ModuleOp, printed: str) -> None:

@@ -21,7 +21,7 @@ from flowc.runtime.execute import run
 from flowc.runtime.kernels import load
 from flowc.runtime.people import Question
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Hole, Request, Response
-from tests.passes.test_meaning import assert_round_trip, assert_same, writes
+from tests.passes.test_meaning import round_trips, assert_same, writes
 from tests.typed_programs import ARGUMENTS, answer, typed_programs
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
@@ -117,11 +117,13 @@ def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Pro
         assert_same(wanted, outcome(driver.optimised(checked, driver.Options(level=level))))
 
 
-@settings(max_examples=15 * MORE, deadline=None)
+@settings(max_examples=8 * MORE, deadline=None)
 @given(typed_programs())
 def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.Program) -> None:
     module = driver.lowered(checked_program(program), driver.Options())
-    optimise(module, O2, watch=lambda _, it: assert_round_trip(it, driver.print_ir(it, locations=True)))
+    watch = round_trips()
+    watch(module)
+    optimise(module, O2, watch=lambda _, current: watch(current))
 
 
 @settings(max_examples=8 * MORE, deadline=None)

@@ -190,6 +190,7 @@ def environment(loaded: "Loaded", settings: Settings, *subscribers: "Subscriber"
         subscribers=subscribers,
         recording=Path(settings.recording) if settings.recording else None,
         record=Path(settings.record) if settings.record else None,
+        keep=settings.trace is not None,
     )
 
 
