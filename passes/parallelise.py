@@ -283,7 +283,9 @@ def _added(block: Block, k: int, yielded: SSAValue) -> SSAValue | None:
     """The value that a round appends to the list carried as number `k`, if that is all it does to it."""
     carried = block.args[k + 1]
     op = yielded.owner
-    if not isinstance(op, compute.ApplyOp) or op.arguments[0] is not carried or not carried.has_one_use():
+    if not isinstance(op, compute.ApplyOp) or len(op.arguments) != 2:
+        return None
+    if op.arguments[0] is not carried or not carried.has_one_use():
         return None
     if op.function.data == "append":
         return _element(block, op.arguments[1])

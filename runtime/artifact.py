@@ -5,6 +5,7 @@
     kernels/        object code, with the IR beside it, and what the loader must know of it
     source/         the program and the Python files that it imports
 
+The archive's comment is the seal: the SHA-256 of every byte before it, so that no changed byte passes, wherever it is.
 Nothing in it is run before all hashes agree. No member is a pickle, none leaves the archive by its name.
 """
 
@@ -27,6 +28,11 @@ MANIFEST = "manifest.json"
 PLAN = "plan.json"
 LARGEST_MEMBER = 256 * 1024 * 1024
 MOST_MEMBERS = 10_000
+SEAL = 64
+"""Bytes of the seal: a SHA-256 in hexadecimal."""
+
+_END = b"PK\x05\x06"
+_END_SIZE = 22
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -63,21 +69,33 @@ def write(artifact: Artifact) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in ((MANIFEST, json.dumps(manifest, indent=1).encode()), *sorted(members.items())):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+        archive.comment = bytes(SEAL)
+    content = buffer.getvalue()[:-SEAL]
+    return content + _hash(content).encode()
 
 
 def read(path: Path) -> Artifact:
-    """Reads and verifies a .flowc file.
+    """Reads and verifies a .flowc file; raises as `unpack` does, and E0640 where there is no file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise fail("E0640", f"there is no file {path}", help="check the path of the artifact") from None
+    except OSError as error:
+        raise _no_artifact(path, str(error)) from None
+    return unpack(content, path)
+
+
+def unpack(content: bytes, path: Path) -> Artifact:
+    """Verifies and reads the bytes of an artifact; `path` is for messages.
 
     Raises E0640 (no artifact), E0641 (damaged), E0642 (newer format), E0643 (foreign target), and for its
     plan E0644 or E0645.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _check_seal(content, archive.comment, path)
             manifest = _manifest(archive, path)
             members = _members(archive, manifest, path)
-    except FileNotFoundError:
-        raise fail("E0640", f"there is no file {path}", help="check the path of the artifact") from None
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise _no_artifact(path, str(error)) from None
     target = str(manifest.get("target"))
@@ -97,6 +115,13 @@ def read(path: Path) -> Artifact:
         compiler=str(manifest.get("compiler", "")),
         properties=properties if isinstance(properties, dict) else {},
     )
+
+
+def _check_seal(content: bytes, comment: bytes, path: Path) -> None:
+    """A sealed archive is whole; one that a person packed anew has no seal, and its members' hashes must do."""
+    sealed = content[-SEAL - _END_SIZE :].startswith(_END)
+    if (comment or sealed) and content[-SEAL:] != _hash(content[:-SEAL]).encode():
+        raise _damaged(path, "its bytes were changed after it was written")
 
 
 def _hash(content: bytes) -> str:

@@ -188,7 +188,7 @@ def cancelled() -> Problem:
         CANCELLED,
         "the run was cancelled",
         why="it was interrupted before it ended; calls under way were broken off",
-        help="what had been obtained until then is in the trace",
+        help="`--trace FILE` keeps what was obtained until then",
     )
 
 

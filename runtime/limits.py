@@ -156,7 +156,7 @@ def spent(budget: Budget, what: str, used: str, operation: str) -> FlowError:
         code,
         f"the budget of {what} of `{budget.owner}` is spent",
         why=f"{used} are used, and `{operation}` was to be called once more",
-        help="raise the budget, or ask for less; what was obtained until here is in the trace",
+        help="raise the budget, or ask for less; `--trace FILE` keeps what was obtained until then",
     )
 
 
@@ -173,5 +173,5 @@ def _too_dear(budget: Budget, prompt: int, least: int, price: Price, operation: 
         code,
         f"the budget of {what} of `{budget.owner}` is spent",
         why=f"{used} are used, and the next call of `{operation}` may need {need}",
-        help="raise the budget, or ask for less; what was obtained until here is in the trace",
+        help="raise the budget, or ask for less; `--trace FILE` keeps what was obtained until then",
     )

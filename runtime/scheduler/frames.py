@@ -13,7 +13,6 @@ from flowc.runtime.errors import Problem
 from flowc.runtime.limits import Budget
 from flowc.runtime.scheduler.blocks import Block, Instruction
 
-
 _NOTHING: list[Any] = []
 _NO_COUNTS: list[int] = []
 """What closed frames hold: the same for all, since there may be very many of them."""

@@ -5,6 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
@@ -131,3 +132,12 @@ def test_every_operation_knows_its_line_after_every_pass(text: str) -> None:
 
     optimise(module, O2, watch=assert_located)
     assert_located(None, select(module))
+
+
+@pytest.mark.parametrize("step", ["reversed(found)", "concat(found, [i], [n])", "concat(found, [i])"])
+def test_a_loop_that_does_more_to_a_list_than_append_one_value_stays_as_it_is_meant(step: str) -> None:
+    body = f"    found = [1, 2]\n    for i in range(n):\n        found = {step}\n    return found\n"
+    text = f"flow main(n: int) -> list[int]:\n{body}"
+    wanted = outcome(module_at(text, 0), 3)
+    assert wanted.failure is None
+    assert_same(wanted, outcome(module_at(text, 2), 3))

@@ -21,7 +21,7 @@ from flowc.runtime.execute import run
 from flowc.runtime.kernels import load
 from flowc.runtime.people import Question
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Hole, Request, Response
-from tests.passes.test_meaning import round_trips, assert_same, writes
+from tests.passes.test_meaning import assert_same, round_trips, writes
 from tests.typed_programs import ARGUMENTS, answer, typed_programs
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))

@@ -23,11 +23,14 @@ def run_batch(
     """Runs the flow for each line of the file; `common` are arguments that every run gets."""
     from pathlib import Path
 
+    from flowc.runtime.execute import run_in_loop
+
     lines = [
         common | arguments.with_arrays(function, line, Path(path).parent)
         for line in arguments.read_lines(path)
     ]
-    return asyncio.run(_run_all(loaded, function, lines, environment))
+    status: int = run_in_loop(environment, lambda: _run_all(loaded, function, lines, environment))
+    return status
 
 
 async def _run_all(
@@ -50,8 +53,11 @@ async def _run_all(
 
     status = FINE
     tasks = [asyncio.create_task(one(given)) for given in lines]
-    for task in tasks:
-        printed, code = await task
-        streams.write(json.dumps(printed, ensure_ascii=False))
-        status = max(status, min(code, RUN))
+    try:
+        for task in tasks:
+            printed, code = await task
+            streams.write(json.dumps(printed, ensure_ascii=False))
+            status = max(status, min(code, RUN))
+    finally:
+        await ready.registry.close()
     return status
