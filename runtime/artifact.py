@@ -5,7 +5,7 @@
     kernels/        object code, with the IR beside it, and what the loader must know of it
     source/         the program and the Python files that it imports
 
-The archive's comment is the seal: the SHA-256 of every byte before it, so that no changed byte passes, wherever it is.
+The archive's comment is the seal: the SHA-256 of every byte before it, so that no changed byte passes.
 Nothing in it is run before all hashes agree. No member is a pickle, none leaves the archive by its name.
 """
 
@@ -118,7 +118,7 @@ def unpack(content: bytes, path: Path) -> Artifact:
 
 
 def _check_seal(content: bytes, comment: bytes, path: Path) -> None:
-    """A sealed archive is whole; one that a person packed anew has no seal, and its members' hashes must do."""
+    """A sealed archive is whole; one that somebody packed anew has no seal: its members' hashes must do."""
     sealed = content[-SEAL - _END_SIZE :].startswith(_END)
     if (comment or sealed) and content[-SEAL:] != _hash(content[:-SEAL]).encode():
         raise _damaged(path, "its bytes were changed after it was written")

@@ -6,6 +6,7 @@ from a seed. Answers fit the JSON Schema of the request.
 
 import asyncio
 import contextlib
+import gzip
 import json
 import random
 import threading
@@ -23,6 +24,7 @@ class Behave:
     text: str | None = None
     retry_after: str = ""
     usage: bool = True
+    counted: object = None
     stream: bool = True
 
 
@@ -95,7 +97,9 @@ class Server:
         if self.script:
             return self.script.pop(0)
         if self.chance.random() < self.storm:
-            return Behave(self.chance.choice(sorted(_FAULTS - {"drip", "endless", "huge"})), retry_after="0")
+            return Behave(
+                self.chance.choice(sorted(_FAULTS - {"drip", "endless", "huge", "gzip"})), retry_after="0"
+            )
         return Behave()
 
     async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
@@ -123,6 +127,11 @@ class Server:
             case "huge":
                 await _huge(writer)
                 return False
+            case "gzip":
+                packed = gzip.compress(
+                    b'{"choices": [{"message": {"content": "' + b"a" * 9_000_000 + b'"}}]}'
+                )
+                _raw(writer, 200, packed, "application/json", "content-encoding: gzip\r\n")
             case "html":
                 _raw(writer, 200, b"<html>welcome</html>", "text/html")
             case _ if path.endswith("/embeddings"):
@@ -140,7 +149,8 @@ class Server:
     ) -> bool:
         text = behaviour.text if behaviour.text is not None else self._text(body, behaviour.fault)
         finish = "length" if behaviour.fault == "truncated" else "stop"
-        usage = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16} if behaviour.usage else None
+        proper = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+        usage = (proper if behaviour.counted is None else behaviour.counted) if behaviour.usage else None
         if not behaviour.stream:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
             _plain(writer, 200, {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
@@ -195,6 +205,7 @@ _FAULTS = frozenset(
         "cut",
         "garbage",
         "html",
+        "gzip",
         "drip",
         "endless",
         "huge",

@@ -67,7 +67,7 @@ class OpenAI:
 
     async def generate(self, request: Request) -> Response:
         """Answers a prompt with chat completions; structured where a schema is given."""
-        create: Any = self._client(request.model).chat.completions.with_streaming_response.create
+        create: Any = self.client(request.model).chat.completions.with_streaming_response.create
         answer = _Answer(request)
         try:
             async with asyncio.timeout(request.model.timeout):
@@ -96,7 +96,7 @@ class OpenAI:
 
     async def _embed(self, texts: tuple[str, ...], model: ModelSettings) -> "_Part":
         """The vectors of as many texts as fit into one request."""
-        create: Any = self._client(model).embeddings.create
+        create: Any = self.client(model).embeddings.create
         try:
             async with asyncio.timeout(model.timeout):
                 made = await create(model=model.model, input=list(texts), encoding_format="float")
@@ -119,7 +119,8 @@ class OpenAI:
             await client.close()
         self.clients.clear()
 
-    def _client(self, settings: ModelSettings) -> "AsyncOpenAI":
+    def client(self, settings: ModelSettings) -> "AsyncOpenAI":
+        """The SDK's client for the endpoint of a model; raises E0831 where there is no key for it."""
         key = os.environ.get(settings.api_key_env, "")
         if not key and settings.base_url is None and not os.environ.get("OPENAI_BASE_URL"):
             raise ProviderError(

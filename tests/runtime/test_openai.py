@@ -10,8 +10,9 @@ from flowc.runtime.config import Config
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
 from flowc.runtime.limits import Price
-from flowc.runtime.plan import Limits, Plan
+from flowc.runtime.plan import Json, Limits, Plan
 from flowc.runtime.providers.base import ModelSettings
+from flowc.runtime.providers.openai import OpenAI
 from flowc.runtime.providers.openai_errors import retry_after
 from flowc.runtime.result import RunResult
 from flowc.runtime.types import INT, STR, Enum, List, Record, Type
@@ -193,3 +194,38 @@ def test_answers_are_recorded_and_replayed(tmp_path: Path) -> None:
     missing = run(asking(INT, times=4), "main", environment=environment)
     assert missing.problem is not None
     assert missing.problem.code == "E0834"
+
+
+def test_many_texts_are_embedded_in_requests_of_a_size_that_endpoints_take() -> None:
+    body = Builder()
+    texts: list[Json] = ["x" * (index % 40) for index in range(150)]
+    of = plan(body.region(body.apply("len", body.one("embed", body.constant(texts), model="small"))))
+    with Server().running() as server:
+        outcome = ask(of, server)
+    assert (outcome.result, outcome.tokens_in) == (150, 21)
+    sent = [request["body"]["input"] for request in server.requests]
+    assert [len(part) for part in sent] == [64, 64, 22]
+    assert [text for part in sent for text in part] == texts
+
+
+@pytest.mark.parametrize("counted", [{"prompt_tokens": -5, "completion_tokens": -1000}, {}, [1], "many"])
+def test_a_count_of_tokens_that_cannot_be_is_not_believed(counted: object) -> None:
+    """A negative one would fill the budgets up again."""
+    with Server([Behave(stream=False, counted=counted)]).running() as server:
+        outcome = ask(asking(), server)
+    assert outcome.result == ["a plain answer"]
+    assert (outcome.tokens_in, outcome.tokens_out) == (3, 4)
+
+
+def test_a_compressed_answer_is_refused_before_it_is_unpacked() -> None:
+    with Server([Behave("gzip")]).running() as server:
+        outcome = ask(asking(), server)
+    assert outcome.problem is not None
+    assert outcome.problem.code == "E0827"
+    assert "gzip" in outcome.problem.why
+
+
+def test_two_models_at_one_endpoint_have_their_own_timeouts() -> None:
+    provider = OpenAI()
+    models = [ModelSettings("m", "openai", "m", "http://localhost/v1", timeout=seconds) for seconds in (1, 9)]
+    assert [provider.client(model).timeout for model in models] == [1, 9]
