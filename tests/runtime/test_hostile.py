@@ -19,7 +19,7 @@ from flowc.runtime.providers.base import ModelSettings, Request
 from flowc.runtime.result import RunResult
 from flowc.runtime.trace.chrome import chrome_trace
 from flowc.runtime.trace.model import Trace
-from flowc.runtime.types import INT, NONE, STR, Scalar, Type
+from flowc.runtime.types import INT, NONE, Scalar, Type
 from tests.runtime.plans import NO_LIMITS, Builder, llm, plan, tool
 from tests.runtime.worlds import Scripted, virtually
 
@@ -196,7 +196,9 @@ def test_an_interrupt_reaches_a_run_that_was_started_inside_a_loop() -> None:
     cancelled: list[bool] = []
 
     async def it() -> int:
-        signal.raise_signal(signal.SIGINT)  # the handler runs on the main thread, which waits for the run
+        main = threading.main_thread().ident  # it waits for the run
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -253,11 +255,15 @@ def test_pauses_between_tries_depend_on_the_step_and_not_on_who_fails_first() ->
 
 
 def test_a_call_that_never_left_costs_nothing() -> None:
-    """Of two calls one waits before the gate when the other fails the run."""
+    """Of two calls one is under way and the other waits before the gate when a tool fails the run."""
 
     async def answer(request: Request) -> str:
+        await asyncio.sleep(9)
+        return "late"
+
+    async def bad() -> int:
         await asyncio.sleep(1)
-        raise RuntimeError("the provider broke")
+        raise OSError("gone")
 
     provider = Scripted(answer)
     body = Builder()
@@ -265,9 +271,12 @@ def test_a_call_that_never_left_costs_nothing() -> None:
         body.one("generate", body.constant("x"), operation="ask", segments=[{"input": 0, "name": "q"}])
         for _ in range(2)
     ]
-    of = plan(body.region(body.one("list", *asked)), operations=[llm("ask", model="m")], result=STR)
+    operations = [llm("ask", model="m"), tool("bad")]
+    of = plan(body.region(body.one("list", body.tool("bad"), *asked)), operations=operations, result=JSON)
     settings = ModelSettings("m", "mine", price=Price(1.0, 1.0), max_in_flight=1)
-    environment = Environment(config=Config(models={"m": settings}), providers={"mine": provider})
+    environment = Environment(
+        config=Config(models={"m": settings}), providers={"mine": provider}, tools={"bad": bad}
+    )
     result = virtually(of, environment)
     assert (result.status, len(provider.requests)) == ("failed", 1)
     assert (result.tokens_in, result.cost_usd) == (1, 1.0)
