@@ -10,7 +10,8 @@ SHAPES = {
     "chain": ("chain", programs.chain, 1000),
     "fan-out": ("fan-out", programs.fan_out, 1000),
     "fan-out, comprehension": ("fan-out", programs.fan_out_map, 1000),
-    "grid": ("grid", programs.grid, 100),
+    "grid, 30 x 30": ("grid", programs.grid, 30),
+    "grid, 100 x 100": ("grid", programs.grid, 100),
 }
 BARS = {"chain": 15, "fan-out": 10, "fan-out, comprehension": 10}
 
@@ -44,7 +45,7 @@ def run(*, quick: bool = False) -> Table:
             }
         )
     note = "" if peers.has_langgraph() else "LangGraph is not installed here, so it has no column. "
-    note += "LangGraph is not run on the grid of 10,000 nodes (its state makes a run quadratic: minutes)."
+    note += "LangGraph is not run on the grid of 10,000 nodes: its merged state grows with every node."
     return Table("overhead", "Orchestration overhead a node, trivial pure Python tools", tuple(rows), note)
 
 
