@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test bench clean
+.PHONY: run test soak bench clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ test: .venv/ready
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet langgraph || echo "LangGraph is not to be had here: its columns stay empty"
 	touch $@
+
+soak: .venv/ready
+	FLOWC_HYPOTHESIS=long FLOWC_EXAMPLES=20 $(BIN)/python -m pytest -q -n 2 --timeout 3600
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler.formatter import format_program, format_text
@@ -134,6 +134,7 @@ def test_prompts_are_moved_but_not_changed() -> None:
 def test_no_comment_is_lost_wherever_it_stands(program: Program, data: st.DataObject) -> None:
     lines = format_program(program).split("\n")
     places = [index for index, line in enumerate(lines) if _may_hold_a_comment(lines, index)]
+    assume(places)
     for number, index in enumerate(
         sorted(data.draw(st.sets(st.sampled_from(places), max_size=4)), reverse=True)
     ):
