@@ -18,7 +18,7 @@ from flowc.dialects.flow.types import IntType, ListType, RecordType, StrType
 _TOTAL = (
     "eq ne not and or xor is is_not is_none is_not_none in not_in where or_else len count contains",
     "keys values items get put append concat flatten reversed enumerate zip unique any all",
-    "str format lower upper strip lines startswith endswith find join replace",
+    "str format python_str python_format lower upper strip lines startswith endswith find join replace",
 )
 
 TOTAL_FUNCTIONS = frozenset(name for line in _TOTAL for name in line.split())

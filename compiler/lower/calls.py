@@ -46,7 +46,8 @@ def call(frame: Frame, expression: Call) -> SSAValue:
 def _builtin(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     type_ = frame.lowering.type(result)
     if bound.form == "apply":
-        return frame.emit(ApplyOp(bound.operator, [frame.value(each) for each in bound.arguments], type_))
+        name = frame.text_function(bound.operator)
+        return frame.emit(ApplyOp(name, [frame.value(each) for each in bound.arguments], type_))
     if bound.form == "embed":
         model = bound.options.get("model")
         return frame.emit(EmbedOp(frame.value(bound.arguments[0]), type_, str(model) if model else None))

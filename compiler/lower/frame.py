@@ -85,6 +85,10 @@ class Frame:
     span: Span | None = None
     depth: int = 0
 
+    def text_function(self, name: str) -> str:
+        """The function that gives values as text, as the language of the source writes them."""
+        return f"python_{name}" if self.checked.program.python and name in ("str", "format") else name
+
     @property
     def checked(self) -> Checked:
         """The checked program."""

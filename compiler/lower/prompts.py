@@ -40,7 +40,11 @@ def text(frame: Frame, template: Template) -> SSAValue:
     pieces = [_piece(frame, part) for part in _expressions(template)]
     if not pieces:
         return frame.constant("", StrType())
-    return pieces[0] if len(pieces) == 1 else frame.emit(ApplyOp("format", pieces, StrType()))
+    return (
+        pieces[0]
+        if len(pieces) == 1
+        else frame.emit(ApplyOp(frame.text_function("format"), pieces, StrType()))
+    )
 
 
 def _expressions(template: Template) -> list[str | Expression]:
@@ -51,4 +55,6 @@ def _piece(frame: Frame, part: str | Expression) -> SSAValue:
     if isinstance(part, str):
         return frame.constant(part, StrType())
     value = frame.value(part)
-    return value if isinstance(value.type, StrType) else frame.emit(ApplyOp("str", [value], StrType()))
+    if isinstance(value.type, StrType):
+        return value
+    return frame.emit(ApplyOp(frame.text_function("str"), [value], StrType()))

@@ -64,7 +64,7 @@ def build(entry: Definition[..., Any]) -> Built:
         raise builder.sources.relocate(CompileError(source, tuple(builder.problems)))
     declarations = (*builder.types.declarations.values(), *builder.callables.values())
     last = max((item.span.end_line for item in declarations), default=1)
-    program = Program(declarations, span=Span(1, 1, last, 1))
+    program = Program(declarations, python=True, span=Span(1, 1, last, 1))
     return Built(program, source, builder.sources, name, builder.tools, builder.types)
 
 

@@ -119,9 +119,13 @@ class Comment:
 
 @frozen
 class Program:
-    """A whole file. Comments are kept for the formatter and take no part in equality."""
+    """A whole file. Comments are kept for the formatter and take no part in equality.
+
+    `python` says that it was written in Python, where values as text read as Python writes them.
+    """
 
     declarations: tuple[Declaration, ...]
     language: int = 1
     comments: tuple[Comment, ...] = field(default=(), eq=False, repr=False)
+    python: bool = field(default=False, eq=False, repr=False)
     span: Span = span_field()

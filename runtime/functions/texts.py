@@ -16,9 +16,22 @@ def _format(*parts: object) -> str:
     return "".join(map(as_text, parts))
 
 
+def _python_text(value: object) -> str:
+    """A value as Python's own `str` gives it; a record as it reads in a program."""
+    if value is None or isinstance(value, str | bool | int | float | list | dict | tuple):
+        return str(value)
+    return as_text(value)
+
+
+def _python_format(*parts: object) -> str:
+    return "".join(map(_python_text, parts))
+
+
 TEXTS: Mapping[str, Callable[..., Any]] = {
     "str": as_text,
     "format": _format,
+    "python_str": _python_text,
+    "python_format": _python_format,
     "lower": str.lower,
     "upper": str.upper,
     "strip": lambda text, characters=None: text.strip(characters),

@@ -229,3 +229,13 @@ def test_a_negative_power_of_whole_numbers_is_refused_as_numpy_refuses_it() -> N
     with pytest.raises(CompileError) as error:
         inverse(np.arange(3))
     assert error.value.diagnostics[0].code == "E0149"
+
+
+def test_changing_an_argument_in_place_is_refused_with_what_to_write() -> None:
+    @flowc.jit
+    def shift(x):  # type: ignore[no-untyped-def]
+        x += 1.0
+        return x
+
+    with pytest.raises(flowc.CompileError, match=r"changes an array in place"):
+        shift(np.ones(3))
