@@ -106,13 +106,12 @@ def _assign(
         self.refuse(node, f"`{names[0]}` is declared without a value", "give it a value here", "E0081")
         return None
     value = self.expression(node.value)
-    if isinstance(node, ast.AugAssign) and self.kernel:
-        written = f"{names[0]} = {names[0]} {ast.unparse(node).split('=')[0].split()[-1]} ..."
-        title = f"`{ast.unparse(node)}` changes an array in place"
-        self.refuse(node, title, f"kernels change nothing: write `{written}`", "E0081")
-        return None
     if isinstance(node, ast.AugAssign):
         operator = BINARY.get(type(node.op), "<<")
+        if self.kernel:
+            help = f"kernels change nothing: write `{names[0]} = {names[0]} {operator} ...`"
+            self.refuse(node, f"`{ast.unparse(node)}` changes an array in place", help, "E0081")
+            return None
         return Assign(names, value, operator=operator, span=span)
     if isinstance(node, ast.AnnAssign):
         return Assign(names, value, annotation=_annotation(self, types, node.annotation), span=span)
