@@ -29,7 +29,7 @@ soak: .venv/ready
 	FLOWC_HYPOTHESIS=long FLOWC_EXAMPLES=20 $(BIN)/python -m pytest -q -n 2 --timeout 3600
 
 bench: .venv/bench
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS))
 
 clean:
 	rm -rf .venv build dist *.egg-info

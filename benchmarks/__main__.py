@@ -3,39 +3,78 @@
 import argparse
 import importlib
 import json
+import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Drawing
 
+from benchmarks import report
 from benchmarks.measure import Table, machine
+from benchmarks.rounds import Options
 
-SUITES = ("overhead", "waiting", "compiling", "starting", "passes", "kernels")
+SUITES = {
+    "overhead": "benchmarks.overhead",
+    "waiting": "benchmarks.waiting",
+    "compiling": "benchmarks.compiling",
+    "starting": "benchmarks.starting",
+    "passes": "benchmarks.passes",
+    "kernels": "benchmarks.kernels.suite",
+    "steps": "benchmarks.steps",
+    "calls": "benchmarks.calls.suite",
+    "memory": "benchmarks.memory.suite",
+    "npbench": "benchmarks.npbench.suite",
+}
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     """The command line."""
+    names, options = arguments(sys.argv[1:])
+    console = Console(width=180)
+    for name in names:
+        table: Table = importlib.import_module(SUITES[name]).run(options)
+        draw(console, table)
+        if not (options.quick or options.only or options.least) and table.rows:
+            save(name, table)
+            report.main()
+
+
+def arguments(words: list[str]) -> tuple[list[str], Options]:
+    """Which benchmarks to run, and how."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(SUITES)}; else all")
     parser.add_argument("--quick", action="store_true", help="few repeats, small sizes: does it work?")
-    options = parser.parse_args()
-    unknown = set(options.names) - set(SUITES)
+    parser.add_argument(
+        "--peers",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="an interpreter whose environment has the peers",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ROW", help="these rows alone; nothing is written"
+    )
+    parser.add_argument(
+        "--threads", default=f"1,{min(os.cpu_count() or 1, 2)}", metavar="N,N", help="numbers of threads"
+    )
+    parser.add_argument("--least", action="store_true", help="least instead of median: the machine is busy")
+    parsed = parser.parse_args(words)
+    unknown = set(parsed.names) - set(SUITES)
     if unknown:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
-    console = Console(width=140)
-    for name in options.names or SUITES:
-        table: Table = importlib.import_module(f"benchmarks.{name}").run(quick=options.quick)
-        draw(console, table)
-        if not options.quick:
-            RESULTS.mkdir(exist_ok=True)
-            (RESULTS / f"{name}.json").write_text(
-                json.dumps(
-                    {"machine": machine(), "title": table.title, "note": table.note, "rows": table.rows},
-                    indent=1,
-                )
-                + "\n"
-            )
+    threads = tuple(int(word) for word in parsed.threads.split(","))
+    options = Options(parsed.quick, parsed.peers, tuple(parsed.only), threads, parsed.least)
+    return parsed.names or list(SUITES), options
+
+
+def save(name: str, table: Table) -> None:
+    """Keeps a table for the pages that quote it."""
+    RESULTS.mkdir(exist_ok=True)
+    content = {"machine": machine(), "title": table.title, "note": table.note, "rows": table.rows}
+    if table.details:
+        content["details"] = dict(table.details)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def draw(console: Console, table: Table) -> None:

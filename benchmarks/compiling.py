@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from benchmarks.measure import Row, Table
+from benchmarks.rounds import Options
 
 SIZES = {"chain": (100, 1000, 10_000), "fan_out": (100, 1000, 10_000), "grid": (10, 32, 100)}
 
@@ -25,7 +26,7 @@ print(json.dumps({"load": loaded - start, "compile": done - loaded, "peak": peak
 """
 
 
-def run(*, quick: bool = False) -> Table:
+def run(options: Options) -> Table:
     """Seconds from text to plan at -O2, imports apart, and the peak memory of the whole process."""
     rows: list[Row] = []
     for shape, sizes in (
@@ -33,8 +34,8 @@ def run(*, quick: bool = False) -> Table:
         ("fan_out", (100, 1000, 10_000)),
         ("grid", (10, 32, 100)),
     ):
-        for size in sizes[: 2 if quick else 3]:
-            samples = [_sample(shape, size) for _ in range(1 if quick else 3)]
+        for size in sizes[: 2 if options.quick else 3]:
+            samples = [_sample(shape, size) for _ in range(1 if options.quick else 3)]
             nodes = size * size if shape == "grid" else size
             seconds = statistics.median(sample["compile"] for sample in samples)
             rows.append(

@@ -9,19 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 Row = Mapping[str, object]
 
 
 @frozen
 class Table:
-    """A titled table of figures. `note` says what a reader must know to judge them, losses included."""
+    """A titled table of figures. `note` says what a reader must know to judge them, losses included.
+
+    `details` are figures behind the rows, kept with the results and not drawn.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...]
     note: str = ""
+    details: Mapping[str, object] = field(factory=dict)
 
 
 def interleaved(

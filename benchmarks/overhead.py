@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from benchmarks import peers, programs
 from benchmarks.measure import Row, Table, interleaved
+from benchmarks.rounds import Options
 
 SHAPES = {
     "chain": ("chain", programs.chain, 1000),
@@ -16,11 +17,11 @@ SHAPES = {
 BARS = {"chain": 15, "fan-out": 10, "fan-out, comprehension": 10}
 
 
-def run(*, quick: bool = False) -> Table:
+def run(options: Options) -> Table:
     """Microseconds a node, medians; `flowc_us` is overhead_ms over nodes, `flowc_wall_us` the whole call."""
     rows: list[Row] = []
     for title, (shape, program, size) in SHAPES.items():
-        size = max(10, size // 10) if quick else size
+        size = max(10, size // 10) if options.quick else size
         nodes = size * size if shape == "grid" else size
         walls: list[float] = []
         variants: dict[str, Callable[[], float]] = {
@@ -29,7 +30,7 @@ def run(*, quick: bool = False) -> Table:
         }
         if peers.has_langgraph() and not (shape == "grid" and size > 32):
             variants["langgraph"] = peers.langgraph_case(shape, size)
-        figures = interleaved(variants, 3 if quick else 15)
+        figures = interleaved(variants, 3 if options.quick else 15)
         per_node = {name: statistics.median(values) / nodes * 1e6 for name, values in figures.items()}
         graph = per_node.get("langgraph")
         rows.append(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import frozen
 
 from benchmarks.measure import Row, Table
+from benchmarks.rounds import Options
 from flowc.runtime.config import Config
 from flowc.runtime.providers.base import Embedding, EmbedRequest, ModelSettings, Request, Response, Usage
 
@@ -120,7 +121,7 @@ flow main() -> int:
 )
 
 
-def run(*, quick: bool = False) -> Table:
+def run(_: Options) -> Table:
     """Calls, nodes and virtual milliseconds, with every pass and with one left out."""
     rows: list[Row] = []
     for case in CASES:

@@ -11,6 +11,7 @@ from pathlib import Path
 import flowc
 from benchmarks.measure import Row, Table, interleaved, seconds
 from benchmarks.programs import chain
+from benchmarks.rounds import Options
 
 FLOWC = str(Path(sys.executable).with_name("flowc"))
 
@@ -40,7 +41,7 @@ def page(lines: int) -> str:
     return "\n\n".join(parts)
 
 
-def run(*, quick: bool = False) -> Table:
+def run(options: Options) -> Table:
     """Medians over whole processes, Python's own start beside them."""
     for room in Path(flowc.__path__[0]).iterdir():  # a checkout may lack its bytecode
         if room.is_dir():
@@ -62,7 +63,7 @@ def run(*, quick: bool = False) -> Table:
             "flowc run of an artifact, 3 nodes": ([FLOWC, "run", str(artifact)], None),
         }
         figures = interleaved(
-            {name: _process(command) for name, (command, _) in cases.items()}, 3 if quick else 15
+            {name: _process(command) for name, (command, _) in cases.items()}, 3 if options.quick else 15
         )
     rows: list[Row] = []
     for name, (_, bar) in cases.items():

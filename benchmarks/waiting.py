@@ -5,6 +5,7 @@ import statistics
 import time
 
 from benchmarks.measure import Row, Table
+from benchmarks.rounds import Options
 
 FAN = """
 tool wait(i: int) -> int pure
@@ -45,7 +46,7 @@ def slow(i: int) -> int:
     return i
 
 
-def run(*, quick: bool = False) -> Table:
+def run(options: Options) -> Table:
     """Wall time over critical path; the bar is 1.05."""
     from flowc.compiler.driver import compile_text
     from flowc.runtime.execute import Environment
@@ -60,7 +61,7 @@ def run(*, quick: bool = False) -> Table:
     rows: list[Row] = []
     for title, compiled, tools, critical in cases:
         walls = []
-        for _ in range(2 if quick else 9):
+        for _ in range(2 if options.quick else 9):
             result = execute(compiled.plan, "main", {}, environment=Environment(tools=tools))
             walls.append(result.wall_ms / 1e3)
         rows.append(

@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,9 @@ Watch = Callable[[str, str], None]
 class Options:
     """How to compile.
 
-    `pipeline` replaces that of the level; without `native` kernels are checked but not compiled.
+    `pipeline` replaces that of the level; without `native` kernels are checked but not compiled. Code is made
+    for `processor`: "native" is this machine's, "portable" stands for all levels of `runtime.processor`, of
+    which each machine takes the best it can run; else one of those levels.
     """
 
     level: int = 2
@@ -41,6 +43,7 @@ class Options:
     verify: bool = True
     native: bool = True
     watch: Watch | None = None
+    processor: str = "native"
 
 
 @frozen
@@ -53,7 +56,10 @@ class Timing:
 
 @frozen
 class Compiled:
-    """A compiled program: its plan, the native code of its kernels if it has any, what the compiler saw."""
+    """A compiled program: its plan, the native code of its kernels if it has any, what the compiler saw.
+
+    `variants` are the native code by processor; `kernels` is the first of them.
+    """
 
     plan: Plan
     kernels: "KernelObject | None"
@@ -62,6 +68,7 @@ class Compiled:
     remarks: "tuple[Remark, ...]" = ()
     statistics: "tuple[PassStatistics, ...]" = ()
     timings: tuple[Timing, ...] = ()
+    variants: "Mapping[str, KernelObject]" = field(factory=dict)
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -157,9 +164,10 @@ def compile_checked(
         plan, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
         timings += (Timing("plan", _since(start)),)
         start = time.perf_counter()
-        compiled = _native(kernels, options.level) if options.native else None
+        variants = _native(kernels, options) if options.native else {}
         timings += (Timing("native", _since(start)),)
-    return Compiled(plan, compiled, checked.source, checked, remarks, statistics, timings)
+    first = next(iter(variants.values()), None)
+    return Compiled(plan, first, checked.source, checked, remarks, statistics, timings, variants)
 
 
 def lowered(checked: "Checked", options: Options) -> "ModuleOp":
@@ -229,12 +237,20 @@ def pipeline_problem(pipeline: str, code: str, message: str, help: str) -> Compi
     )
 
 
-def _native(kernels: "ModuleOp", level: int, *, assembly: bool = False) -> "KernelObject | None":
+def _native(kernels: "ModuleOp", options: Options, *, listing: bool = False) -> "dict[str, KernelObject]":
+    """The native code of kernels by processor, best first."""
     if kernels.body.block.first_op is None:
-        return None
+        return {}
     from flowc.compiler.backends import llvm
+    from flowc.runtime import processor
 
-    return llvm.compile_kernels(kernels, llvm.Options(level=level, assembly=assembly))
+    targets = {"native": processor.host()} if options.processor == "native" else processor.portable()
+    if options.processor not in ("native", "portable"):
+        targets = {options.processor: targets[options.processor]}
+    return {
+        name: llvm.compile_kernels(kernels, llvm.Options(level=options.level, listing=listing, target=target))
+        for name, target in targets.items()
+    }
 
 
 def print_ir(module: "ModuleOp", *, locations: bool = False) -> str:
@@ -273,10 +289,20 @@ def _emit_back(checked: "Checked", form: str, options: Options, module: "ModuleO
         from flowc.runtime.plan_json import dumps
 
         return dumps(plan)
-    compiled = _native(kernels, options.level, assembly=form == "asm")
-    if compiled is None:
-        return ""
-    return compiled.llvm_ir if form == "llvm" else compiled.assembly
+    compiled = _native(kernels, options, listing=True).values()
+    return "".join(each.llvm_ir if form == "llvm" else each.assembly for each in compiled)
+
+
+def explain_kernels(checked: "Checked", options: Options | None = None) -> str:
+    """What becomes of each kernel of a program on this machine, as text; empty where it has none."""
+    from flowc.compiler.backends.plan import to_plan
+    from flowc.compiler.kernel_report import report_module
+
+    options = options or Options()
+    with room():
+        _, _, module = _optimised(lowered(checked, options), options)
+        _, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
+        return report_module(kernels, options.level)
 
 
 def tree_text(program: Program) -> str:

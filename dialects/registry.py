@@ -3,7 +3,7 @@
 from xdsl.context import Context
 from xdsl.ir import Dialect
 
-OURS = ("flow", "agent", "array", "plan")
+OURS = ("flow", "agent", "array", "loops", "plan")
 
 
 def _flow() -> Dialect:
@@ -24,6 +24,12 @@ def _array() -> Dialect:
     return Array
 
 
+def _loops() -> Dialect:
+    from flowc.dialects.loops import Loops
+
+    return Loops
+
+
 def _plan() -> Dialect:
     from flowc.dialects.plan import Plan
 
@@ -36,7 +42,7 @@ def context(*, everything: bool = False) -> Context:
 
     result = Context()
     result.load_dialect(Builtin)
-    for name, load in zip(OURS, (_flow, _agent, _array, _plan), strict=True):
+    for name, load in zip(OURS, (_flow, _agent, _array, _loops, _plan), strict=True):
         result.register_dialect(name, load)
     if everything:
         from xdsl.dialects import get_all_dialects

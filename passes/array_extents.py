@@ -9,54 +9,32 @@ caller knows how much to allocate. An expression is a number, or a tuple:
     (operator, left, right)       add, sub, mul, floordiv, min, max, or wrap: left, plus right if negative
 """
 
-from collections.abc import Callable
-
-from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.dialects import scf
+from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, i64
 from xdsl.ir import BlockArgument, SSAValue
 
-from flowc.dialects.array import ops
+from flowc.dialects.array import irregular, memory, ops, products
 from flowc.dialects.array.kernel import KernelOp
+from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.slices import AxisSlice, Bound
 from flowc.dialects.array.types import shape_of
+from flowc.passes.extent_algebra import Expression, combine, is_small, linear, never_negative
 
-Expression = int | tuple[object, ...]
+__all__ = ["Expression", "ExtentAnalysis", "combine"]
 
-_folds: dict[str, Callable[[int, int], int]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "floordiv": lambda a, b: a // b,
-    "min": min,
-    "max": max,
-    "wrap": lambda a, b: a + b if a < 0 else a,
-}
-
-
-def combine(operator: str, left: Expression, right: Expression) -> Expression:
-    """`(operator, left, right)`, folded where both are numbers or one changes nothing.
-
-    >>> combine("add", 2, combine("sub", ("dim", 0, 1), 0))
-    ('add', 2, ('dim', 0, 1))
-    """
-    if isinstance(left, int) and isinstance(right, int):
-        return _folds[operator](left, right)
-    if right == 0 and operator in ("add", "sub"):
-        return left
-    if left == 0 and operator == "add":
-        return right
-    if right == 1 and operator in ("mul", "floordiv"):
-        return left
-    if isinstance(left, int) and left >= 0 and operator == "wrap":
-        return left
-    return (operator, left, right)
+LEAST = "array.least"
+"""The attribute of a kernel that says how long named extents are at least."""
 
 
 class ExtentAnalysis:
     """Extents of every value of one kernel, found on demand and remembered."""
 
     def __init__(self, kernel: KernelOp) -> None:
+        self._entry = kernel.body.block
         self._named: dict[str, Expression] = {}
         self._known: dict[tuple[SSAValue, int], Expression] = {}
+        self._least = least_extents(kernel)
+        self._bounds: dict[Expression, tuple[Expression | None, Expression | None]] = {}
         for position, argument in enumerate(kernel.body.block.args):
             for axis, extent in enumerate(shape_of(argument.type)):
                 if isinstance(extent, str) and extent:
@@ -65,6 +43,59 @@ class ExtentAnalysis:
         for name, argument in zip(kernel.arg_names, kernel.body.block.args, strict=True):
             if argument.type == i64:
                 self._named.setdefault(name, combine("max", ("scalar", argument.index), 0))
+
+        for name, expression in self._named.items():
+            self._bounds[expression] = (self._least.get(name, 0), None)
+
+    def bounds(self, term: Expression) -> tuple[Expression | None, Expression | None]:
+        """The least and the greatest that a term can be: extents are not negative, counters stay in their
+        range."""
+        if term in self._bounds:
+            return self._bounds[term]
+        match term:
+            case ("dim", _, _):
+                return 0, None
+            case ("value", BlockArgument() as argument) if argument.index == 0:
+                loop = argument.block.parent_op()
+                if isinstance(loop, scf.ForOp):
+                    found = self.scalar(loop.lb), combine("sub", self.scalar(loop.ub), 1)
+                    self._bounds[term] = found
+                    return found
+        return None, None
+
+    def settled(self, operator: str, left: Expression, right: Expression) -> Expression:
+        """`combine`, where what is known of extents decides a minimum, a maximum or a sign."""
+        if operator == "wrap":
+            if self.is_below(0, left):
+                return left
+            if self.is_below(combine("add", left, 1), 0):
+                return combine("add", left, right)
+        elif operator in ("min", "max"):
+            lower, upper = (left, right) if operator == "min" else (right, left)
+            if self.is_below(lower, upper):
+                return left
+            if self.is_below(upper, lower):
+                return right
+        return combine(operator, left, right)
+
+    def is_below(self, lower: Expression, upper: Expression) -> bool:
+        """Whether lower <= upper is proved."""
+        if not is_small(lower) or not is_small(upper):
+            return False
+        return never_negative(combine("sub", upper, lower), self.bounds)
+
+    def least_needed(self, op: ops.SliceOp, axis: int) -> tuple[str, int] | None:
+        """How long a named extent must be for the bounds of a slice to lie inside; None where that is no
+        matter of
+        one extent."""
+        if axis >= len(op.slices.axes):
+            return None
+        terms, number = linear(self.extent(op.source, axis))
+        bounds = [
+            abs(b) for b in (op.slices.axes[axis].start, op.slices.axes[axis].stop) if isinstance(b, int)
+        ]
+        names = [name for name, expression in self._named.items() if terms == {expression: 1}]
+        return (names[0], max(bounds) - number) if bounds and names else None
 
     def extent(self, value: SSAValue, axis: int) -> Expression:
         """The extent of one axis of a value."""
@@ -85,7 +116,7 @@ class ExtentAnalysis:
     def scalar(self, value: SSAValue) -> Expression:
         """An integer scalar as an expression, as far as it follows from the arguments."""
         if isinstance(value, BlockArgument):
-            return ("scalar", value.index)
+            return ("scalar", value.index) if value.block is self._entry else ("value", value)
         match value.owner:
             case ops.ConstantOp(value=IntegerAttr() as number):
                 return number.value.data
@@ -117,6 +148,7 @@ class ExtentAnalysis:
         self, op: ops.SliceOp, bounds: AxisSlice, whole: Expression
     ) -> tuple[Expression, int, Expression]:
         step = bounds.step
+        combine = self.settled
         low, high = (0, whole) if step > 0 else (-1, combine("sub", whole, 1))
 
         def position(bound: Bound, default: Expression) -> Expression:
@@ -161,7 +193,11 @@ class ExtentAnalysis:
                 return (
                     self.extent(op.indices, axis) if axis < rank else self.extent(op.source, axis - rank + 1)
                 )
-            case ops.BroadcastOp():
+            case memory.ReadOp():
+                return self.extent(op.ref, axis)
+            case memory.VariableOp():
+                return self.extent(op.source, axis)
+            case ops.BroadcastOp() | memory.EmptyOp() | ReshapeOp():
                 return combine("max", self.scalar(op.extents[axis]), 0)
             case ops.IotaOp():
                 return combine("max", self.scalar(op.extent), 0)
@@ -175,7 +211,28 @@ class ExtentAnalysis:
                 for part in op.inputs:
                     total = combine("add", total, self.extent(part, axis))
                 return total
-            case ops.CastOp() | ops.SoftmaxOp() | ops.CumulativeSumOp():
+            case products.AttentionOp():
+                last = axis == len(shape_of(value.type)) - 1
+                return self.extent(op.value if last else op.query, axis)
+            case products.ConvolveOp():
+                return self._convolved(op, axis)
+            case irregular.SegmentOp():
+                return self._grouped(op, axis)
+            case irregular.HistogramOp():
+                return combine("max", combine("sub", self.extent(op.edges, 0), 1), 0)
+            case irregular.LinspaceOp():
+                return combine("max", self.scalar(op.count), 0)
+            case irregular.RandomOp():
+                return combine("max", self.scalar(op.extents[axis]), 0)
+            case irregular.ScatterOp():
+                return self.extent(op.base, axis)
+            case irregular.SearchSortedOp():
+                return self.extent(op.values, axis)
+            case irregular.TakeAlongOp():
+                return self.extent(op.indices, axis)
+            case irregular.ScanOp() | irregular.SortOp() | irregular.ArgsortOp():
+                return self.extent(op.source, axis)
+            case ops.CastOp() | ops.SoftmaxOp():
                 return self.extent(op.source, axis)
         raise ValueError(f"no extent rule for {value.owner}")
 
@@ -192,6 +249,22 @@ class ExtentAnalysis:
             unknown = self.extent(operand, own) if unknown == 1 else unknown
         return unknown
 
+    def _convolved(self, op: products.ConvolveOp, axis: int) -> Expression:
+        """As many windows as fit into an axis of the image with its padding."""
+        if axis in (0, 3):
+            return self.extent(op.filter if axis else op.source, axis)
+        stride = op.stride.get_values()[axis - 1]
+        padding = sum(op.padding.get_values()[2 * axis - 2 : 2 * axis])
+        room = combine(
+            "sub", combine("add", self.extent(op.source, axis), padding), self.extent(op.filter, axis - 1)
+        )
+        return combine("max", combine("add", combine("floordiv", room, stride), 1), 0)
+
+    def _grouped(self, op: irregular.SegmentOp, axis: int) -> Expression:
+        if axis == 0 or op.values is None:
+            return combine("max", self.scalar(op.count), 0)
+        return self.extent(op.values, axis)
+
     def _contracted(self, op: ops.ContractOp, axis: int) -> Expression:
         left, right = len(shape_of(op.left.type)), len(shape_of(op.right.type))
         stack = max(left - 2, right - 2, 0)
@@ -204,6 +277,14 @@ class ExtentAnalysis:
         if axis == stack and left > 1:
             return self.extent(op.left, left - 2)
         return self.extent(op.right, right - 1)
+
+
+def least_extents(kernel: KernelOp) -> dict[str, int]:
+    """How long the named extents of a kernel are at least, as far as it says."""
+    given = kernel.attributes.get(LEAST)
+    if not isinstance(given, DictionaryAttr):
+        return {}
+    return {name: number.value.data for name, number in given.data.items() if isinstance(number, IntegerAttr)}
 
 
 def _kept_axes(op: ops.ReduceOp | ops.ArgReduceOp) -> list[int]:

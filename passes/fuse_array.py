@@ -2,8 +2,7 @@
 them.
 
 An operator is marked `inline` where all its uses together evaluate it about once an element, or where it
-costs less than storing and loading again. A product reads its left operand many times and its right one about
-once.
+costs less than storing and loading again.
 """
 
 from collections.abc import Mapping
@@ -13,24 +12,30 @@ from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from flowc.dialects.array import ops
+from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.kernel import KernelOp, ReturnOp
-from flowc.dialects.array.types import dtype_of, is_float, shape_of
+from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.passes.array_costs import operations
+from flowc.passes.array_memory import blocks_of, may_wait
+from flowc.passes.decompose_array import decompose_array
+from flowc.passes.hoist_scales import hoist_scales
+from flowc.passes.recognise_attention import recognise_attention
+from flowc.passes.recognise_byte_dots import recognise_byte_dots
 
 STORE_AND_LOAD = 4
 """What a temporary costs an element, in cheap operations."""
 LARGEST = 128
 """Operations in one fused expression; more would outgrow the registers and the compiler's time."""
 MANY = 1000
-
-_costs = dict.fromkeys(("div", "sqrt", "rsqrt"), 3) | dict.fromkeys(
-    ("exp", "exp2", "expm1", "log", "log2", "log1p", "tanh", "erf", "sigmoid"), 15
-)
-_costs |= dict.fromkeys(("sin", "cos", "pow", "floordiv", "mod"), 40)
+RECOMPUTABLE = ops.ElementwiseOp | ops.CastOp | ops.GatherOp | ops.ConcatOp | irregular.ELEMENTWISE
 
 
 def fuse_array(module: ModuleOp) -> int:
     """Marks what to recompute in every kernel of the module; gives how many operators were marked."""
+    recognise_attention(module)
+    recognise_byte_dots(module)
+    decompose_array(module)
+    hoist_scales(module)
     return sum(_fuse(op) for op in module.walk() if isinstance(op, KernelOp))
 
 
@@ -38,7 +43,7 @@ def _fuse(kernel: KernelOp) -> int:
     costs: dict[SSAValue, int] = {}
     returned = set(kernel.returned)
     fused = 0
-    for op in kernel.body.block.ops:
+    for op in (op for block in blocks_of(kernel) for op in block.ops):
         for result in op.results:
             costs[result] = 1
         if isinstance(op, ops.DimOp | ops.ConstantOp) or not op.results:
@@ -47,26 +52,17 @@ def _fuse(kernel: KernelOp) -> int:
         if ops.is_view(op):
             costs[result] = costs.get(op.operands[0], 1)
             continue
-        if not isinstance(op, ops.ElementwiseOp | ops.CastOp | ops.GatherOp | ops.ConcatOp) or not shape_of(
-            result.type
-        ):
+        if not isinstance(op, RECOMPUTABLE) or not shape_of(result.type):
             continue
-        cost = _own_cost(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
+        cost = operations(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
         times = _evaluations(result)
         extra = max(times - 1, 0) * cost
-        if result not in returned and cost <= LARGEST and extra <= STORE_AND_LOAD:
+        cheap = cost <= LARGEST and extra <= STORE_AND_LOAD
+        if result not in returned and cheap and may_wait(result):
             op.properties["inline"] = UnitAttr()
             costs[result] = cost
             fused += 1
     return fused
-
-
-def _own_cost(op: Operation) -> int:
-    if isinstance(op, ops.ElementwiseOp):
-        return _costs.get(op.kind.data, 1)
-    if isinstance(op, ops.CastOp):
-        return 1 if is_float(dtype_of(op.result.type)) else 3
-    return 3
 
 
 def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAValue) -> int:
@@ -93,7 +89,23 @@ def _times(value: SSAValue, user: Operation, position: int) -> int:
     if type(user) in fixed:
         return fixed[type(user)]
     if isinstance(user, ops.ContractOp):
-        return 1 if position else MANY
+        # A vector is read again for each row of a matrix; a matrix on the left for each block of columns.
+        spread = (
+            len(shape_of(value.type)) == 1 < max(len(shape_of(operand.type)) for operand in user.operands)
+        )
+        # Narrow integers stay narrow up to the product, for which machines have instructions.
+        widened = isinstance(value.owner, ops.CastOp) and dtype_of(value.owner.source.type) in (
+            "i8",
+            "u8",
+            "i16",
+        )
+        return MANY if spread and not widened else 1 if position else 2
+    if isinstance(user, irregular.TakeAlongOp | irregular.SearchSortedOp) and not position:
+        return MANY
+    if isinstance(user, irregular.HistogramOp) and position == 1:
+        return MANY
+    if isinstance(user, irregular.TWICE):
+        return 2
     if isinstance(user, ops.GatherOp | ops.IndexOp):
         return MANY if isinstance(user, ops.GatherOp) else 1
     if isinstance(user, ops.BroadcastOp):

@@ -15,7 +15,9 @@ NAMES = {
     "f16": "float16",
     "i64": "int64",
     "i32": "int32",
+    "i16": "int16",
     "i8": "int8",
+    "u8": "uint8",
     "bool": "bool",
 }
 """NumPy's names of the dtypes that it has itself; `bf16` comes from ml_dtypes."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
+from flowc.runtime.dtypes import INTEGERS, integer_range
 from flowc.runtime.types import (
     Array,
     Dict,
@@ -30,8 +31,6 @@ from flowc.runtime.types import (
 from flowc.runtime.values import RecordValue, is_array, is_numpy_scalar, record_class
 
 Coercer = Callable[[object], object]
-
-LARGE = {"i64": 1 << 63, "i32": 1 << 31, "i8": 1 << 7}
 
 
 @frozen(eq=False)
@@ -193,10 +192,11 @@ def _number(name: str, value: object) -> object:
 
     if is_array(value) and value.ndim == 0:
         value = value[()]
-    if name.startswith("i"):
+    if name in INTEGERS:
         whole = _int(value)
-        if isinstance(whole, int) and not -LARGE[name] <= whole < LARGE[name]:
-            raise Mismatch(f"{name} (at most {LARGE[name] - 1})", value)
+        low, high = integer_range(name)
+        if isinstance(whole, int) and not low <= whole <= high:
+            raise Mismatch(f"{name} ({'at least 0 and ' if low == 0 else ''}at most {high})", value)
         return dtype(name).type(whole)
     return dtype(name).type(_float(value))
 
@@ -231,11 +231,13 @@ def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
     if given.dtype == target:
         return given
     kind = "f" if given.dtype.name == "bfloat16" else given.dtype.kind
-    allowed = {"bool": "b", "i64": "iu", "i32": "iu", "i8": "iu"}.get(name, "iuf")
+    allowed = "b" if name == "bool" else "iu" if name in INTEGERS else "iuf"
     if given.size and kind not in allowed:
         raise Mismatch(wanted, value)
-    if given.size and name in LARGE and not -LARGE[name] <= given.min() <= given.max() < LARGE[name]:
-        raise Mismatch(wanted, value)
+    if given.size and name in INTEGERS:
+        low, high = integer_range(name)
+        if not low <= given.min() <= given.max() <= high:
+            raise Mismatch(wanted, value)
     return given.astype(target)
 
 

@@ -13,10 +13,27 @@ itemsizes: dict[str, int] = {
     "bf16": 2,
     "i64": 8,
     "i32": 4,
+    "i16": 2,
     "i8": 1,
+    "u8": 1,
     "bool": 1,
 }
-_numpy_names = {"f64": "f8", "f32": "f4", "f16": "f2", "i64": "i8", "i32": "i4", "i8": "i1", "bool": "?"}
+_numpy_names = {"f64": "f8", "f32": "f4", "f16": "f2", "i64": "i8", "i32": "i4", "i16": "i2"}
+_numpy_names |= {"i8": "i1", "u8": "u1", "bool": "?"}
+
+
+INTEGERS = ("i64", "i32", "i16", "i8", "u8")
+"""The dtypes of whole numbers; `u8` alone has no negative ones."""
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """The least and the greatest value of an integer dtype.
+
+    >>> integer_range("i16"), integer_range("u8")
+    ((-32768, 32767), (0, 255))
+    """
+    width = 8 * itemsizes[dtype]
+    return (0, (1 << width) - 1) if dtype == "u8" else (-(1 << width - 1), (1 << width - 1) - 1)
 
 
 @cache
@@ -32,11 +49,24 @@ def numpy_dtype(dtype: str) -> "np.dtype[Any]":
     return np.dtype(_numpy_names[dtype])
 
 
+def widened(dtype: "np.dtype[Any]") -> str | None:
+    """The dtype as which arrays of a dtype that kernels lack are read, None where there is none.
+
+    >>> import numpy as np
+    >>> widened(np.dtype("u4")), widened(np.dtype("u8"))
+    ('i64', None)
+    """
+    return "i64" if dtype.kind == "u" and dtype.itemsize in (2, 4) else None
+
+
 @cache
 def _names() -> "dict[np.dtype[Any], str]":
-    return {numpy_dtype(name): name for name in itemsizes}
+    return {numpy_dtype(name): name for name in _numpy_names}
 
 
 def dtype_name(dtype: "np.dtype[Any]") -> str | None:
     """The name of a NumPy dtype, None where kernels have no such type."""
-    return _names().get(dtype)
+    found = _names().get(dtype)
+    if found is None and dtype.name == "bfloat16" and dtype == numpy_dtype("bf16"):
+        return "bf16"
+    return found

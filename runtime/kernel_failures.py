@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowc.runtime.dtypes import dtype_name, numpy_dtype
+from flowc.runtime.dtypes import dtype_name, integer_range, numpy_dtype
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.kernel_signature import KernelSignature, Parameter, parameter_text
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 SITES = 16
 """A status is `code + SITES * site`; the site counts the source positions that a signature lists."""
+
+ODD_ADDRESS = -1
+"""The status of a kernel that has done nothing: an array's address is no multiple of its elements' size."""
 
 _messages = {
     1: (
@@ -34,6 +37,16 @@ _messages = {
         "E0754",
         "kernel `{name}` takes the extreme of an empty axis",
         "a minimum or maximum needs an element",
+    ),
+    6: (
+        "E0758",
+        "a key in kernel `{name}` lies outside its groups",
+        "keys run from 0 to n - 1, where n is the number of groups",
+    ),
+    7: (
+        "E0759",
+        "the edges of a histogram in kernel `{name}` do not rise",
+        "it needs at least one bin, and the low end below the high one",
     ),
 }
 
@@ -109,6 +122,16 @@ def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:
     )
 
 
+def not_in_place(kernel: str, parameter: Parameter, why: str) -> FlowError:
+    """An argument that the kernel changes, and that only a converted copy of could be given to it."""
+    return fail(
+        "E0755",
+        f"argument `{parameter.name}` of kernel `{kernel}` cannot be changed in place",
+        why=why,
+        help=f"pass `numpy.array({parameter.name}, dtype={str(numpy_dtype(parameter.dtype))!r})`",
+    )
+
+
 def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowError:
     """An argument that is no number of the parameter's type."""
     return fail(
@@ -119,11 +142,52 @@ def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowErr
     )
 
 
-def does_not_fit(kernel: str, parameter: Parameter, value: int, edge: int) -> FlowError:
+def does_not_fit(kernel: str, parameter: Parameter, value: int) -> FlowError:
     """An integer outside the range of the parameter's type."""
+    low, high = integer_range(parameter.dtype)
     return fail(
         "E0755",
         f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
         why=f"it is {value}",
-        help=f"{parameter.dtype} holds {-edge} to {edge - 1}",
+        help=f"{parameter.dtype} holds {low} to {high}",
+    )
+
+
+def too_large_a_number(kernel: str, parameter: Parameter) -> FlowError:
+    """A whole number beyond the floating-point range."""
+    return fail(
+        "E0755",
+        f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
+        why="it is beyond the largest number of floating point",
+        help="pass a smaller number",
+    )
+
+
+def wrong_out(kernel: str, why: str) -> FlowError:
+    """A buffer given for a result that cannot hold it."""
+    return fail(
+        "E0760",
+        f"`out` cannot take the result of kernel `{kernel}`",
+        why=why,
+        help="make it with `numpy.empty(shape, dtype)` of the result's shape and dtype",
+    )
+
+
+def read_only(kernel: str, name: str) -> FlowError:
+    """An array that cannot be written where the kernel writes."""
+    return fail(
+        "E0761",
+        f"`{name}` of kernel `{kernel}` is read-only, and the kernel writes to it",
+        why="its flag `writeable` is off",
+        help=f"pass a copy: `{name}.copy()`",
+    )
+
+
+def overlapping(kernel: str, what: str) -> FlowError:
+    """Arrays with bytes in common of which the kernel changes at least one."""
+    return fail(
+        "E0762",
+        f"{what} of kernel `{kernel}` share memory",
+        why="the kernel writes to one of them, and the other would change meanwhile",
+        help="pass a copy of one",
     )

@@ -15,13 +15,21 @@ OPERATORS = ("add", "sub", "mul", "floordiv", "min", "max", "wrap")
 """Operators of extents; `wrap` is left, plus right if it is negative."""
 
 
+LAYOUTS = ("contiguous", "rows", "any")
+"""How an array may lie: in row-major order without gaps, with a dense last axis, anyhow."""
+
+
 @frozen
 class Parameter:
-    """An argument of a kernel; `dims` is empty for a number, and an extent in it "" where anything goes."""
+    """An argument of a kernel; `dims` is empty for a number, and an extent in it "" where anything goes.
+
+    `written` is an array that the kernel changes in place.
+    """
 
     name: str
     dtype: str
     dims: tuple[int | str, ...]
+    written: bool = False
 
 
 @frozen
@@ -34,12 +42,17 @@ class Result:
 
 @frozen
 class KernelSignature:
-    """What a caller of a kernel must know. `sites` are the lines that a status refers to, 0 where unknown."""
+    """What a caller of a kernel must know. `sites` are the lines that a status refers to, 0 where unknown.
+
+    `layouts` has a word of LAYOUTS for each argument where the code is made for one layout; it is empty for
+    code that takes any.
+    """
 
     name: str
     params: tuple[Parameter, ...]
     results: tuple[Result, ...]
     sites: tuple[int, ...] = ()
+    layouts: tuple[str, ...] = ()
 
 
 def signature_to_json(signature: KernelSignature) -> dict[str, Any]:
@@ -53,13 +66,19 @@ def signature_from_json(value: Mapping[str, Any]) -> KernelSignature:
         return KernelSignature(
             name=str(value["name"]),
             params=tuple(
-                Parameter(str(p["name"]), _known(p["dtype"]), tuple(_dimension(d) for d in p["dims"]))
+                Parameter(
+                    str(p["name"]),
+                    _known(p["dtype"]),
+                    tuple(_dimension(d) for d in p["dims"]),
+                    bool(p["written"]),
+                )
                 for p in value["params"]
             ),
             results=tuple(
                 Result(_known(r["dtype"]), tuple(_extent(d) for d in r["dims"])) for r in value["results"]
             ),
             sites=tuple(int(line) for line in value["sites"]),
+            layouts=tuple(_layout(word) for word in value["layouts"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not the signature of a kernel: {error}") from error
@@ -69,6 +88,12 @@ def _known(dtype: object) -> str:
     if dtype not in itemsizes:
         raise ValueError(f"not an element type: {dtype!r}")
     return str(dtype)
+
+
+def _layout(word: object) -> str:
+    if word not in LAYOUTS:
+        raise ValueError(f"not a layout: {word!r}")
+    return str(word)
 
 
 def _dimension(value: object) -> int | str:

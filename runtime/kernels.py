@@ -1,33 +1,20 @@
 """Native kernels at run time: object code in, Python callables out.
 
-A kernel is one C function, `int64 name(const int64 *words)`. The words are, for each array argument, its
-address, its extents and its strides in elements; for each number its value, floats as the bits of a double;
-then for each result its address and extents. It returns 0 or a status, and neither allocates Python objects
-nor calls back.
+A kernel is one C function, `int64 name(const int64 *words)`. The words are, first, one for each argument: for
+a number its value, floats as the bits of a double; for an array the address of what holds it. Then the same
+for each result. Then the offset at which a holder has the address of the elements; then for each array
+argument its extents and its strides in elements; then for each result its extents. It returns 0 or a status,
+and neither allocates Python objects nor calls back.
 """
 
 import hashlib
-import operator
-import struct
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from ctypes import CFUNCTYPE, c_char_p, c_int64, c_void_p
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from ctypes import CFUNCTYPE, c_char_p, c_int64
+from typing import Any
 
-from flowc.runtime.dtypes import itemsizes, numpy_dtype
 from flowc.runtime.errors import fail
-from flowc.runtime.kernel_failures import (
-    does_not_fit,
-    failure,
-    not_a_number,
-    not_an_array,
-    too_large,
-    wrong_count,
-    wrong_dtype,
-    wrong_extent,
-    wrong_rank,
-)
+from flowc.runtime.kernel_arguments import fitting
+from flowc.runtime.kernel_calls import Prepared, frame, prepare
 from flowc.runtime.kernel_signature import (
     Extent,
     KernelSignature,
@@ -36,9 +23,6 @@ from flowc.runtime.kernel_signature import (
     signature_from_json,
     signature_to_json,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = [
     "Extent",
@@ -53,15 +37,8 @@ __all__ = [
     "symbol",
 ]
 
-_operators: dict[str, Callable[[int, int], int]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "floordiv": operator.floordiv,
-    "min": min,
-    "max": max,
-    "wrap": lambda a, b: a + b if a < 0 else a,
-}
+REMEMBERED = 4096
+"""How many combinations of shapes a kernel remembers before it forgets all."""
 
 
 class Kernel:
@@ -72,88 +49,35 @@ class Kernel:
 
         self.signature = signature
         self._engine = engine
-        self._array: type = np.ndarray
-        self._empty = np.empty
-        self._address_of = _find_address_of()
-        self._function = CFUNCTYPE(c_int64, c_char_p)(address)
-        self._params = [(p, numpy_dtype(p.dtype) if p.dims else None, p.dims) for p in signature.params]
-        self._results = [(numpy_dtype(r.dtype), list(map(_sizer, r.dims))) for r in signature.results]
-        self._packer = struct.Struct("".join(map(_format, signature.params)) + _result_format(signature))
+        self._array: Any = np.ndarray
+        self._frame = frame(signature, CFUNCTYPE(c_int64, c_char_p)(address))
+        self._prepared: dict[tuple[object, ...], Prepared] = {}
 
-    def __call__(self, *arguments: object) -> Any:
-        """The result, or a tuple of several. Raises FlowError where arguments or values do not fit."""
-        if len(arguments) != len(self._params):
-            raise wrong_count(self.signature, len(arguments))
-        words: list[int | float] = []
-        bound: dict[str, int] = {}
-        kept: list[Any] = []
-        for (parameter, dtype, dims), argument in zip(self._params, arguments, strict=True):
-            if dtype is None:
-                number = _scalar(self.signature.name, parameter, argument)
-                words.append(number)
-                kept.append(number)
-                continue
-            array: Any = argument
-            if type(array) is not self._array:
-                array = _as_array(self.signature.name, parameter, argument)
-            if array.dtype != dtype:
-                raise wrong_dtype(self.signature.name, parameter, array)
-            shape = array.shape
-            if len(shape) != len(dims):
-                raise wrong_rank(self.signature.name, parameter, array)
-            for dimension, extent in zip(dims, shape, strict=True):
-                wanted = bound.setdefault(dimension, extent) if type(dimension) is str else dimension
-                if wanted != extent and dimension != "":
-                    raise wrong_extent(self.signature.name, parameter, array, bound)
-            size = dtype.itemsize
-            strides = array.strides
-            if not array.flags.aligned or any(stride % size for stride in strides):
-                # No stride in elements describes it: a field of records, or a view at an odd address.
-                array = array.copy()
-                strides = array.strides
-            kept.append(array)
-            words += (self._address_of(array), *shape, *[stride // size for stride in strides])
-        outputs = []
-        for dtype, sizes in self._results:
-            try:
-                output = self._empty([size(bound, kept) for size in sizes], dtype)
-            except (MemoryError, ValueError) as error:
-                raise too_large(self.signature, str(error)) from error
-            outputs.append(output)
-            words += (self._address_of(output), *output.shape)
-        status = self._function(self._packer.pack(*words))
-        if status:
-            raise failure(self.signature, status)
-        values = [output if output.ndim else output[()] for output in outputs]
-        return values[0] if len(values) == 1 else tuple(values)
+    def __call__(self, *arguments: object, out: object = None) -> Any:
+        """The result, or a tuple of several; with `out`, written there, one array or a tuple of them.
 
+        Raises FlowError where arguments, values or buffers do not fit. A buffer may be any array of the
+        result's shape and dtype: one that overlaps an argument, or has gaps, is filled at the end.
+        """
+        call = self._prepared.get(self._key(arguments))
+        if call is None:
+            arguments, call = self.prepare(arguments)
+        return call(arguments, out)
 
-@cache
-def _find_address_of() -> Callable[["np.ndarray[Any, Any]"], int]:
-    """`array.ctypes.data`, which takes a microsecond, or the same word read from the array object itself.
+    def prepare(self, arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Prepared]:
+        """The arguments in a form that native code takes, and the call for such; raises FlowError."""
+        ready = fitting(self.signature, arguments)
+        key = self._key(ready)
+        call = self._prepared.get(key)
+        if call is None:
+            if len(self._prepared) >= REMEMBERED:
+                self._prepared.clear()
+            call = self._prepared[key] = prepare(self._frame, ready)
+        return ready, call
 
-    In CPython the address of the elements is the first field of an array after the object's head. Arrays of
-    several kinds are tried before that is believed.
-    """
-    import numpy as np
-
-    def slow(array: "np.ndarray[Any, Any]") -> int:
-        return int(array.ctypes.data)
-
-    if sys.implementation.name != "cpython":
-        return slow
-    word, head = c_void_p.from_address, object.__basicsize__
-
-    def fast(array: "np.ndarray[Any, Any]") -> int:
-        return word(id(array) + head).value or 0
-
-    probes: list[np.ndarray[Any, Any]] = [
-        np.zeros(3),
-        np.zeros((2, 3), np.int8)[:, ::-1],
-        np.zeros(()),
-        np.empty(0, np.float32),
-    ]
-    return fast if all(fast(probe) == slow(probe) for probe in probes) else slow
+    def _key(self, arguments: tuple[Any, ...]) -> tuple[object, ...]:
+        array = self._array
+        return tuple([(x.dtype, x.shape, x.strides) if type(x) is array else type(x) for x in arguments])
 
 
 _SEAL = b"flowc-sha256:"
@@ -186,6 +110,9 @@ def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str,
     code = unsealed(object_code)
     from llvmlite import binding
 
+    from flowc.runtime.native.library import library
+
+    library()  # kernels call its functions by name
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     # One machine per engine: an engine takes it over, and two that share one crash.
@@ -200,60 +127,3 @@ def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str,
 def symbol(name: str) -> str:
     """The name of a kernel's function in object code."""
     return f"flowc_{name}"
-
-
-def _format(parameter: Parameter) -> str:
-    if parameter.dims:
-        return "q" * (1 + 2 * len(parameter.dims))
-    return "d" if parameter.dtype in ("f64", "f32", "f16", "bf16") else "q"
-
-
-def _result_format(signature: KernelSignature) -> str:
-    return "".join("q" * (1 + len(result.dims)) for result in signature.results)
-
-
-def _scalar(kernel: str, parameter: Parameter, argument: object) -> int | float:
-    """A number as it travels; raises FlowError where it is none or does not fit."""
-    import numpy as np
-
-    value = argument
-    if not isinstance(value, int | float) and isinstance(value, np.generic | np.ndarray) and value.ndim == 0:
-        value = value.item()
-    dtype = parameter.dtype
-    if dtype in ("f64", "f32", "f16", "bf16") and isinstance(value, int | float):
-        return float(value)
-    if dtype == "bool" and isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int) and dtype in ("i64", "i32", "i8"):
-        edge = 1 << 8 * itemsizes[dtype] - 1
-        if -edge <= value < edge:
-            return int(value)
-        raise does_not_fit(kernel, parameter, value, edge)
-    raise not_a_number(kernel, parameter, argument)
-
-
-def _as_array(kernel: str, parameter: Parameter, argument: object) -> "np.ndarray[Any, Any]":
-    import numpy as np
-
-    try:
-        array: np.ndarray[Any, Any] = np.asarray(argument, dtype=numpy_dtype(parameter.dtype))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise not_an_array(kernel, parameter, str(error)) from error
-    return array
-
-
-def _sizer(extent: object) -> Callable[[Mapping[str, int], Sequence[Any]], int]:
-    """An extent as a function of the bound dimensions and the arguments."""
-    match extent:
-        case int():
-            return lambda bound, arguments: extent
-        case str():
-            return lambda bound, arguments: bound[extent]
-        case ("dim", int(position), int(axis)):
-            return lambda bound, arguments: int(arguments[position].shape[axis])
-        case ("scalar", int(position)):
-            return lambda bound, arguments: int(arguments[position])
-        case (str(name), left, right):
-            combine, first, second = _operators[name], _sizer(left), _sizer(right)
-            return lambda bound, arguments: combine(first(bound, arguments), second(bound, arguments))
-    raise ValueError(f"not an extent: {extent!r}")

@@ -6,7 +6,7 @@ hold the members, so that a record may contain itself. Labels are no part of a t
 
 from attrs import frozen
 
-NUMERIC = ("f64", "f32", "f16", "bf16", "i64", "i32", "i8")
+NUMERIC = ("f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8")
 """Element types of arrays that programs can name; `bool` is one too."""
 
 

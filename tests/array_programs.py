@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xdsl.dialects.builtin import FileLineColLoc, FunctionType, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from flowc.dialects.array import KernelOp, ReturnOp, build
+from flowc.dialects.array import KernelOp, ReturnOp, build, irregular, irregular_build, kinds, ops
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
 from flowc.dialects.array.types import Extent, ShapeError, array_type, dtype_of, is_float, shape_of
@@ -17,7 +17,7 @@ from flowc.dialects.array.types import Extent, ShapeError, array_type, dtype_of,
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Add = Callable[[Operation], SSAValue]
 
-DTYPES = ("f64", "f32", "f16", "bf16", "i64", "i32", "i8", "bool")
+DTYPES = ("f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "bool")
 TOLERANCE = {"f64": 1e-11, "f32": 2e-5, "f16": 4e-3, "bf16": 3e-2}
 
 
@@ -66,7 +66,7 @@ def array_of(dtype: str, shape: Sequence[int], seed: int, special: bool = False)
     """Numbers that add and multiply exactly: multiples of a quarter, with NaN and infinities if wanted."""
     rng = np.random.default_rng(seed)
     if not is_float(dtype):
-        low, high = (0, 2) if dtype == "bool" else (-5, 6)
+        low, high = {"bool": (0, 2), "u8": (0, 11)}.get(dtype, (-5, 6))
         return rng.integers(low, high, shape).astype(numpy_dtypes[dtype])
     values = rng.integers(-8, 9, shape) / 4
     if special:
@@ -105,7 +105,7 @@ def assert_close(got: Any, wanted: Any, dtype: str, factor: float = 1.0) -> None
 @st.composite
 def programs(draw: Draw, special: bool = False) -> Program:
     """A kernel of up to eight operators on one to three arguments, and arguments in any layout."""
-    sizes = {name: draw(st.sampled_from([0, 1, 2, 3, 5, 17])) for name in ("n", "m")}
+    sizes = {name: draw(st.sampled_from([0, 1, 2, 3, 5, 17, 70])) for name in ("n", "m")}
     parameters: dict[str, Attribute] = {}
     arguments = []
     for number in range(draw(st.integers(1, 3))):
@@ -127,56 +127,52 @@ def programs(draw: Draw, special: bool = False) -> Program:
 
 
 _EXACT = (
-    "add",
-    "sub",
-    "mul",
-    "minimum",
-    "maximum",
-    "neg",
-    "abs",
-    "where",
-    "eq",
-    "lt",
-    "ge",
-    "and",
-    "not",
-    "sign",
-)
+    "add", "sub", "mul", "minimum", "maximum", "neg", "abs", "where", "and", "or", "not", "bitand", "bitor",
+    "bitxor", "invert", "shl", "shr",
+)  # fmt: skip
+_STEPPED = (
+    "eq", "ne", "lt", "le", "gt", "ge", "sign", "floor", "ceil", "trunc", "round", "floordiv", "mod",
+)  # fmt: skip
+"""Operators whose results leap, so that they are applied to nothing that may be off by a rounding."""
 _SMOOTH = (
-    "exp",
-    "tanh",
-    "sigmoid",
-    "log1p",
-    "expm1",
-    "erf",
-    "sin",
-    "cos",
-    "sqrt",
-    "isnan",
-    "is_finite",
-    "div",
-)
+    *kinds.TRANSCENDENTAL, *kinds.PAIRED, "isnan", "is_finite", "div", "pow",
+)  # fmt: skip
 
 
 def _step(draw: Draw, add: Add, pool: list[SSAValue]) -> list[SSAValue]:
     """One more operator, or none where what was drawn does not fit together."""
-    pick = st.sampled_from(pool)
-    makers = [_elementwise, _elementwise, _reduced, _viewed, _special]
+    makers = [_elementwise, _elementwise, _reduced, _viewed, _special, _irregular]
     try:
-        return draw(st.sampled_from(makers))(draw, add, pick)
+        return draw(st.sampled_from(makers))(draw, add, st.sampled_from(pool))
     except ShapeError:
         return []
 
 
-def _elementwise(draw: Draw, add: Add, pick: st.SearchStrategy[SSAValue]) -> list[SSAValue]:
-    from flowc.dialects.array.kinds import arity
+def is_exact(value: SSAValue) -> bool:
+    """Whether every way of computing the value gives the same bits."""
+    op = value.owner
+    if not isinstance(op, Operation):
+        return True
+    if isinstance(op, ops.ElementwiseOp) and op.kind.data in (*_SMOOTH, "mod", "floordiv"):
+        return False
+    if isinstance(op, ops.SoftmaxOp | ops.ContractOp | irregular.ScanOp):
+        return False
+    if isinstance(op, ops.ReduceOp) and op.kind.data in ("mean", "sum", "prod"):
+        return False
+    return all(map(is_exact, op.operands))
 
-    kind = draw(st.sampled_from(_EXACT + _SMOOTH))
-    operands = [draw(pick) for _ in range(arity[kind])]
+
+def _elementwise(draw: Draw, add: Add, pick: st.SearchStrategy[SSAValue]) -> list[SSAValue]:
+    kind = draw(st.sampled_from(_EXACT + _STEPPED + _SMOOTH))
+    operands = [draw(pick) for _ in range(kinds.arity[kind])]
     if draw(st.booleans()) and len(operands) > 1:
         dtype = build.weak_dtype(2, dtype_of(operands[0].type))
         operands[1] = add(build.constant(draw(st.integers(1, 3)), dtype))
+    if kind in _STEPPED and not all(map(is_exact, operands)):
+        return []
     if kind == "where" and dtype_of(operands[0].type) != "bool":
+        if not is_exact(operands[0]):
+            return []
         operands[0] = add(
             build.elementwise("gt", [operands[0], add(build.constant(0, dtype_of(operands[0].type)))])
         )
@@ -219,7 +215,34 @@ def _special(draw: Draw, add: Add, pick: st.SearchStrategy[SSAValue]) -> list[SS
     if choice == "softmax":
         return [add(build.softmax(source, axis))]
     if choice == "cumsum":
-        return [add(build.cumsum(source, axis))]
+        return [add(irregular_build.scan("sum", source, axis))]
     if choice == "concat":
         return [add(build.concat([source, draw(pick)], axis))]
     return [add(build.dim(source, axis))]
+
+
+def _irregular(draw: Draw, add: Add, pick: st.SearchStrategy[SSAValue]) -> list[SSAValue]:
+    """Operators that place by value: only of exact values, since equal ones keep their order."""
+    source = draw(pick)
+    rank = len(shape_of(source.type))
+    if not rank or not is_exact(source):
+        return []
+    axis = draw(st.integers(0, rank - 1))
+    choice = draw(st.sampled_from(["sort", "argsort", "scan", "argmax", "argmin", "topk", "searchsorted"]))
+    if choice == "sort":
+        return [add(irregular_build.sort(source, axis))]
+    if choice == "argsort":
+        return [add(irregular_build.argsort(source, axis))]
+    if choice == "scan":
+        return [add(irregular_build.scan(draw(st.sampled_from(["max", "min"])), source, axis))]
+    if choice == "topk":
+        best = build.topk(source, add(build.constant(1, "i64")))
+        add(best)
+        return [best.values, best.indices]
+    if choice == "searchsorted":
+        line = add(irregular_build.sort(source, 0)) if rank == 1 else None
+        values = draw(pick)
+        if line is None or dtype_of(values.type) != dtype_of(source.type) or not is_exact(values):
+            return []
+        return [add(irregular_build.searchsorted(line, values))]
+    return [add(build.argreduce(choice, source, axis))]

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 
-from flowc.compiler.builtins import arrays, collections, numbers, texts
+from flowc.compiler.builtins import arrays, collections, irregular, numbers, products, texts
 from flowc.compiler.builtins.model import Builtin, Given, Outcome, RuleError
 
 BUILTINS: Mapping[str, Builtin] = {
-    row.name: row for row in (*collections.BUILTINS, *texts.BUILTINS, *numbers.BUILTINS, *arrays.BUILTINS)
+    row.name: row
+    for row in (
+        *collections.BUILTINS,
+        *texts.BUILTINS,
+        *numbers.BUILTINS,
+        *arrays.BUILTINS,
+        *irregular.BUILTINS,
+        *products.BUILTINS,
+    )
 }
 """Every built-in by name."""
 
@@ -31,7 +39,7 @@ SPECIAL_FORMS: Mapping[str, tuple[str, str]] = {
 RESERVED = frozenset({
     *SPECIAL_FORMS,
     "range", "len", "sum", "min", "max", "abs", "sorted", "zip", "enumerate", "any", "all",
-    "str", "int", "float", "bool", "f64", "f32", "f16", "bf16", "i64", "i32", "i8",
+    "str", "int", "float", "bool", "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8",
 })  # fmt: skip
 """Names that no declaration takes. A program may declare its own `log` or `embed`, hiding the built-in."""
 

@@ -102,14 +102,6 @@ def _softmax(given: Given) -> Outcome:
     return Outcome(Array(kept, source.dims), "softmax", "softmax", {"axis": axis})
 
 
-def _cumsum(given: Given) -> Outcome:
-    source = want_rank(given.types[0], "cumsum")
-    axis = normalised_axis(integer(given, "axis", -1), len(source.dims))
-    return Outcome(
-        Array(reduction_dtype("sum", source.dtype), source.dims), "cumsum", "cumsum", {"axis": axis}
-    )
-
-
 def _topk(given: Given) -> Outcome:
     source = want_rank(given.types[0], "topk")
     count = given.values.get("k", "")
@@ -253,8 +245,6 @@ BUILTINS = (
             "The position of the least; of equal ones the first.", GROUP, method=True),
     Builtin("softmax", (required("x"), fixed("axis", -1)), _softmax,
             "exp(x) / sum(exp(x)) along an axis, safe for large x.", GROUP, method=True),
-    Builtin("cumsum", (required("x"), fixed("axis", -1)), _cumsum,
-            "Running sums along an axis.", GROUP, method=True),
     Builtin("topk", (required("x"), required("k", INT)), _topk,
             "The k largest along the last axis, falling: `.values` and `.indices`.", GROUP, method=True),
     _row("gather", _gather, "The rows of `x` at `indices`; the same as `x[indices]`.", "x", "indices"),

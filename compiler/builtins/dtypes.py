@@ -13,9 +13,10 @@ Extent = int | str
 Shape = tuple[Extent, ...]
 
 FLOATS = ("f64", "f32", "f16", "bf16")
-INTEGERS = ("i64", "i32", "i8")
+INTEGERS = ("i64", "i32", "i16", "i8", "u8")
 WEAK = (INT, FLOAT)
-_BITS = {"f64": 64, "f32": 32, "f16": 16, "bf16": 16, "i64": 64, "i32": 32, "i8": 8}
+_BITS = {"f64": 64, "f32": 32, "f16": 16, "bf16": 16, "i64": 64, "i32": 32, "i16": 16}
+_BITS |= {"i8": 8, "u8": 8}
 
 
 def array(dtype: str, shape: Shape) -> Type:
@@ -55,8 +56,8 @@ def is_strong(type_: Type) -> bool:
 def promote(first: str, second: str) -> str:
     """The dtype in which two dtypes meet.
 
-    >>> promote("i32", "f32"), promote("i8", "f16"), promote("f16", "bf16")
-    ('f64', 'f16', 'f32')
+    >>> promote("i32", "f32"), promote("i16", "f16"), promote("u8", "i8"), promote("f16", "bf16")
+    ('f64', 'f32', 'i16', 'f32')
     """
     if first == second or second == "bool":
         return first
@@ -65,9 +66,11 @@ def promote(first: str, second: str) -> str:
     if first in FLOATS and second in FLOATS:
         return "f32" if {first, second} == {"f16", "bf16"} else max(first, second, key=_BITS.__getitem__)
     if first in INTEGERS and second in INTEGERS:
-        return max(first, second, key=_BITS.__getitem__)
+        return "i16" if {first, second} == {"i8", "u8"} else max(first, second, key=_BITS.__getitem__)
     floating, integer = (first, second) if first in FLOATS else (second, first)
-    return floating if integer == "i8" else "f64"
+    if _BITS[integer] == 8:
+        return floating
+    return max(floating, "f32", key=_BITS.__getitem__) if integer == "i16" else "f64"
 
 
 def common_dtype(types: Sequence[Type]) -> str:

@@ -17,6 +17,8 @@ from flowc.compiler.builtins.model import Builtin, Given, Outcome, Rule, RuleErr
 from flowc.runtime.types import BOOL, FLOAT, INT, JSON, NONE, STR, Array, Enum, List, Scalar, Type, text
 
 GROUP = "Numbers"
+_FUNCTION_DTYPE = {"bool": "f16", "i8": "f16", "u8": "f16", "i16": "f32"}
+"""The dtypes in which functions of narrow integers come, as in NumPy; those of wider ones are f64."""
 
 
 def elementwise(operator: str, result: Type, *types: Type) -> Outcome:
@@ -30,7 +32,7 @@ def _floating(name: str, operator: str = "") -> Rule:
         found = require_numeric(source, name, 0)
         if not is_strong(source) and source != BOOL:
             return Outcome(FLOAT, "apply", operator or name)
-        kept = found if found in FLOATS else ("f16" if found in ("i8", "bool") else "f64")
+        kept = found if found in FLOATS else _FUNCTION_DTYPE.get(found, "f64")
         return elementwise(operator or name, array(kept, shape(source)), source)
 
     return rule
@@ -79,6 +81,21 @@ def _pairwise(name: str) -> Rule:
             form = elementwise(name, result, *given.types).form
             return Outcome(result, form, name, coercions=_adapted(given.types, dtype, 0))
         return Outcome(FLOAT if FLOAT in given.types else INT, "apply", name)
+
+    return rule
+
+
+def _paired(name: str) -> Rule:
+    def rule(given: Given) -> Outcome:
+        for index, type_ in enumerate(given.types):
+            require_numeric(type_, name, index)
+        if not any(map(is_strong, given.types)):
+            return Outcome(FLOAT, "apply", name)
+        dtype = common_dtype(given.types)
+        kept = dtype if dtype in FLOATS else _FUNCTION_DTYPE.get(dtype, "f64")
+        result = array(kept, broadcast([shape(each) for each in given.types]))
+        form = elementwise(name, result, *given.types).form
+        return Outcome(result, form, name, coercions=_adapted(given.types, kept, 0))
 
     return rule
 
@@ -217,17 +234,30 @@ _FLOATING = {
     "expm1": "exp(x) - 1, exact near 0.",
     "log": "The natural logarithm.",
     "log2": "The logarithm to base 2.",
+    "log10": "The logarithm to base 10.",
     "log1p": "log(1 + x), exact near 0.",
     "sin": "The sine of x radians.",
     "cos": "The cosine of x radians.",
+    "tan": "The tangent of x radians.",
+    "asin": "The angle in radians whose sine is x.",
+    "acos": "The angle in radians whose cosine is x.",
+    "atan": "The angle in radians whose tangent is x.",
+    "sinh": "The hyperbolic sine.",
+    "cosh": "The hyperbolic cosine.",
     "tanh": "The hyperbolic tangent.",
+    "asinh": "The number whose hyperbolic sine is x.",
+    "acosh": "The number of at least 0 whose hyperbolic cosine is x.",
+    "atanh": "The number whose hyperbolic tangent is x.",
+    "cbrt": "The cube root.",
     "erf": "The error function.",
     "sigmoid": "1 / (1 + exp(-x)).",
 }
-_DTYPES = ("f64", "f32", "f16", "bf16", "i64", "i32", "i8")
+_DTYPES = ("f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8")
 
 BUILTINS = (
     *(_row(name, _floating(name), documentation) for name, documentation in _FLOATING.items()),
+    _row("atan2", _paired("atan2"), "The angle in radians of the point (x, y), from -pi to pi.", "y", "x"),
+    _row("hypot", _paired("hypot"), "sqrt(a*a + b*b), without overflow on the way.", "a", "b"),
     _row("abs", _same("abs"), "The absolute value."),
     _row("sign", _same("sign"), "-1, 0 or 1."),
     _row("floor", _whole("floor"), "The next whole number below; an `int` for a `float`."),

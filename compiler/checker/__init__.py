@@ -1,22 +1,19 @@
 """Checks a program: names, types, shapes, effects, labels and limits, all errors in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import evolve
-
-from flowc.compiler.checker.bodies import check_body, inferred_result
+from flowc.compiler.checker.bodies import check_body
 from flowc.compiler.checker.context import Facts, World
 from flowc.compiler.checker.declarations import declare
-from flowc.compiler.checker.effects import PURE, check_effects
+from flowc.compiler.checker.effects import check_effects
 from flowc.compiler.checker.imports import bind_imports, warn_unused_imports
 from flowc.compiler.checker.label_check import LabelFacts, check_labels
-from flowc.compiler.checker.model import BoundCall, Checked, ParameterInfo, Signature
+from flowc.compiler.checker.model import BoundCall, Checked, Signature
 from flowc.compiler.checker.recursion import call_order
 from flowc.compiler.checker.report import Report
 from flowc.compiler.diagnostics.model import CompileError, Source
-from flowc.compiler.syntax import Callable, Program
-from flowc.runtime.types import NONE, Type
+from flowc.compiler.syntax import Program
 
 
 def check(
@@ -45,30 +42,6 @@ def check(
     return _checked(program, source, world, facts, labels, report)
 
 
-def check_kernel(
-    kernel: Callable, types: Sequence[Type], source: Source, *, program: Program | None = None
-) -> Checked:
-    """Checks a kernel for parameters of these types, whatever it declares; its result type is inferred.
-
-    Extents are numbers or names; equal names are equal extents. `program` has the kernels that it calls.
-    Raises CompileError.
-    """
-    report, facts = Report(), Facts()
-    whole = program or Program((kernel,), span=kernel.span)
-    others = tuple(each for each in whole.declarations if each is not kernel)
-    world = declare(evolve(whole, declarations=others), report)
-    parameters = tuple(
-        ParameterInfo(each.name, type_, frozenset(), None, each.span)
-        for each, type_ in zip(kernel.parameters, types, strict=True)
-    )
-    written = Signature("kernel", kernel.name, parameters, NONE, frozenset(), (PURE,), kernel)
-    result = inferred_result(world, report, facts, written)
-    for signature in world.callables.values():
-        check_body(world, report, facts, signature)
-    world.callables[kernel.name] = evolve(written, result=result)
-    return _checked(whole, source, world, facts, LabelFacts({}, ()), report)
-
-
 def _checked(
     program: Program, source: Source, world: World, facts: Facts, labels: LabelFacts, report: Report
 ) -> Checked:
@@ -91,4 +64,4 @@ def _checked(
     )
 
 
-__all__ = ["BoundCall", "Checked", "Signature", "check", "check_kernel"]
+__all__ = ["BoundCall", "Checked", "Signature", "check"]

@@ -154,8 +154,8 @@ _FOREIGN = {
     "string": "str", "String": "str", "integer": "int", "boolean": "bool", "double": "float", "void": "none",
     "None": "none", "object": "json", "Any": "json", "any": "json", "array": "list", "List": "list",
     "Dict": "dict", "map": "dict", "float32": "f32", "float64": "f64", "float16": "f16", "int64": "i64",
-    "int32": "i32", "int8": "i8", "bfloat16": "bf16", "number": "float", "text": "str", "set": "list",
-    "Optional": "T?", "Literal": "enum",
+    "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8", "byte": "u8", "bfloat16": "bf16",
+    "number": "float", "text": "str", "set": "list", "Optional": "T?", "Literal": "enum",
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from flowc.compiler.syntax import (
     While,
     With,
 )
-from flowc.runtime.types import NONE, Optional, Scalar, Type
+from flowc.runtime.types import NONE, Optional, Scalar
 
 
 def check_body(world: World, report: Report, facts: Facts, signature: Signature) -> Body:
@@ -50,19 +50,6 @@ def check_body(world: World, report: Report, facts: Facts, signature: Signature)
         _warn_unused(context)
     _fill_holes(context)
     return Body(signature.name, tuple(context.calls), tuple(context.regions))
-
-
-def inferred_result(world: World, report: Report, facts: Facts, signature: Signature) -> Type:
-    """Checks a kernel's body and gives the type of what it returns, whatever its declaration says."""
-    context = _context(world, report, facts, signature)
-    context.result = None
-    for parameter in signature.parameters:
-        define_variable(
-            context.scope, Variable(parameter.name, parameter.type, parameter.span, parameter=True)
-        )
-    check_block(context, signature.declaration.body or ())
-    _fill_holes(context)
-    return context.returned[0] if context.returned else NONE
 
 
 def _context(world: World, report: Report, facts: Facts, signature: Signature) -> Context:

@@ -6,9 +6,10 @@ an array and back. Literals take any dtype that holds them. Everything else is w
 
 from attrs import frozen
 
-from flowc.compiler.builtins.dtypes import FLOATS, array, is_number, promote, shape_text
+from flowc.compiler.builtins.dtypes import FLOATS, INTEGERS, array, is_number, promote, shape_text
 from flowc.compiler.checker.context import ERROR, Context, infer, is_hole, resolve, shown_type
 from flowc.compiler.syntax import Binary, Constant, Expression, Span, Unary
+from flowc.runtime.dtypes import integer_range
 from flowc.runtime.types import (
     FLOAT,
     INT,
@@ -27,9 +28,9 @@ from flowc.runtime.types import (
     Type,
 )
 
-_RANGE = {"i8": 2**7, "i32": 2**31, "i64": 2**63}
 _WIDENS = {
-    "i8": ("i32", "i64", "f16", "bf16", "f32", "f64"), "i32": ("i64", "f64"), "i64": ("f64",),
+    "i8": ("i16", "i32", "i64", "f16", "bf16", "f32", "f64"), "i16": ("i32", "i64", "f32", "f64"),
+    "u8": ("i16", "i32", "i64", "f16", "bf16", "f32", "f64"), "i32": ("i64", "f64"), "i64": ("f64",),
     "f16": ("f32", "f64"), "bf16": ("f32", "f64"), "f32": ("f64",), "f64": (),
 }  # fmt: skip
 
@@ -290,14 +291,14 @@ def coerce(
 def check_range(context: Context, expression: Expression, want: Type) -> None:
     """Reports a number written out that the dtype it takes cannot hold."""
     value = literal_value(expression)
-    if not isinstance(want, Scalar) or want.name not in _RANGE or not isinstance(value, int):
+    if not isinstance(want, Scalar) or want.name not in INTEGERS or not isinstance(value, int):
         return
-    bound = _RANGE[want.name]
-    if not -bound <= value < bound:
+    low, high = integer_range(want.name)
+    if not low <= value <= high:
         context.report.error(
             "E0141",
             f"{value} does not fit in `{want.name}`",
             expression.span,
-            why=f"an `{want.name}` goes from {-bound} to {bound - 1}",
+            why=f"an `{want.name}` goes from {low} to {high}",
             help="take a wider type",
         )

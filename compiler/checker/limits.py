@@ -93,6 +93,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("max_tokens", "max_tokens", _count, "a whole number above 0"),
     ),
     "cached": (),
+    "precise": (),
+    "reproducible": (),
 }  # fmt: skip
 """The arguments of each limit and setting, in order."""
 
@@ -103,6 +105,8 @@ APPLIES: dict[str, tuple[str, ...]] = {
     "memory": ("flow",),
     "model": ("llm",),
     "cached": ("llm", "tool"),
+    "precise": ("kernel",),
+    "reproducible": ("kernel",),
 }
 """What each decorator can stand on."""
 
@@ -116,6 +120,8 @@ _EXAMPLES = {
     "memory": "memory(2GB)",
     "model": 'model("small")',
     "cached": "cached",
+    "precise": "precise",
+    "reproducible": "reproducible",
 }
 
 

@@ -74,7 +74,7 @@ class BoundCall:
     """A call with its arguments in parameter order; defaults are filled in, those of built-ins as constants.
 
     For a built-in, `form` says what the call becomes: "apply" (the function `name` of the runtime) or a
-    kind of array op ("elementwise", "reduce", "argreduce", "softmax", "topk", "cast", "gather", "cumsum",
+    kind of array op ("elementwise", "reduce", "argreduce", "softmax", "topk", "cast", "gather", "scan",
     "transpose", "reshape", "fill", "iota", "contract", "shape"), and `operator` which one ("sum").
     `options` holds what the call fixes at compile time: `axis`, `keepdims`, the `reason` of an endorse,
     `max` and `lead` of a vote, the resolved `shape`.

@@ -143,8 +143,6 @@ def call(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
             )
         case "softmax":
             return frame.emit(build.softmax(source, _axis(options)))
-        case "cumsum":
-            return frame.emit(build.cumsum(source, _axis(options)))
         case "expand":
             return frame.emit(build.expand(source, _axis(options)))
         case "transpose":
@@ -192,14 +190,14 @@ def _made(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     dims = result.dims if isinstance(result, Array) else ()
     if bound.form == "iota":
         return frame.emit(build.iota(index(frame, operand(frame, bound.arguments[0])), dims[0]))
-    extents = _extents(frame, bound.arguments[0])
+    sizes = extents(frame, bound.arguments[0])
     dtype = str(bound.options["dtype"])
     filling = bound.options.get("value")
     value = filling if isinstance(filling, int | float) else operand(frame, bound.arguments[1])
-    return frame.emit(build.broadcast(as_number(frame, value, dtype), dims, extents))
+    return frame.emit(build.broadcast(as_number(frame, value, dtype), dims, sizes))
 
 
-def _extents(frame: Frame, expression: Expression) -> list[SSAValue]:
+def extents(frame: Frame, expression: Expression) -> list[SSAValue]:
     """The extents that a `shape` argument names: a list of them, the shape of an array, or a single one."""
     if isinstance(expression, ListDisplay):
         return [index(frame, operand(frame, item)) for item in expression.items]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from xdsl.ir import SSAValue
 
 from flowc.compiler.checker.model import BoundCall, Signature
-from flowc.compiler.lower import arrays, prompts
+from flowc.compiler.lower import arrays, irregular, prompts
 from flowc.compiler.lower.frame import Frame, effects_attribute
 from flowc.compiler.syntax import Call, Expression
 from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
@@ -53,7 +53,8 @@ def _builtin(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
         return frame.emit(EmbedOp(frame.value(bound.arguments[0]), type_, str(model) if model else None))
     if bound.form == "topk":
         return frame.emit(TupleOp(arrays.topk(frame, bound, result)))
-    value = arrays.call(frame, bound, result)
+    lower = irregular.call if bound.form in irregular.FORMS else arrays.call
+    value = lower(frame, bound, result)
     return frame.fitted(value, type_)
 
 

@@ -5,12 +5,13 @@ A kernel that calls another has it inlined, with the dtypes and extents of the a
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import SSAValue
 
 from flowc.compiler import syntax
 from flowc.compiler.builtins import OPERATORS
 from flowc.compiler.checker.model import BoundCall, Signature
-from flowc.compiler.lower import arrays
+from flowc.compiler.lower import arrays, irregular
 from flowc.compiler.lower.calls import native_type
 from flowc.compiler.lower.frame import Frame, Lowering
 from flowc.compiler.lower.subscripts import subscript
@@ -27,6 +28,8 @@ def lower_kernel(lowering: Lowering, signature: Signature) -> KernelOp:
     names = [parameter.name for parameter in signature.parameters]
     kernel = KernelOp(signature.name, (parameters, [result]), arg_names=names)
     kernel.location = lowering.location(signature.declaration.header)
+    for decorator in signature.declaration.decorators:
+        kernel.attributes[f"array.{decorator.name}"] = UnitAttr()
     block = kernel.body.block
     for argument, info in zip(block.args, signature.parameters, strict=True):
         argument.location = lowering.location(info.span)
@@ -208,7 +211,8 @@ def _call(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
         return _inlined(frame, bound, frame.checked.callables[bound.name])
     if bound.form == "apply":
         return _applied(frame, bound, result)
-    return arrays.call(frame, bound, result)
+    lower = irregular.call if bound.form in irregular.FORMS else arrays.call
+    return lower(frame, bound, result)
 
 
 def _applied(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:

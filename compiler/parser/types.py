@@ -8,7 +8,7 @@ from flowc.compiler.syntax import Dimension, Effect, TypeRef
 from flowc.grammar.lalr import Action
 from flowc.grammar.tokens import Token
 
-ARRAY_TYPES = frozenset(["f16", "f32", "f64", "bf16", "i8", "i32", "i64", "bool"])
+ARRAY_TYPES = frozenset(["f16", "f32", "f64", "bf16", "i8", "u8", "i16", "i32", "i64", "bool"])
 """The types that may be an array's elements: in their brackets stand extents, not types."""
 
 

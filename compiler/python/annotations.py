@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import attrs
 from attrs import Factory, define, field
 
+from flowc.compiler.python.closures import closure
 from flowc.compiler.python.marks import ArrayMark, ElementMark, Label
 from flowc.compiler.syntax import Declaration, Dimension, Enum, Field, Record, Span, TypeRef
 
@@ -37,18 +38,6 @@ def hints(function: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(function, localns=closure(function), include_extras=True)
     except (NameError, TypeError, SyntaxError) as error:
         raise Unsupported(f"{error}") from None
-
-
-def closure(function: Callable[..., Any]) -> dict[str, Any]:
-    """The variables of enclosing functions that the function uses, as far as they are set."""
-    code, cells = getattr(function, "__code__", None), getattr(function, "__closure__", None) or ()
-    found = {}
-    for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return found
 
 
 def record_fields(class_: type) -> dict[str, Any] | None:

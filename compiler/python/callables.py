@@ -8,6 +8,7 @@ from attrs import evolve
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic
 from flowc.compiler.python.definitions import Definition, Kind, RunOptions, Settings
+from flowc.compiler.python.interpreted import filled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,16 @@ class Flow(Definition[P, R]):
         self._prepared: Any = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs to the end and gives the value; raises FlowError when the run fails."""
+        """Runs to the end and gives the value; raises FlowError when the run fails.
+
+        A kernel takes `out=` too: an array for its result, or a tuple of them for several.
+        """
+        given: dict[str, Any] = dict(kwargs)
+        if self.kind == "kernel" and (self.settings.interpret or "out" in given):
+            out = given.pop("out", None)
+            if self.settings.interpret:
+                return cast(R, filled(self.function(*args, **given), out))
+            return cast(R, self._execution().into(out, args, given))
         return cast(R, self._execution().value(args, kwargs))
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:

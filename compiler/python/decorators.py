@@ -1,7 +1,7 @@
 """The decorators: `@flow`, `@llm`, `@tool`, `@human`, `@kernel`, bare or with settings."""
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from flowc.compiler.python.callables import Flow, Tool
 from flowc.compiler.python.definitions import Kind, Settings
@@ -64,10 +64,26 @@ def human(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any
 @overload
 def kernel(function: Callable[P, R], /) -> Flow[P, R]: ...
 @overload
-def kernel() -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def kernel(function: Callable[..., Any] | None = None, /) -> Any:
-    """Compiles a function of arrays, typed with extents such as `f32["n", 384]`, to native code."""
-    return _decorate("kernel", function, {})
+def kernel(
+    *, precise: bool = False, reproducible: bool = False, mode: Literal["native", "interpret"] = "native"
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    precise: bool = False,
+    reproducible: bool = False,
+    mode: Literal["native", "interpret"] = "native",
+) -> Any:
+    """Compiles a function of arrays, typed with extents such as `f32["n", 384]`, to native code.
+
+    `precise` keeps strictly to IEEE arithmetic in the order written; `reproducible` gives the same bits on
+    every machine. Called directly, one with `mode="interpret"` runs as the Python it is, for a debugger.
+    """
+    if mode not in ("native", "interpret"):
+        raise ValueError(f'mode is "native" or "interpret", not {mode!r}')
+    settings = {"precise": precise, "reproducible": reproducible, "interpret": mode == "interpret"}
+    return _decorate("kernel", function, settings)
 
 
 @overload

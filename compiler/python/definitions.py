@@ -13,7 +13,10 @@ Kind = Literal["flow", "llm", "tool", "human", "kernel"]
 
 @frozen
 class Settings:
-    """The arguments of a decorator. Times in seconds, money in US dollars, memory in bytes."""
+    """The arguments of a decorator. Times in seconds, money in US dollars, memory in bytes.
+
+    `interpret` has a kernel run as the Python that it is.
+    """
 
     model: str | None = None
     temperature: float | None = None
@@ -27,6 +30,9 @@ class Settings:
     calls: int | None = None
     memory: int | None = None
     effects: str | None = None
+    precise: bool = False
+    reproducible: bool = False
+    interpret: bool = False
 
     def limits(self) -> dict[str, Any]:
         """The limits that are set."""

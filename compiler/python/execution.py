@@ -12,7 +12,7 @@ from flowc.compiler.driver import EMIT_FORMS, Compiled, Options, compile_program
 from flowc.compiler.driver import emit as emit_stage
 from flowc.compiler.python.annotations import hints
 from flowc.compiler.python.definitions import Definition, RunOptions
-from flowc.compiler.python.program import Built, build
+from flowc.compiler.python.program import CALL, Built, build
 from flowc.compiler.python.values import adapted, converter
 from flowc.runtime.config import find_config, load_config
 from flowc.runtime.environment import Environment
@@ -85,6 +85,13 @@ class Execution:
     def report(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RunResult:
         """Runs and gives the whole account."""
         return run(self._loaded, self._entry, self._bind(args, kwargs))
+
+    def into(self, out: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Runs a kernel alone, with its result written to the arrays given."""
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        kernel = self._loaded.environment.kernels[self._entry.removeprefix(CALL)]
+        return kernel(*bound.args, out=out)
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by name, as a call of the function would take them; defaults are the flow's own."""

@@ -17,11 +17,13 @@ class TopK(NamedTuple):
 
 
 def topk(x: Any, k: int) -> TopK:
-    """The `k` largest values along the last axis; of equal values the lower index comes first."""
+    """The `k` largest values along the last axis, NaN above all; of equal ones the lower index is first."""
     import numpy as np
 
-    order = np.argsort(-np.asarray(x), axis=-1, kind="stable")[..., :k]
-    return TopK(np.take_along_axis(np.asarray(x), order, axis=-1), order)
+    array = np.asarray(x)
+    rising = np.argsort(array[..., ::-1], axis=-1, kind="stable")  # equal ones from the last to the first
+    order = array.shape[-1] - 1 - rising[..., ::-1][..., :k]
+    return TopK(np.take_along_axis(array, order, axis=-1), order)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:

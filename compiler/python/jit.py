@@ -1,24 +1,24 @@
 """`@jit`: numeric functions in NumPy's terms, compiled to native code for the arrays they get.
 
-A call is specialised on what the code depends on: dtypes, ranks, which extents are 1, which are equal.
-The machine code takes extents and strides as they come: arrays are never copied, and a transposed
-or sliced one is as good as any. Code is kept in memory for each specialisation, and on disk for the
-next process.
+A call is specialised on what the code depends on: dtypes, ranks, which extents are 1, which are equal, and
+whether arrays lie dense. Arrays are never copied: a transposed or sliced one has code of its own. Code is
+kept in memory for each specialisation, and on disk for the next process.
 """
 
 import inspect
 import threading
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from flowc.compiler.python.definitions import Definition, Settings
-from flowc.compiler.python.source import Sources, locate
-from flowc.compiler.python.specialise import (
-    ArgumentType,
-    argument_types,
-    counting_parameters,
-    fixed_parameters,
-)
+from flowc.compiler.python.facts import Facts, NeedsFacts
+from flowc.compiler.python.interpreted import filled
+from flowc.compiler.python.mode import Mode
+from flowc.compiler.python.specialisation import Specialisation, specialise
+from flowc.compiler.python.specialise import ArgumentType, argument_types
+from flowc.compiler.python.structure import PYTHON, is_plain
+from flowc.runtime.errors import FlowError, fail
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,73 +26,204 @@ R = TypeVar("R")
 REMEMBERED = 4096
 """How many combinations of shapes are remembered before the quick table is emptied."""
 
+CONSTANTS = frozenset((str, tuple))
+"""Types of arguments whose every value has code of its own."""
+
+Execution = Literal["native", "interpret"]
+"""How a function runs: compiled, or as the plain Python that it is, for a debugger."""
+
 
 class Jit(Definition[P, R]):
-    """A numeric function that compiles itself for the dtypes and ranks that it meets."""
+    """A numeric function that compiles itself for the dtypes, ranks and layouts that it meets."""
 
-    def __init__(self, function: Callable[P, R]) -> None:
+    def __init__(
+        self, function: Callable[P, R], options: Mode | None = None, execution: Execution = "native"
+    ) -> None:
+        import numpy as np
+
         super().__init__("kernel", function, Settings())
-        self._by_shape: dict[tuple[object, ...], Callable[..., Any]] = {}
-        self._by_type: dict[tuple[ArgumentType, ...], Callable[..., Any]] = {}
+        self.options = options or Mode()
+        self.execution = execution
+        self.specialisations: dict[tuple[ArgumentType, ...], Specialisation] = {}
+        self._array: Any = np.ndarray
+        self._numbers = {*np.sctypeDict.values()}
+        self._calls: dict[tuple[object, ...], Callable[..., Any]] = {}
         self._lock = threading.Lock()
         self._signature = inspect.signature(function)
-        self._fixed: frozenset[str] | None = None
-        self._counts: frozenset[str] = frozenset()
+        self.names = tuple(self._signature.parameters)
+        self.required = tuple(
+            name for name, each in self._signature.parameters.items() if each.default is each.empty
+        )
+        self._facts = Facts()
+        self._by_value: frozenset[type] = CONSTANTS
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs the native code, after compiling it where these types are new."""
-        if not kwargs:
-            code = self._by_shape.get(self._key(args))
-            if code is not None:
-                return cast(R, code(*args))
-        return cast(R, self._bind(args, kwargs))
+        """Runs the native code, after compiling it where these types are new.
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        `out=` takes a buffer for the result, or a tuple of them for several, unless the function has a
+        parameter of that name.
+        """
+        if not kwargs:
+            call = self._calls.get(self._key(args))
+            if call is not None:
+                return cast(R, call(args))
+        elif len(kwargs) == 1 and "out" in kwargs and "out" not in self.names:
+            call = self._calls.get(self._key(args))
+            if call is not None:
+                return cast(R, call(args, kwargs["out"]))
+        return cast(R, self._run(args, kwargs))
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        named = dict(kwargs)
+        out = None if "out" in self.names else named.pop("out", None)
+        if self.execution == "interpret":
+            return filled(self.function(*args, **named), out)
+        arguments = self.bound(args, named)
+        found = self.specialisation(arguments)
+        found.check(self.names, arguments)
+        kept = tuple([arguments[position] for position in found.kept]) + found.captured
+        ready, call = found.kernel.prepare(kept)
+        if not named and all(map(_is, ready, kept)):
+            self._remember(args, arguments[len(args) :], found, call)
+        if out is not None:
+            return self._into(found, ready, out)
+        return found.finished(call(ready), self.names, arguments)
+
+    def _into(self, found: Specialisation, kept: tuple[Any, ...], out: Any) -> Any:
+        if not is_plain(found.structure):
+            raise fail(
+                "E0093",
+                f"`{self.__name__}` cannot write its result into `out`",
+                why="what it returns is put together from several things",
+                help="call it without `out`",
+            )
+        return found.kernel(*kept, out=out)
+
+    def bound(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[Any, ...]:
+        """All arguments in order, with defaults."""
+        if not kwargs and len(args) == len(self.names):
+            return args
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        arguments = bound.args
-        code = self._code(arguments)
-        if len(self._by_shape) >= REMEMBERED:
-            self._by_shape.clear()
-        self._by_shape[self._key(arguments)] = code
-        return code(*arguments)
+        return tuple(bound.arguments[name] for name in self.names)
+
+    def _remember(
+        self,
+        args: tuple[Any, ...],
+        defaults: tuple[Any, ...],
+        found: Specialisation,
+        call: Callable[..., Any],
+    ) -> None:
+        """Has later calls with arguments of these types and shapes go straight to the native code."""
+        if len(self._calls) >= REMEMBERED:
+            self._calls.clear()
+        kept = found.kept
+        if len(kept) == len(args) and not defaults and found.plain:
+            self._calls[self._key(args)] = call
+            return
+
+        def picked(given: tuple[Any, ...], out: Any = None) -> Any:
+            whole = given + defaults
+            found.check(self.names, whole)
+            passed = tuple([whole[position] for position in kept]) + found.captured
+            if out is not None:
+                return self._into(found, passed, out)
+            result = call(passed)
+            return found.finished(result, self.names, whole)
+
+        self._calls[self._key(args)] = picked
 
     def _key(self, arguments: tuple[Any, ...]) -> tuple[object, ...]:
-        """Whole numbers count by value where some parameter is fixed in the code, else only by type."""
-        if self._fixed:
-            return tuple([(x.dtype, x.shape) if hasattr(x, "dtype") else (type(x), x) for x in arguments])
-        return tuple([(x.dtype, x.shape) if hasattr(x, "dtype") else type(x) for x in arguments])
+        """What tells calls apart: texts and tuples count by value, numbers where the code may depend on one.
 
-    def _code(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        Values are compared as written: 1 and 1.0, 0.0 and -0.0 are equal, and yet have different code.
+        """
+        array, by_value = self._array, self._by_value
+        return tuple(
+            [
+                (x.dtype, x.shape, x.strides)
+                if type(x) is array
+                else (type(x), repr(x))
+                if type(x) in by_value
+                else type(x)
+                for x in arguments
+            ]
+        )
+
+    def specialisation(self, arguments: tuple[Any, ...]) -> Specialisation:
         """The native code for these arguments, compiled once for each combination of types."""
-        if self._fixed is None:
-            node = locate(self.function, Sources())[1]
-            self._counts = counting_parameters(node)
-            self._fixed = fixed_parameters(node)
-        names = list(self._signature.parameters)
-        types = argument_types(self.__name__, names, arguments, self._fixed, self._counts)
         with self._lock:
-            if types not in self._by_type:
-                from flowc.compiler.python.native import compile_native
+            while True:
+                types = argument_types(self.__name__, self.names, arguments, self._facts)
+                found = self.specialisations.get(types)
+                if found is not None:
+                    return found
+                try:
+                    found = self.specialisations[types] = specialise(self, self.names, types, self.options)
+                except NeedsFacts as needed:
+                    if self._facts | needed.facts == self._facts:
+                        raise self._no_value(needed.facts) from None
+                    self._facts |= needed.facts
+                    if self._facts.values or self._facts.matches:
+                        self._by_value = CONSTANTS | set(PYTHON.values()) | self._numbers
 
-                self._by_type[types] = compile_native(self, tuple(names), types)
-            return self._by_type[types]
+    def _no_value(self, facts: Facts) -> FlowError:
+        names = ", ".join(f"`{name}`" for name in sorted(facts.values | facts.matches))
+        return fail(
+            "E0093",
+            f"`{self.__name__}` is compiled for the value of {names}, which an array holds",
+            why="it decides what the code is, such as an axis or an extent",
+            help="pass one of Python's numbers: `int(x)`",
+        )
 
     def check(self, *arguments: Any) -> str:
         """What keeps the function from being compiled for these arguments, drawn; empty when nothing does."""
         from flowc.compiler.diagnostics.model import CompileError
 
         try:
-            self._code(arguments)
+            self.specialisation(arguments)
         except CompileError as error:
             return "\n".join(getattr(error, "__notes__", ()))
         return ""
+
+    def explain(self, *arguments: Any) -> str:
+        """What became of the function for these arguments: loops, memory, machine code, time, as text."""
+        from flowc.compiler.python.explanation import explain
+
+        bound, known = self.bound(arguments), tuple(self.specialisations)
+        return explain(self, self.names, self.options, self.specialisation(bound), known, bound)
+
+
+def _is(first: object, second: object) -> bool:
+    return first is second
 
 
 @overload
 def jit(function: Callable[P, R], /) -> Jit[P, R]: ...
 @overload
-def jit() -> Callable[[Callable[P, R]], Jit[P, R]]: ...
-def jit(function: Callable[..., Any] | None = None, /) -> Any:
-    """Compiles a function of NumPy arrays to native code, specialised on dtypes and ranks when called."""
-    return Jit if function is None else Jit(function)
+def jit(
+    *, level: int = 2, precise: bool = False, reproducible: bool = False, mode: Execution = "native"
+) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
+def jit(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    level: int = 2,
+    precise: bool = False,
+    reproducible: bool = False,
+    mode: Execution = "native",
+) -> Any:
+    """Compiles a function of NumPy arrays to native code, for the dtypes, ranks and layouts of each call.
+
+    `level=0` compiles fast and optimises nothing. `precise` keeps strictly to IEEE arithmetic as it is
+    written, with sums in a stated order; `reproducible` gives the same bits on every machine.
+    `mode="interpret"` runs the function as the Python it is, for a debugger.
+    """
+    if level not in (0, 1, 2) or mode not in ("native", "interpret"):
+        raise ValueError(f'level is 0, 1 or 2 and mode "native" or "interpret", not {level!r} and {mode!r}')
+    options = Mode(level, precise, reproducible)
+    if function is not None:
+        return Jit(function, options, mode)
+    return lambda decorated: Jit(decorated, options, mode)

@@ -67,12 +67,15 @@ class ElementMark:
 NUMPY_NAMES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"} | {
     "i64": "int64",
     "i32": "int32",
+    "i16": "int16",
     "i8": "int8",
+    "u8": "uint8",
 }
 """NumPy's names of the element types."""
 
 f64, f32, f16, bf16 = ElementMark("f64"), ElementMark("f32"), ElementMark("f16"), ElementMark("bf16")
-i64, i32, i8 = ElementMark("i64"), ElementMark("i32"), ElementMark("i8")
+i64, i32, i16 = ElementMark("i64"), ElementMark("i32"), ElementMark("i16")
+i8, u8 = ElementMark("i8"), ElementMark("u8")
 
 
 def dims(names: str) -> tuple[str, ...]:

@@ -1,39 +1,66 @@
-"""From a function under `@jit` and the types of a call to native code."""
+"""From a function under `@jit` and the types of a call to object code."""
 
-from collections.abc import Callable
 from typing import Any
 
-from flowc.compiler.backends.llvm import compile_kernels
-from flowc.compiler.checker import check_kernel
-from flowc.compiler.diagnostics.model import CompileError
+from attrs import frozen
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
+
+from flowc.compiler.backends.llvm import KernelObject, Options, compile_kernels
 from flowc.compiler.driver import room
-from flowc.compiler.lower import lower
 from flowc.compiler.python.definitions import Definition
-from flowc.compiler.python.program import build_kernel
+from flowc.compiler.python.mode import Mode
+from flowc.compiler.python.numeric import Built, build
+from flowc.compiler.python.numeric.parameters import Parameter
 from flowc.compiler.python.specialise import ArgumentType
-from flowc.runtime.kernels import load
-from flowc.runtime.types import Array, Scalar, Type
+from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
+
+
+@frozen
+class Compiled:
+    """A function as native code, and as the kernel that it was."""
+
+    code: KernelObject
+    built: Built
 
 
 def compile_native(
-    definition: Definition[..., Any], names: tuple[str, ...], types: tuple[ArgumentType, ...]
-) -> Callable[..., Any]:
-    """The native code of a function for such arguments; raises CompileError where there can be none."""
-    fixed = {name: type_.value for name, type_ in zip(names, types, strict=True) if type_.value is not None}
-    built = build_kernel(definition, fixed)
-    try:
-        with room():
-            given = [_type(type_) for type_ in types if type_.value is None]
-            checked = check_kernel(built.kernel, given, built.source, program=built.program)
-            compiled = compile_kernels(lower(checked))
-    except CompileError as error:
-        raise built.sources.relocate(error) from None
-    kernel = load(compiled.object_code, compiled.signatures)[built.kernel.name]
-    if not fixed:
-        return kernel
-    kept = [position for position, type_ in enumerate(types) if type_.value is None]
-    return lambda *arguments: kernel(*[arguments[position] for position in kept])
+    definition: Definition[..., Any],
+    names: tuple[str, ...],
+    types: tuple[ArgumentType, ...],
+    mode: Mode,
+) -> Compiled:
+    """The native code of a function for such arguments; raises CompileError where there can be none, and
+    NeedsFacts where more must be known of the arguments."""
+    with room():
+        built = built_of(definition, names, types, mode)
+        layouts = [type_.layout for type_ in types if not type_.known]
+        layouts += ["contiguous"] * len(built.captured)
+        options = Options(level=mode.level, layouts=tuple(layouts))
+        return Compiled(compile_kernels(ModuleOp([built.kernel]), options), built)
 
 
-def _type(argument: ArgumentType) -> Type:
-    return Array(argument.dtype, argument.dims) if argument.dims else Scalar(argument.dtype)
+def kernel_of(
+    definition: Definition[..., Any], names: tuple[str, ...], types: tuple[ArgumentType, ...], mode: Mode
+) -> ModuleOp:
+    """The function as a module with one kernel; raises CompileError where it cannot be one."""
+    with room():
+        return ModuleOp([built_of(definition, names, types, mode).kernel])
+
+
+def built_of(
+    definition: Definition[..., Any], names: tuple[str, ...], types: tuple[ArgumentType, ...], mode: Mode
+) -> Built:
+    """The function as a kernel with all that belongs to it."""
+    parameters = [
+        Parameter(name, type_.dtype, type_.dims, type_.value, type_.known, type_.same, type_.least)
+        for name, type_ in zip(names, types, strict=True)
+    ]
+    built = build(definition, parameters)
+    _mark(built.kernel, mode)
+    return built
+
+
+def _mark(kernel: KernelOp, mode: Mode) -> None:
+    for name, wanted in ((PRECISE, mode.precise), (REPRODUCIBLE, mode.reproducible)):
+        if wanted:
+            kernel.attributes[name] = UnitAttr()

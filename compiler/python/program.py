@@ -3,7 +3,6 @@
 import ast
 import inspect
 from collections.abc import Callable as AnyCallable
-from collections.abc import Mapping
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -15,7 +14,7 @@ from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.effects import parse_effects
 from flowc.compiler.python.expressions import Translator
 from flowc.compiler.python.prompts import prompt
-from flowc.compiler.python.scope import Scope, scope_of
+from flowc.compiler.python.scope import scope_of
 from flowc.compiler.python.source import File, FunctionNode, Sources, locate, problem
 from flowc.compiler.python.statements import block, limit_calls
 from flowc.compiler.syntax import (
@@ -35,6 +34,9 @@ from flowc.compiler.syntax import (
     Template,
     TypeRef,
 )
+
+CALL = "call_"
+"""What the name of a flow around another callable begins with."""
 
 
 @frozen
@@ -66,38 +68,6 @@ def build(entry: Definition[..., Any]) -> Built:
     last = max((item.span.end_line for item in declarations), default=1)
     program = Program(declarations, python=True, span=Span(1, 1, last, 1))
     return Built(program, source, builder.sources, name, builder.tools, builder.types)
-
-
-@frozen
-class BuiltKernel:
-    """A bare numeric function: the kernel without types, the kernels it calls, and their text."""
-
-    kernel: Callable
-    program: Program
-    source: Source
-    sources: Sources
-
-
-def build_kernel(definition: Definition[..., Any], fixed: Mapping[str, int | bool]) -> BuiltKernel:
-    """Translates a function under `@jit`: parameters have no types yet, those in `fixed` are constants."""
-    builder = _Builder()
-    file, node = locate(definition.function, builder.sources)
-    scope = scope_of(definition.function, node)
-    scope = Scope(scope.variables - set(fixed), {**scope.world, **fixed})
-    translator = Translator(file, scope, builder, builder.problems, kernel=True)
-    header = _header(file, node)
-    untyped = TypeRef("none", span=header)
-    parameters = tuple(
-        Parameter(item.arg, untyped, span=file.span(item)) for item in node.args.args if item.arg not in fixed
-    )
-    name = builder.free_name(definition)
-    body = block(translator, builder.types, node.body)
-    kernel = Callable("kernel", name, parameters, untyped, body=body, span=file.span(node), header=header)
-    source = builder.sources.joined()
-    if builder.problems:
-        raise builder.sources.relocate(CompileError(source, tuple(builder.problems)))
-    program = Program((*builder.callables.values(), kernel), span=kernel.span)
-    return BuiltKernel(kernel, program, source, builder.sources)
 
 
 @define
@@ -155,7 +125,7 @@ class _Builder:
         span = inner.header
         arguments = tuple(Argument(None, Name(p.name, span=span), span=span) for p in inner.parameters)
         body = (Return(Call(Name(name, span=span), arguments, span=span), span=span),)
-        outer = f"call_{name}"
+        outer = f"{CALL}{name}"
         self.callables[outer] = Callable(
             "flow", outer, inner.parameters, inner.result, body=body, span=inner.span, header=span
         )
@@ -289,8 +259,8 @@ def _decorators(definition: Definition[..., Any], span: Span) -> tuple[Decorator
                 "model", (Argument(None, Constant("str", settings.model, span=span), span=span),), span=span
             )
         )
-    if settings.cached:
-        found.append(Decorator("cached", span=span))
+    flags = [name for name in ("cached", "precise", "reproducible") if getattr(settings, name)]
+    found.extend(Decorator(name, span=span) for name in flags)
     for call in limit_calls(settings.limits(), span):
         assert isinstance(call.function, Name)
         found.append(Decorator(call.function.id, call.arguments, span=span))

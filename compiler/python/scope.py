@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import define, frozen
 
-from flowc.compiler.python import functions, marks
-from flowc.compiler.python.annotations import closure
+from flowc.compiler.python import functions, marks, sampling
+from flowc.compiler.python.closures import closure
 
 MISSING = object()
 """A name that no scope holds."""
@@ -93,8 +93,9 @@ def _table() -> dict[Any, str]:
             _TABLE[getattr(math, name)] = name
         for name in ("race", "vote", "endorse", "declassify"):
             _TABLE[getattr(marks, name)] = name
-        for name in functions.__all__:
-            _TABLE[getattr(functions, name)] = name
+        for home in (functions, sampling):
+            for name in home.__all__:
+                _TABLE[getattr(home, name)] = name
     return _TABLE
 
 
@@ -144,6 +145,11 @@ NUMPY_FUNCTIONS: Mapping[str, str] = {
     "amin": "min",
     "rint": "round",
     "expand_dims": "expand",
+    "sort": "sort",
+    "argsort": "argsort",
+    "cumprod": "cumprod",
+    "searchsorted": "searchsorted",
+    "take_along_axis": "take_along",
     "arange": "iota",
 }
 """NumPy's functions by their names, and the built-ins that do the same."""
@@ -163,8 +169,6 @@ NUMPY_INSTEAD: Mapping[str, str] = {
     "var": "write `np.mean((x - np.mean(x)) ** 2)`",
     "std": "write `np.sqrt(np.mean((x - np.mean(x)) ** 2))`",
     "take": "write `x[indices]`",
-    "sort": "use `flowc.topk`",
-    "argsort": "use `flowc.topk`",
 }
 """What to write for functions of NumPy that are not built in."""
 
@@ -174,7 +178,9 @@ NUMPY_DTYPES: Mapping[str, str] = {
     "float16": "f16",
     "int64": "i64",
     "int32": "i32",
+    "int16": "i16",
     "int8": "i8",
+    "uint8": "u8",
     "bool": "bool",
     "bfloat16": "bf16",
 }

@@ -1,110 +1,124 @@
 """What compiled numeric code depends on: the types of a call's arguments, as the compiler names them."""
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
-from flowc.compiler.python.source import FunctionNode
-from flowc.runtime.dtypes import dtype_name
+from flowc.compiler.python.facts import Facts
+from flowc.runtime.dtypes import dtype_name, itemsizes, numpy_dtype, widened
 from flowc.runtime.errors import fail
-
-FLOATS = ("bf16", "f16", "f32", "f64")
-INTEGERS = ("i8", "i32", "i64")
+from flowc.runtime.kernel_arguments import layout_of, whole_strides
 
 
 @frozen
 class ArgumentType:
     """The type of one argument; `dims` is empty for a number, `value` set where code is made for one value.
 
-    An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal names.
+    An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal
+    names; or
+    a number that the code is made for. `layout` says how an array lies, a word of `LAYOUTS`. The dtypes
+    `int`,
+    `float` and `bool` are Python's own numbers; `same` is the extent that such a number is equal to, None
+    where
+    that does not matter.
     """
 
     dtype: str
     dims: tuple[int | str, ...] = ()
-    value: int | bool | None = None
+    value: Any = field(default=None, eq=repr)
+    layout: str = "contiguous"
+    known: bool = False
+    same: str | None = None
+    least: tuple[int, ...] = ()
 
 
 def argument_types(
-    function: str,
-    names: Sequence[str],
-    arguments: Sequence[Any],
-    fixed: frozenset[str],
-    counts: frozenset[str] = frozenset(),
+    function: str, names: Sequence[str], arguments: Sequence[Any], facts: Facts
 ) -> tuple[ArgumentType, ...]:
     """The types of a call. Raises FlowError (E0093) for an argument that no code can be made for."""
     import numpy as np
 
+    given = dict(zip(names, arguments, strict=True))
+    numbers = {_extent_at(given[name], axis) for name, axis in facts.extents}
+    for name, axis, number in facts.least:
+        if _extent_at(given[name], axis) < number:
+            numbers.add(_extent_at(given[name], axis))
     extents: dict[int, str] = {}
-    found: list[ArgumentType | None] = []
-    for name, argument in zip(names, arguments, strict=True):
-        if type(argument) in (np.ndarray, np.memmap) or isinstance(argument, np.generic):
-            dims = tuple(1 if n == 1 else extents.setdefault(n, f"n{len(extents)}") for n in argument.shape)
-            found.append(ArgumentType(_dtype(function, name, argument.dtype), dims))
-        elif name in fixed and isinstance(argument, int):
-            found.append(ArgumentType("i64", (), argument))
-        elif isinstance(argument, bool | int | float):
-            found.append(None)
+
+    def dim(extent: int) -> int | str:
+        if extent == 1 or extent in numbers:
+            return extent
+        return extents.setdefault(extent, f"n{len(extents)}")
+
+    found: list[ArgumentType] = []
+    for name, argument in given.items():
+        if isinstance(argument, np.integer | np.bool_) and name in facts.values:
+            found.append(ArgumentType(argument.dtype.name, value=argument.item(), known=True))
+        elif type(argument) in (np.ndarray, np.memmap) or isinstance(argument, np.generic):
+            dtype = _dtype(function, name, argument.dtype)
+            if dtype == "bool" and not argument.ndim:
+                dtype = "bool_"  # "bool" without axes is Python's own
+            least = _least(name, argument.ndim, facts)
+            found.append(
+                ArgumentType(dtype, tuple(map(dim, argument.shape)), layout=_layout(argument), least=least)
+            )
+        elif isinstance(argument, bool | int | float) and name not in facts.values:
+            found.append(ArgumentType(_number(argument)))
+        elif _is_constant(argument):
+            found.append(ArgumentType(type(argument).__name__, value=argument, known=True))
         else:
             raise fail(
                 "E0093",
                 f"`{function}` takes arrays and numbers; `{name}` is a {type(argument).__name__}",
                 help=f"convert it first: `numpy.asarray({name})`",
             )
-    dtypes = [type_.dtype for type_ in found if type_ is not None and type_.value is None]
     return tuple(
-        type_ or ArgumentType("int" if name in counts else _number(argument, dtypes))
-        for name, argument, type_ in zip(names, arguments, found, strict=True)
+        evolve(type_, same=extents.get(given[name], ""))
+        if name in facts.matches and type_.dtype == "int"
+        else type_
+        for name, type_ in zip(names, found, strict=True)
     )
 
 
-def _number(argument: bool | int | float, dtypes: Sequence[str]) -> str:
-    """Python's numbers are weak, as NumPy has it: they take the arrays' widest dtype of their kind."""
-    if isinstance(argument, bool):
-        return "bool"
-    floating = [dtype for dtype in FLOATS if dtype in dtypes]
-    whole = [dtype for dtype in INTEGERS if dtype in dtypes]
-    if floating:
-        return floating[-1]
-    if isinstance(argument, int):
-        return whole[-1] if whole else "int"
-    return "f64" if whole else "float"
+def _least(name: str, rank: int, facts: Facts) -> tuple[int, ...]:
+    """How long each axis is at least, unless the code is made for its number; empty where that is not
+    asked."""
+    asked = [(axis, number) for other, axis, number in facts.least if other == name]
+    return tuple(max((n for a, n in asked if a == axis), default=0) for axis in range(rank)) if asked else ()
+
+
+def _extent_at(argument: Any, axis: int) -> int:
+    return int(argument.shape[axis]) if axis < getattr(argument, "ndim", 0) else 0
+
+
+def _number(argument: bool | int | float) -> str:
+    """Python's own type of a number, which an enumeration's members only derive from."""
+    return next(kind.__name__ for kind in (bool, int, float) if isinstance(argument, kind))
+
+
+def _is_constant(argument: Any) -> bool:
+    """Whether code can be made for just this value: a text, None, or a tuple of such and of numbers."""
+    if isinstance(argument, tuple):
+        return all(map(_is_constant, argument))
+    return argument is None or type(argument) in (bool, int, float, str)
 
 
 def _dtype(function: str, name: str, dtype: Any) -> str:
-    found = dtype_name(dtype) if dtype.isnative else None
+    found = dtype_name(dtype.newbyteorder("=")) or widened(dtype)
     if found is None:
+        known = ", ".join(str(numpy_dtype(each)) for each in itemsizes)
         raise fail(
             "E0093",
             f"`{function}` cannot be compiled for `{name}` of dtype {dtype}",
-            why="native code is made for float64, float32, float16, bfloat16, int64, int32, int8 and bool",
-            help=f"convert it first: `{name}.astype(...)`",
+            why=f"native code is made for {known}",
+            help=f"convert it first: `{name}.astype({'np.int64' if dtype.kind == 'u' else '...'})`",
         )
     return found
 
 
-def fixed_parameters(node: FunctionNode) -> frozenset[str]:
-    """Parameters that the code is made for by value: those in a subscript or after `axis=`, `keepdims=`."""
-    places: list[ast.AST] = []
-    for part in ast.walk(node):
-        if isinstance(part, ast.Subscript):
-            places.append(part.slice)
-        elif isinstance(part, ast.keyword) and part.arg in ("axis", "keepdims"):
-            places.append(part.value)
-    return _parameters_in(node, places)
-
-
-def counting_parameters(node: FunctionNode) -> frozenset[str]:
-    """Parameters that count things whatever the arrays hold: the `k` of `topk`."""
-    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
-    return _parameters_in(node, [item for call in calls if _is_topk(call.func) for item in call.args[1:]])
-
-
-def _is_topk(function: ast.expr) -> bool:
-    return getattr(function, "attr", getattr(function, "id", "")) == "topk"
-
-
-def _parameters_in(node: FunctionNode, places: Sequence[ast.AST]) -> frozenset[str]:
-    names = {each.id for place in places for each in ast.walk(place) if isinstance(each, ast.Name)}
-    return frozenset(names & {argument.arg for argument in node.args.args})
+def _layout(array: Any) -> str:
+    """How the array lies when the kernel gets it: one that must be converted arrives as a whole copy."""
+    if not array.ndim or not array.dtype.isnative or widened(array.dtype) or not whole_strides(array):
+        return "contiguous"
+    return layout_of(array)

@@ -5,7 +5,20 @@
 
 from xdsl.ir import Dialect
 
+from flowc.dialects.array.irregular import (
+    ArgsortOp,
+    HistogramOp,
+    LinspaceOp,
+    RandomOp,
+    ScanOp,
+    ScatterOp,
+    SearchSortedOp,
+    SegmentOp,
+    SortOp,
+    TakeAlongOp,
+)
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
+from flowc.dialects.array.memory import EmptyOp, ReadOp, VariableOp, WriteOp
 from flowc.dialects.array.ops import (
     ArgReduceOp,
     BroadcastOp,
@@ -13,7 +26,6 @@ from flowc.dialects.array.ops import (
     ConcatOp,
     ConstantOp,
     ContractOp,
-    CumulativeSumOp,
     DimOp,
     ElementwiseOp,
     ExpandOp,
@@ -26,34 +38,52 @@ from flowc.dialects.array.ops import (
     TopKOp,
     TransposeOp,
 )
-from flowc.dialects.array.types import DimsAttr, ShapeError
+from flowc.dialects.array.products import AttentionOp, ConvolveOp
+from flowc.dialects.array.reshape import ReshapeOp
+from flowc.dialects.array.types import DimsAttr, RefType, ShapeError
 
 Array = Dialect(
     "array",
     [
         ArgReduceOp,
+        ArgsortOp,
+        AttentionOp,
         BroadcastOp,
         CastOp,
         ConcatOp,
         ConstantOp,
         ContractOp,
-        CumulativeSumOp,
+        ConvolveOp,
         DimOp,
         ElementwiseOp,
+        EmptyOp,
         ExpandOp,
         GatherOp,
+        HistogramOp,
         IndexOp,
         IotaOp,
         KernelOp,
+        LinspaceOp,
         LaunchOp,
+        RandomOp,
+        ReadOp,
         ReduceOp,
+        ReshapeOp,
         ReturnOp,
+        ScanOp,
+        ScatterOp,
+        SearchSortedOp,
+        SegmentOp,
         SliceOp,
         SoftmaxOp,
+        SortOp,
+        TakeAlongOp,
         TopKOp,
         TransposeOp,
+        VariableOp,
+        WriteOp,
     ],
-    [DimsAttr],
+    [DimsAttr, RefType],
 )
 
-__all__ = ["Array", "DimsAttr", "KernelOp", "LaunchOp", "ReturnOp", "ShapeError"]
+__all__ = ["Array", "DimsAttr", "KernelOp", "LaunchOp", "RefType", "ReturnOp", "ShapeError"]

@@ -26,7 +26,7 @@ from flowc.dialects.array.types import (
     Extent,
     ShapeError,
     array_type,
-    bits,
+    integer_range,
     is_float,
     shape_of,
     type_of_dtype,
@@ -46,7 +46,8 @@ def constant(value: bool | int | float, dtype: str) -> ops.ConstantOp:
         if isinstance(value, float) and not value.is_integer():
             raise ShapeError(f"{value} is no {dtype}")
         number = int(value)
-        if dtype != "bool" and not -(1 << bits(dtype) - 1) <= number < 1 << bits(dtype) - 1:
+        low, high = integer_range(dtype)
+        if dtype != "bool" and not low <= number <= high:
             raise ShapeError(f"{number} does not fit in {dtype}")
         attribute = IntegerAttr(int(bool(number)) if dtype == "bool" else number, element)
     return ops.ConstantOp.create(properties={"value": attribute}, result_types=[element])
@@ -185,16 +186,6 @@ def topk(source: SSAValue, count: SSAValue, extent: Extent = "") -> ops.TopKOp:
         extent = owner.value.value.data
     return ops.TopKOp.create(
         operands=[source, count], result_types=list(inference.topk_types(source.type, extent))
-    )
-
-
-def cumsum(source: SSAValue, axis: int = -1) -> ops.CumulativeSumOp:
-    """Running sums along an axis."""
-    normal = inference.normalise_axis(axis, len(shape_of(source.type)))
-    return ops.CumulativeSumOp.create(
-        operands=[source],
-        properties={"axis": IntegerAttr(normal, i64)},
-        result_types=[inference.scan_type(source.type, normal)],
     )
 
 

@@ -104,7 +104,8 @@ def contract_type(left: Attribute, right: Attribute) -> Attribute:
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[-1]
     if inner_a != inner_b and "" not in (inner_a, inner_b):
         raise ShapeError(
-            f"{shape_text(a)} @ {shape_text(b)}: the inner extents {inner_a} and {inner_b} differ"
+            f"{shape_text(a)} @ {shape_text(b)}: the inner extents {inner_a} and {inner_b} differ",
+            (inner_a, inner_b),
         )
     stack = broadcast([a[:-2], b[:-2]])
     rows = a[-2:-1]
@@ -176,21 +177,16 @@ def topk_types(source: Attribute, count: Extent) -> tuple[Attribute, Attribute]:
     return array_type(dtype_of(source), result), array_type("i64", result)
 
 
-def scan_type(source: Attribute, axis: int) -> Attribute:
-    """The type of a cumulative sum: the dtype of the sum, the shape of the source."""
-    shape = shape_of(source)
-    normalise_axis(axis, len(shape))
-    return array_type(reduction_dtype("sum", dtype_of(source)), shape)
-
-
 def broadcast_type(source: Attribute, shape: Shape) -> Attribute:
     """The type of `source` stretched to `shape`."""
     have = shape_of(source)
-    if len(have) > len(shape) or any(
-        extent not in (1, "", target) and target != ""
-        for extent, target in zip(reversed(have), reversed(shape), strict=False)
-    ):
-        raise ShapeError(f"{shape_text(have)} does not broadcast to {shape_text(shape)}")
+    pairs = list(zip(reversed(have), reversed(shape), strict=False))
+    differing = [
+        (extent, target) for extent, target in pairs if extent not in (1, "", target) and target != ""
+    ]
+    if len(have) > len(shape) or differing:
+        conflict = differing[0] if differing else ()
+        raise ShapeError(f"{shape_text(have)} does not broadcast to {shape_text(shape)}", conflict)
     return array_type(dtype_of(source), shape)
 
 
@@ -215,7 +211,7 @@ def _joined(extents: Sequence[Extent], along: bool) -> Extent:
         return sum(numbers) if len(numbers) == len(extents) else ""
     known = list(dict.fromkeys(extent for extent in extents if extent != ""))
     if len(known) > 1:
-        raise ShapeError(f"`concat`: the extents {known[0]} and {known[1]} differ")
+        raise ShapeError(f"`concat`: the extents {known[0]} and {known[1]} differ", (known[0], known[1]))
     return known[0] if known else ""
 
 

@@ -36,17 +36,22 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.array.ops import agree
-from flowc.dialects.array.types import is_array_type
+from flowc.dialects.array.types import RefType, is_array_type
 
 ARGUMENT_NAME = "array.name"
+PRECISE = "array.precise"
+"""Of a kernel whose operations are those that are written, each rounded on its own."""
+REPRODUCIBLE = "array.reproducible"
+"""Of a kernel, or an operation made from it, whose bits are the same on every machine."""
 
 
 @irdl_op_definition
 class KernelOp(IRDLOperation):
-    """A pure function over arrays and numbers that becomes native code.
+    """A function over arrays and numbers that becomes native code.
 
-    Arguments carry their names in `{array.name = "q"}`. A dimension's name stands for one extent in the whole
-    kernel.
+    It is pure but for the arguments of type `!array.ref`, which it changes in place. Arguments carry their
+    names in `{array.name = "q"}`. A dimension's name stands for one extent in the whole
+    kernel. The attributes `array.precise` and `array.reproducible` bind the order of its arithmetic.
     """
 
     name = "array.kernel"
@@ -96,7 +101,8 @@ class KernelOp(IRDLOperation):
             raise VerifyException(f"array.kernel @{self.sym_name.data}: arguments differ from the signature")
         if not isinstance(block.last_op, ReturnOp):
             raise VerifyException(f"array.kernel @{self.sym_name.data} must end in array.return")
-        for type_ in (*self.function_type.inputs, *self.function_type.outputs):
+        inputs = [type_ for type_ in self.function_type.inputs if not isinstance(type_, RefType)]
+        for type_ in (*inputs, *self.function_type.outputs):
             if not is_array_type(type_):
                 raise VerifyException(
                     f"array.kernel @{self.sym_name.data}: {type_} is neither an array nor a number"

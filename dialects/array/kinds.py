@@ -12,17 +12,25 @@ ARITHMETIC = ("add", "sub", "mul", "div", "floordiv", "mod", "pow", "minimum", "
 COMPARISON = ("eq", "ne", "lt", "le", "gt", "ge")
 LOGICAL = ("and", "or", "not")
 TRANSCENDENTAL = (
-    "sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log2", "log1p", "sin", "cos", "tanh", "erf", "sigmoid",
+    "sqrt", "rsqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "sigmoid",
 )  # fmt: skip
-ROUNDING = ("floor", "ceil", "round")
+PAIRED = ("atan2", "hypot")
+"""Functions of two numbers that come as floats, as the transcendental ones do."""
+BITWISE = ("bitand", "bitor", "bitxor", "shl", "shr", "invert")
+ROUNDING = ("floor", "ceil", "trunc", "round")
 TEST = ("isnan", "is_finite")
 
 arity: dict[str, int] = (
-    dict.fromkeys((*ARITHMETIC, *COMPARISON, "and", "or"), 2)
-    | dict.fromkeys(("neg", "abs", "sign", "not", *TRANSCENDENTAL, *ROUNDING, *TEST), 1)
+    dict.fromkeys((*ARITHMETIC, *COMPARISON, *PAIRED, *BITWISE, "and", "or"), 2)
+    | dict.fromkeys(("neg", "abs", "sign", "not", "invert", *TRANSCENDENTAL, *ROUNDING, *TEST), 1)
     | {"where": 3}
 )
 REDUCTIONS = ("sum", "prod", "min", "max", "mean", "any", "all")
+
+
+_function_dtype = {"bool": "f16", "i8": "f16", "u8": "f16", "i16": "f32"}
+"""The dtypes in which functions such as `exp` are computed for narrow integers; of wider ones it is f64."""
 
 
 def operand_dtype(kind: str, dtypes: Sequence[str]) -> str:
@@ -36,8 +44,12 @@ def operand_dtype(kind: str, dtypes: Sequence[str]) -> str:
         return "bool"
     if kind == "div":
         return common if is_float(common) else "f64"
-    if kind in TRANSCENDENTAL:
-        return common if is_float(common) else ("f16" if common in ("i8", "bool") else "f64")
+    if kind in BITWISE:
+        if is_float(common):
+            raise ShapeError(f"`{kind}` works on the bits of whole numbers, not on {common}")
+        return "i8" if common == "bool" and kind in ("shl", "shr") else common
+    if kind in TRANSCENDENTAL or kind in PAIRED:
+        return common if is_float(common) else _function_dtype.get(common, "f64")
     if common == "bool":
         if kind in ("sub", "neg", "sign"):
             raise ShapeError(f"`{kind}` has no form for bool; cast to an integer or use `where`")

@@ -322,20 +322,6 @@ class TopKOp(ArrayOperation):
 
 
 @irdl_op_definition
-class CumulativeSumOp(ArrayOperation):
-    """Running sums along an axis."""
-
-    name = "array.cumsum"
-    axis = prop_def(IntegerAttr[IntegerType])
-    source = operand_def()
-    result = result_def()
-    assembly_format = FORMAT
-
-    def infer(self) -> tuple[Attribute, ...]:
-        return (inference.scan_type(self.source.type, self.axis.value.data),)
-
-
-@irdl_op_definition
 class ConcatOp(ArrayOperation):
     """Arrays joined along an axis they have; to stack them along a new one, expand each first."""
 

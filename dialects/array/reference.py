@@ -5,6 +5,7 @@ Between load and store the half formats are held in f32, so a value rounds once 
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -13,11 +14,16 @@ from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import ops
+from flowc.dialects.array.faults import KernelFault as KernelFault
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
+from flowc.dialects.array.interpreter import Interpreter
+from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
+from flowc.dialects.array.kernel import KernelOp, LaunchOp
 from flowc.dialects.array.kinds import COMPARISON, compute_dtype, reduction_dtype
+from flowc.dialects.array.products_reference import evaluators as product_evaluators
+from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.slices import Bound
-from flowc.dialects.array.types import dtype_of, is_float, promote, shape_of
+from flowc.dialects.array.types import RefType, dtype_of, is_float, promote, shape_of
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,28 +34,36 @@ numpy_dtypes: dict[str, np.dtype[Any]] = {
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "i64": np.dtype(np.int64),
     "i32": np.dtype(np.int32),
+    "i16": np.dtype(np.int16),
     "i8": np.dtype(np.int8),
+    "u8": np.dtype(np.uint8),
     "bool": np.dtype(np.bool_),
 }
 
 
-class KernelFault(Exception):
-    """What a kernel reports instead of a result: a position, a count or an extent that does not fit."""
-
-
 def evaluate_kernel(kernel: KernelOp, arguments: Sequence[object]) -> tuple[NumpyArray, ...]:
-    """The results of a kernel on NumPy arguments; raises KernelFault as the compiled kernel fails."""
-    block = kernel.body.block
-    values: dict[SSAValue, NumpyArray] = {
-        parameter: np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
-        for parameter, value in zip(block.args, arguments, strict=True)
-    }
-    for op in block.ops:
-        if isinstance(op, ReturnOp):
-            return tuple(stored(values[value], dtype_of(value.type)) for value in op.operands)
-        results = evaluate(op, [values[operand] for operand in op.operands], wide=True)
-        values.update(zip(op.results, results, strict=True))
-    raise ValueError(f"kernel {kernel.sym_name.data} returns nothing")
+    """The results of a kernel on NumPy arguments; raises KernelFault as the compiled kernel fails.
+
+    Arguments that the kernel changes are arrays of their own dtype, and are changed.
+    """
+
+    def pure(op: Operation, inputs: Sequence[NumpyArray]) -> Sequence[NumpyArray]:
+        return evaluate(op, inputs, wide=True)
+
+    def fresh(ref: SSAValue, extents: Sequence[int]) -> NumpyArray:
+        return np.zeros(extents, numpy_dtypes[dtype_of(ref.type)])
+
+    interpreter = Interpreter(pure, fresh)
+    for parameter, value in zip(kernel.body.block.args, arguments, strict=True):
+        array = np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
+        if isinstance(parameter.type, RefType):
+            interpreter.refs[parameter] = array
+        else:
+            interpreter.values[parameter] = array
+    types = kernel.function_type.outputs
+    return tuple(
+        stored(value, dtype_of(type_)) for value, type_ in zip(interpreter.run(kernel), types, strict=True)
+    )
 
 
 def evaluate(
@@ -130,15 +144,35 @@ _scalar_functions: dict[str, Callable[..., Any]] = {
     "expm1": np.expm1,
     "log": np.log,
     "log2": np.log2,
+    "log10": np.log10,
     "log1p": np.log1p,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
     "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "cbrt": np.cbrt,
+    "hypot": np.hypot,
     "erf": _erf,
     "sigmoid": _sigmoid,
     "floor": np.floor,
     "ceil": np.ceil,
+    "trunc": np.trunc,
     "round": np.round,
+    "bitand": np.bitwise_and,
+    "bitor": np.bitwise_or,
+    "bitxor": np.bitwise_xor,
+    "shl": np.left_shift,
+    "shr": np.right_shift,
+    "invert": np.invert,
     "minimum": np.minimum,
     "maximum": np.maximum,
     "eq": operator.eq,
@@ -251,6 +285,14 @@ def _contract(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
     return [np.matmul(_as_computed(inputs[0], dtype), _as_computed(inputs[1], dtype))]
 
 
+def _reshaped(inputs: Sequence[NumpyArray]) -> NumpyArray:
+    source, *extents = inputs
+    shape = tuple(max(int(extent), 0) for extent in extents)
+    if np.prod(shape, dtype=np.int64) != source.size:
+        raise KernelFault(f"{source.shape} cannot become {shape}")
+    return source.reshape(shape)
+
+
 def _slice(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
     source, *bounds = inputs
 
@@ -311,6 +353,12 @@ def _constant(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
     return [np.asarray(exact).astype(numpy_dtypes[compute_dtype(dtype)])]
 
 
+def _single(
+    evaluator: Callable[[Any, Sequence[NumpyArray]], NumpyArray], op: Any, inputs: Sequence[NumpyArray]
+) -> Sequence[Any]:
+    return [evaluator(op, inputs)]
+
+
 _evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], Sequence[Any]]] = {
     ops.ConstantOp: _constant,
     ops.ElementwiseOp: _elementwise,
@@ -324,14 +372,14 @@ _evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], Sequenc
     ops.SliceOp: _slice,
     ops.IndexOp: _index,
     ops.GatherOp: _gather,
+    ReshapeOp: lambda op, inputs: [_reshaped(inputs)],
     ops.ExpandOp: lambda op, inputs: [np.expand_dims(inputs[0], op.axis.value.data)],
     ops.BroadcastOp: _broadcast,
     ops.SoftmaxOp: _softmax,
     ops.TopKOp: _topk,
-    ops.CumulativeSumOp: lambda op, inputs: [
-        np.cumsum(_as_computed(inputs[0], dtype_of(op.result.type)), axis=op.axis.value.data)
-    ],
     ops.ConcatOp: _concat,
+    **{kind: partial(_single, evaluator) for kind, evaluator in irregular_evaluators.items()},
+    **{kind: partial(_single, evaluator) for kind, evaluator in product_evaluators.items()},
     ops.IotaOp: lambda op, inputs: [np.arange(max(int(inputs[0]), 0))],
     ops.DimOp: lambda op, inputs: [np.asarray(inputs[0].shape[op.axis.value.data])],
 }

@@ -17,11 +17,13 @@ from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_to_loops.kernel import lower_kernel
 
 
-def array_to_loops(module: ModuleOp, vector_bits: int = 256, unit_stride: bool = True) -> int:
-    """Replaces every kernel of the module by its loops; gives how many there were."""
+def array_to_loops(module: ModuleOp, vector_bits: int = 256, layout: str = "rows") -> int:
+    """Replaces every kernel of the module by its loops, for arguments of one layout; gives how many there
+    were."""
     kernels = [op for op in module.ops if isinstance(op, KernelOp)]
     for kernel in kernels:
-        function, _ = lower_kernel(kernel, kernel.sym_name.data, vector_bits, unit_stride)
+        layouts = [layout] * len(kernel.body.block.args)
+        function, _ = lower_kernel(kernel, kernel.sym_name.data, vector_bits, layouts)
         module.body.block.insert_op_before(function, kernel)
         Rewriter.erase_op(kernel)
     return len(kernels)
@@ -29,13 +31,14 @@ def array_to_loops(module: ModuleOp, vector_bits: int = 256, unit_stride: bool =
 
 @dataclass(frozen=True)
 class ArrayToLoopsPass(ModulePass):
-    """Lowers kernels to structured loops; `vector_bits` is the width of the target's vectors."""
+    """Lowers kernels to structured loops; `vector_bits` is the width of the target's vectors, `layout` that
+    of the arguments: contiguous, rows or any."""
 
     name = "array-to-loops"
 
     vector_bits: int = 256
-    unit_stride: bool = True
+    layout: str = "rows"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Runs `array_to_loops`."""
-        array_to_loops(op, self.vector_bits, self.unit_stride)
+        array_to_loops(op, self.vector_bits, self.layout)

@@ -6,7 +6,8 @@ loops of a kernel with static extents come out with constants.
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects import arith, memref, scf
+from attrs import frozen
+from xdsl.dialects import arith, memref, scf, vector
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AnyFloat,
@@ -16,6 +17,8 @@ from xdsl.dialects.builtin import (
     IntegerType,
     LocationAttr,
     MemRefType,
+    UnitAttr,
+    VectorType,
     i1,
     i8,
     i64,
@@ -24,7 +27,27 @@ from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
+from flowc.dialects.loops import PLAIN, EndOp, ParallelOp
+
 Index = int | SSAValue
+
+
+@frozen
+class Range:
+    """The positions from `low` to below `high` along an axis, at most `bound` of them; `single` where that is
+    known to be one."""
+
+    low: Index
+    high: Index
+    single: bool = False
+    bound: Index | None = None
+
+    @property
+    def room(self) -> Index:
+        """How many positions there are at most, known ahead of all loops."""
+        return 1 if self.single else self.high if self.bound is None else self.bound
+
+
 index_type = IndexType()
 CONTRACT = arith.FastMathFlagsAttr([FastMathFlag.ALLOW_CONTRACT])
 """A product and a sum may become one fused operation; nothing else about a written expression changes."""
@@ -34,12 +57,21 @@ EXTREME = arith.FastMathFlagsAttr([FastMathFlag.NO_SIGNED_ZEROS])
 """For minima and maxima, which do not tell -0.0 from 0.0."""
 
 
-class LoopBuilder:
-    """Appends ops to a block, giving each the location of the array op that it comes from."""
+def whole(size: Index) -> Range:
+    """All positions of an axis."""
+    return Range(0, size, size == 1)
 
-    def __init__(self, block: Block, location: LocationAttr) -> None:
+
+class LoopBuilder:
+    """Appends ops to a block, giving each the location of the array op that it comes from.
+
+    `precise` says that what is written must not be replaced by what is about equal.
+    """
+
+    def __init__(self, block: Block, location: LocationAttr, precise: bool = False) -> None:
         self.block = block
         self.location = location
+        self.precise = precise
 
     def insert(self, op: Operation) -> SSAValue:
         """Appends an op; gives its first result."""
@@ -93,6 +125,22 @@ class LoopBuilder:
             return a // b
         return a if b == 1 else self.insert(arith.FloorDivSIOp(a, self.index(b)))
 
+    def quotient(self, a: Index, b: Index) -> Index:
+        """a // b for numbers that are not negative and a b that is not 0."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a // b
+        return a if b == 1 else self.insert(arith.DivUIOp(self.index(a), self.index(b)))
+
+    def remainder(self, a: Index, b: Index) -> Index:
+        """a % b for numbers that are not negative and a b that is not 0."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a % b
+        return 0 if b == 1 else self.insert(arith.RemUIOp(self.index(a), self.index(b)))
+
+    def ceiling(self, a: Index, b: Index) -> Index:
+        """a / b rounded up, for numbers that are not negative and a b that is not 0."""
+        return self.quotient(self.add(a, self.sub(b, 1)), b)
+
     def min(self, a: Index, b: Index) -> Index:
         """The smaller."""
         if isinstance(a, int) and isinstance(b, int):
@@ -138,10 +186,12 @@ class LoopBuilder:
         high: Index,
         carried: Sequence[SSAValue],
         body: Callable[[SSAValue, tuple[SSAValue, ...]], Sequence[SSAValue]],
-        step: int = 1,
+        step: Index = 1,
+        plain: bool = False,
     ) -> tuple[SSAValue, ...]:
         """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last
-        round."""
+        round. A `plain` loop is left as it is written, neither made vectors of nor unrolled: it is short, or
+        its body has vectors already."""
         first, end, stride = self.index(low), self.index(high), self.index(step)
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
@@ -149,11 +199,38 @@ class LoopBuilder:
         self.append(scf.YieldOp(*results))
         self.block = outer
         loop = scf.ForOp(first, end, stride, carried, Region(inner))
+        if plain:
+            loop.attributes[PLAIN] = UnitAttr()
         self.append(loop)
         return tuple(loop.results)
 
-    def nest(self, extents: Sequence[Index], body: Callable[[tuple[SSAValue, ...]], None]) -> None:
-        """A perfect nest of loops from 0 over `extents`, the last innermost."""
+    def sweep(self, ranges: Sequence[Range], body: Callable[[tuple[Index, ...]], None]) -> None:
+        """A perfect nest of loops over `ranges`, the last innermost; none for a single position."""
+
+        def level(at: tuple[Index, ...]) -> None:
+            if len(at) == len(ranges):
+                body(at)
+                return
+            here = ranges[len(at)]
+            if here.single:
+                level((*at, here.low))
+                return
+
+            def inside(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+                level((*at, i))
+                return ()
+
+            self.loop(here.low, here.high, (), inside)
+
+        level(())
+
+    def nest(
+        self,
+        extents: Sequence[Index],
+        body: Callable[[tuple[SSAValue, ...]], None],
+        plain: bool = False,
+    ) -> None:
+        """A perfect nest of loops from 0 over `extents`, the last innermost; `plain` as for `loop`."""
 
         def level(indices: tuple[SSAValue, ...]) -> None:
             if len(indices) == len(extents):
@@ -168,9 +245,24 @@ class LoopBuilder:
                 level((*indices, i))
                 return ()
 
-            self.loop(0, extents[len(indices)], (), inside)
+            self.loop(0, extents[len(indices)], (), inside, plain=plain)
 
         level(())
+
+    def parallel(
+        self, extent: Index, grain: Index, work: Index, body: Callable[[SSAValue, SSAValue], None]
+    ) -> None:
+        """Runs `body(low, high)` for the chunks of `range(extent)`, `grain` long, perhaps at once.
+
+        `work` estimates the nanoseconds of the whole range. Chunks write disjoint memory.
+        """
+        size, part, cost = self.index(extent), self.index(grain), self.index(work)
+        inner = Block(arg_types=[index_type, index_type])
+        outer, self.block = self.block, inner
+        body(inner.args[0], inner.args[1])
+        self.append(EndOp())
+        self.block = outer
+        self.append(ParallelOp(size, part, cost, Region(inner)))
 
     def branch(
         self,
@@ -192,6 +284,17 @@ class LoopBuilder:
         op = scf.IfOp(condition, types, Region(blocks[0]), Region(blocks[1]))
         self.append(op)
         return tuple(op.results)
+
+    def total(self, value: SSAValue) -> SSAValue:
+        """The sum of the numbers of a vector of integers."""
+        assert isinstance(value.type, VectorType)
+        kind = vector.CombiningKindAttr(vector.CombiningKindFlag.ADD)
+        element = value.type.get_element_type()
+        none = arith.FastMathFlagsAttr("none")
+        op = vector.ReductionOp.create(
+            operands=[value], result_types=[element], properties={"kind": kind, "fastmath": none}
+        )
+        return self.insert(op)
 
     def allocate(self, element: Attribute, extents: Sequence[Index]) -> SSAValue:
         """Fresh memory on the heap, aligned to a cache line."""

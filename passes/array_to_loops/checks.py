@@ -1,7 +1,8 @@
 """What can go wrong only at run time, and how a kernel stops when it does.
 
 A check opens an `scf.if`: the rest of the kernel stands in its then-branch, the else-branch yields a status.
-So nothing after a failed check runs, and the code stays structured. A status is `code + 16 * site`; site
+So nothing after a failed check runs, and the code stays structured. Within the loops of the kernel itself a
+check leaves the function instead (`loops.require`). A status is `code + 16 * site`; site
 numbers the source positions of a kernel, which its signature lists.
 """
 
@@ -12,9 +13,10 @@ from xdsl.dialects import arith, memref, scf
 from xdsl.dialects.builtin import IntegerAttr, LocationAttr, i1, i64
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+from flowc.dialects import loops
 from flowc.passes.array_to_loops.elements import Lowering
 
-INDEX_RANGE, TOO_MANY, EXTENTS_DIFFER, NOTHING_TO_REDUCE = 2, 3, 4, 5
+INDEX_RANGE, TOO_MANY, EXTENTS_DIFFER, NOTHING_TO_REDUCE, KEY_RANGE, EDGES = 2, 3, 4, 5, 6, 7
 """Codes of a status; 1 is memory that could not be had, which the back end reports itself."""
 
 SITES = 16
@@ -39,12 +41,20 @@ class Checks:
         self._frames: list[_Frame] = []
         self.sites: list[LocationAttr] = []
 
+    @property
+    def groups(self) -> Sequence[tuple[Operation, ...]]:
+        """The operators of the kernel by the loops that compute them, in order."""
+        return self._lowering.groups
+
     def require(self, condition: SSAValue, code: int, op: Operation) -> None:
         """Goes on only where the condition holds."""
         s = self._lowering
         if op.location not in self.sites:
             self.sites.append(op.location)
         status = code + SITES * self.sites.index(op.location)
+        if s.nested:
+            s.b.append(loops.RequireOp(condition, status))
+            return
         self._frames.append(_Frame(s.b.block, condition, status, op.location, s.allocated))
         s.allocated = []
         s.b.block = s.top.block = Block()

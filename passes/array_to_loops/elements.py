@@ -4,39 +4,71 @@ A value lies in a buffer, is a scalar in a register, or is recomputed where it i
 operators when fusion has marked them `inline`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from attrs import frozen
 from xdsl.dialects import memref
-from xdsl.dialects.builtin import LocationAttr
-from xdsl.ir import Attribute, Block, SSAValue
+from xdsl.dialects.builtin import LocationAttr, MemRefType, NoneAttr
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from flowc.dialects.array import ops
+from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.kernel import KernelOp
-from flowc.dialects.array.types import Shape, dtype_of, shape_of
+from flowc.dialects.array.kernel import PRECISE, KernelOp
+from flowc.dialects.array.types import Shape, dtype_of, promote, shape_of
 from flowc.passes.array_extents import Expression, ExtentAnalysis, combine
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
+from flowc.passes.array_to_loops.random import draw
+from flowc.passes.array_to_loops.search import insertion_point
+from flowc.passes.array_to_loops.spacing import spaced
 
 Indices = tuple[Index, ...]
+
+
+def same_position(at: Sequence[Index]) -> Sequence[Index]:
+    """Where an element stands in a buffer that holds its value and nothing else."""
+    return at
+
+
+@frozen
+class Place:
+    """Where the elements of a value are kept: a buffer, and the position in it of a position in the value."""
+
+    buffer: SSAValue
+    position: Callable[[Sequence[Index]], Sequence[Index]] = same_position
+
+    @property
+    def whole(self) -> bool:
+        """Whether the buffer holds the value and nothing else, in its own axes."""
+        return self.position is same_position
 
 
 class Lowering:
     """What is known of a kernel while it is lowered.
 
     `b` builds where the lowering stands, `top` in the enclosing straight-line code, before the loop being
-    built.
+    built; `scope` at the beginning of the innermost code that may own memory: `top`, or a parallel chunk.
+    `tiles` has the values of which only a part is at hand; `groups` the operators lowered together so far;
+    `nested` counts the loops and branches of the kernel itself around the code being built.
     """
 
-    def __init__(self, kernel: KernelOp, block: Block, location: LocationAttr) -> None:
-        self.b = LoopBuilder(block, location)
+    def __init__(
+        self, kernel: KernelOp, block: Block, location: LocationAttr, vector_bits: int = 256
+    ) -> None:
+        self.b = LoopBuilder(block, location, PRECISE in kernel.attributes)
         self.top = LoopBuilder(block, location)
+        self.scope = self.top
+        self.vector_bits = vector_bits
         self.extents = ExtentAnalysis(kernel)
         self.arguments: list[SSAValue] = []
+        self.contiguous: set[SSAValue] = set()
+        self.tiles: dict[SSAValue, Place] = {}
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.registers: dict[SSAValue, SSAValue] = {}
         self.positions: dict[SSAValue, Index] = {}
         self.allocated: list[SSAValue] = []
+        self.groups: list[tuple[Operation, ...]] = []
+        self.nested = 0
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
 
@@ -47,6 +79,14 @@ class Lowering:
         if expression not in self._sizes:
             self._sizes[expression] = self._computed(expression)
         return self._sizes[expression]
+
+    def known_sizes(self) -> dict[Expression, Index]:
+        """What `size` has computed so far; a nested block forgets at its end what it adds."""
+        return dict(self._sizes)
+
+    def restore_sizes(self, sizes: dict[Expression, Index]) -> None:
+        """Forgets what was computed since `known_sizes` gave these."""
+        self._sizes = sizes
 
     def sizes(self, value: SSAValue) -> list[Index]:
         """The extents of a value."""
@@ -67,10 +107,28 @@ class Lowering:
         raise ValueError(f"not an extent: {expression}")
 
     def allocate(self, element: Attribute, extents: Sequence[Index]) -> SSAValue:
-        """Memory that lasts to the end of the straight-line code in which the lowering stands."""
-        buffer = self.top.allocate(element, extents)
+        """Memory that lasts to the end of the scope in which the lowering stands."""
+        buffer = self.scope.allocate(element, extents)
         self.allocated.append(buffer)
         return buffer
+
+    def store(self, value: SSAValue, place: Place, at: Sequence[Index]) -> None:
+        """Stores a held value as the element at a position."""
+        scalars.store(self.b, value, place.buffer, place.position(at))
+
+    def settle(self, value: SSAValue, place: Place) -> None:
+        """From here on the whole of a value is found at a place."""
+        if not place.whole:
+            self.tiles[value] = place
+            return
+        self.buffers[value] = place.buffer
+        layout = place.buffer.type.layout if isinstance(place.buffer.type, MemRefType) else None
+        if isinstance(layout, NoneAttr):
+            self.contiguous.add(value)
+
+    def stored(self, value: SSAValue) -> bool:
+        """Whether a value is read from where it is kept, not computed anew."""
+        return value in self.registers or value in self.tiles or value in self.buffers
 
     def element(self, value: SSAValue, at: Sequence[Index]) -> SSAValue:
         """The held value of an element, recomputed at most once a block."""
@@ -79,9 +137,16 @@ class Lowering:
             self._seen[key] = self._element(value, tuple(at))
         return self._seen[key]
 
+    def assume(self, value: SSAValue, at: Sequence[Index], held: SSAValue) -> None:
+        """Says what an element is, to code that comes right after in the same block."""
+        self._seen[(self.b.block, value, tuple(at))] = held
+
     def _element(self, value: SSAValue, at: Indices) -> SSAValue:
         if value in self.registers:
             return self.registers[value]
+        if value in self.tiles:
+            place = self.tiles[value]
+            return scalars.load(self.b, place.buffer, place.position(at), dtype_of(value.type))
         if value in self.buffers:
             return scalars.load(self.b, self.buffers[value], at, dtype_of(value.type))
         op = value.owner
@@ -95,10 +160,20 @@ class Lowering:
                 return scalars.convert(self.b, self.element(op.source, at), source, target)
             case ops.GatherOp():
                 return self._gathered(op, at)
+            case irregular.TakeAlongOp():
+                return self._taken(op, at)
+            case irregular.SearchSortedOp():
+                return self._searched(op, at)
+            case irregular.LinspaceOp():
+                count = self.size(self.extents.extent(op.result, 0))
+                return spaced(self.b, self.element(op.low, ()), self.element(op.high, ()), count, at[0])
+            case irregular.RandomOp():
+                seed, dtype = self.element(op.seed, ()), dtype_of(op.result.type)
+                return draw(self.b, op.kind.data, dtype, seed, self.b.to_integer(self._flat(op.result, at)))
             case ops.ConcatOp():
                 return self._joined(op, at)
             case ops.BroadcastOp():
-                return self.element(op.source, aligned(op.source, at))
+                return self.element(op.source, self.aligned(op.source, at))
             case ops.IotaOp():
                 return self.b.to_integer(at[0])
             case ops.DimOp():
@@ -138,6 +213,12 @@ class Lowering:
             operands.append(held if own == wanted else self._widened(held, own, wanted))
         return scalars.apply(self.b, kind, dtype, operands)
 
+    def aligned(self, operand: SSAValue, at: Indices) -> Indices:
+        """The position in an operand; each of its axes is as long as the result's, or proved to be 1."""
+        extents = self.extents.shape(operand)
+        own = at[len(at) - len(extents) :]
+        return tuple(0 if extent == 1 else i for extent, i in zip(extents, own, strict=True))
+
     def _stretched(self, op: ops.ElementwiseOp, operand: SSAValue, at: Indices) -> Indices:
         """The position in an operand; where it may turn out to have extent 1, the run stretches it."""
         place = list(aligned(operand, at))
@@ -157,9 +238,32 @@ class Lowering:
 
     def _gathered(self, op: ops.GatherOp, at: Indices) -> SSAValue:
         rank = len(shape_of(op.indices.type))
-        position = self.element(op.indices, at[:rank])
+        position = self.as_dtype(op.indices, at[:rank], "i64")
         extent = self.size(self.extents.extent(op.source, 0))
         return self.element(op.source, (self.b.wrap(self.b.to_index(position), extent), *at[rank:]))
+
+    def _taken(self, op: irregular.TakeAlongOp, at: Indices) -> SSAValue:
+        axis = op.axis.value.data
+        place = self.b.to_index(self.as_dtype(op.indices, at, "i64"))
+        extent = self.size(self.extents.extent(op.source, axis))
+        return self.element(op.source, (*at[:axis], self.b.wrap(place, extent), *at[axis + 1 :]))
+
+    def _searched(self, op: irregular.SearchSortedOp, at: Indices) -> SSAValue:
+        dtype = promote(dtype_of(op.sorted.type), dtype_of(op.values.type))
+        extent = self.size(self.extents.extent(op.sorted, 0))
+        value = self.as_dtype(op.values, at, dtype)
+
+        def load(i: Index) -> SSAValue:
+            return self.as_dtype(op.sorted, (i,), dtype)
+
+        return self.b.to_integer(insertion_point(self.b, load, extent, value, dtype, op.side.data))
+
+    def _flat(self, value: SSAValue, at: Indices) -> Index:
+        """The row-major position of an element."""
+        position: Index = 0
+        for extent, i in zip(self.sizes(value), at, strict=True):
+            position = self.b.add(self.b.mul(position, extent), i)
+        return position
 
     def _joined(self, op: ops.ConcatOp, at: Indices) -> SSAValue:
         """Asks which part a position falls into; memory outside that part is never read."""

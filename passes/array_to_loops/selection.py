@@ -28,7 +28,9 @@ def lower_topk(s: Lowering, op: ops.TopKOp, values: SSAValue, indices: SSAValue)
     *outer, extent = s.sizes(op.source)
     count = s.size(s.extents.extent(op.values, len(outer)))
     dtype = dtype_of(op.source.type)
-    held = scalars.held_type(dtype)
+    # A heap of u8 holds i32, whose order is signed.
+    ranked = "i32" if dtype == "u8" else dtype
+    held = scalars.held_type(ranked)
     heap = Heap(s.allocate(held, [count]), s.allocate(i64, [count]), is_float(dtype))
     flag = dtype == "bool"
 
@@ -36,7 +38,7 @@ def lower_topk(s: Lowering, op: ops.TopKOp, values: SSAValue, indices: SSAValue)
         b = s.b
 
         def value_at(i: Index) -> SSAValue:
-            value = s.element(op.source, (*at, i))
+            value = s.as_dtype(op.source, (*at, i), ranked)
             return b.insert(arith.ExtUIOp(value, i8)) if flag else value
 
         def fill(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
@@ -63,7 +65,9 @@ def lower_topk(s: Lowering, op: ops.TopKOp, values: SSAValue, indices: SSAValue)
         _sort(b, heap, count)
 
         def emit(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            scalars.store(b, b.load(heap.values, [i]), values, (*at, i))
+            best = b.load(heap.values, [i])
+            best = scalars.convert(b, best, ranked, dtype) if ranked != dtype else best
+            scalars.store(b, best, values, (*at, i))
             b.store(b.load(heap.positions, [i]), indices, (*at, i))
             return ()
 

@@ -9,6 +9,10 @@ from typing import Any
 from flowc.runtime.values import as_text, is_numpy_scalar
 
 
+def _is_numpy_float(x: Any) -> bool:
+    return is_numpy_scalar(x) and bool(x.dtype.kind == "f" or x.dtype.name == "bfloat16")
+
+
 def _elementary(name: str, function: Callable[[float], float], overflow: float) -> Callable[[Any], Any]:
     """`function` of a number; outside its domain NaN, past the largest number `overflow`, as IEEE 754
     has it.
@@ -16,7 +20,7 @@ def _elementary(name: str, function: Callable[[float], float], overflow: float) 
 
     def apply(x: Any) -> Any:
         if is_numpy_scalar(x):
-            kind = type(x) if x.dtype.kind == "f" or x.dtype.name == "bfloat16" else float
+            kind = type(x) if _is_numpy_float(x) else float
             return kind(apply(float(x.item())))
         try:
             return function(x)
@@ -29,8 +33,31 @@ def _elementary(name: str, function: Callable[[float], float], overflow: float) 
     return apply
 
 
+def _paired(name: str, function: Callable[[float, float], float]) -> Callable[[Any, Any], Any]:
+    """`function` of two numbers; where the floats of NumPy among them have one type, in that type."""
+
+    def apply(x: Any, y: Any) -> Any:
+        kinds = {type(each) for each in (x, y) if _is_numpy_float(each)}
+        kind = kinds.pop() if len(kinds) == 1 else float
+        return kind(function(float(x), float(y)))
+
+    apply.__name__ = name
+    return apply
+
+
 def _log(function: Callable[[float], float], pole: float = 0.0) -> Callable[[float], float]:
     return lambda x: -math.inf if x == pole else function(x)
+
+
+def _sinh(x: float) -> float:
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def _atanh(x: float) -> float:
+    return math.copysign(math.inf, x) if abs(x) == 1 else math.atanh(x)
 
 
 def _rsqrt(x: float) -> float:
@@ -116,16 +143,29 @@ _ELEMENTARY: Mapping[str, tuple[Callable[[float], float], float]] = {
     "expm1": (math.expm1, math.inf),
     "log": (_log(math.log), math.inf),
     "log2": (_log(math.log2), math.inf),
+    "log10": (_log(math.log10), math.inf),
     "log1p": (_log(math.log1p, -1.0), math.inf),
     "sin": (math.sin, math.nan),
     "cos": (math.cos, math.nan),
+    "tan": (math.tan, math.nan),
+    "asin": (math.asin, math.nan),
+    "acos": (math.acos, math.nan),
+    "atan": (math.atan, math.nan),
+    "sinh": (_sinh, math.inf),
+    "cosh": (math.cosh, math.inf),
     "tanh": (math.tanh, 1.0),
+    "asinh": (math.asinh, math.inf),
+    "acosh": (math.acosh, math.inf),
+    "atanh": (_atanh, math.nan),
+    "cbrt": (math.cbrt, math.inf),
     "erf": (math.erf, 1.0),
     "sigmoid": (_sigmoid, 0.0),
 }
 
 NUMBERS: Mapping[str, Callable[..., Any]] = {
     **{name: _elementary(name, function, over) for name, (function, over) in _ELEMENTARY.items()},
+    "atan2": _paired("atan2", math.atan2),
+    "hypot": _paired("hypot", math.hypot),
     "abs": abs,
     "sign": _sign,
     "floor": _whole(math.floor),

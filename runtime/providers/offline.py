@@ -290,7 +290,7 @@ def _number(kind: str, reading: Reading, extra: list[str]) -> Json:
     """A number of the best sentence that has one; where there is none, how well the material fits, on
     its scale.
     """
-    whole = kind in ("int", "i64", "i32", "i8")
+    whole = kind in ("int", "i64", "i32", "i16", "i8", "u8")
     asked = set(_NUMBER.findall(reading.asked))
     for sentence in sorted(
         best(reading, 8, extra), key=lambda s: -overlap(reading.question, s.terms, reading.idf)

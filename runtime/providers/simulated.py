@@ -208,7 +208,7 @@ def _scalar(name: str, chance: random.Random) -> Json:
             return {"$bytes": ""}
         case "json":
             return {"text": _text(chance, 8)}
-        case "int" | "i64" | "i32" | "i8":
+        case "int" | "i64" | "i32" | "i16" | "i8" | "u8":
             return chance.randint(0, 100)
     return round(chance.random(), 6)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flowc.compiler.python.functions import softmax as softmax
     from flowc.compiler.python.functions import topk as topk
     from flowc.compiler.python.jit import jit as jit
+    from flowc.compiler.python.loading import load as load
     from flowc.compiler.python.marks import Array as Array
     from flowc.compiler.python.marks import Public as Public
     from flowc.compiler.python.marks import Secret as Secret
@@ -38,22 +39,44 @@ if TYPE_CHECKING:
     from flowc.compiler.python.marks import f32 as f32
     from flowc.compiler.python.marks import f64 as f64
     from flowc.compiler.python.marks import i8 as i8
+    from flowc.compiler.python.marks import i16 as i16
     from flowc.compiler.python.marks import i32 as i32
     from flowc.compiler.python.marks import i64 as i64
     from flowc.compiler.python.marks import limit as limit
     from flowc.compiler.python.marks import race as race
+    from flowc.compiler.python.marks import u8 as u8
     from flowc.compiler.python.marks import vote as vote
+    from flowc.compiler.python.products import attention as attention
+    from flowc.compiler.python.products import conv2d as conv2d
+    from flowc.compiler.python.sampling import categorical as categorical
+    from flowc.compiler.python.sampling import dropout as dropout
+    from flowc.compiler.python.sampling import random_normal as random_normal
+    from flowc.compiler.python.sampling import random_uniform as random_uniform
+    from flowc.compiler.python.sampling import segment_max as segment_max
+    from flowc.compiler.python.sampling import segment_mean as segment_mean
+    from flowc.compiler.python.sampling import segment_min as segment_min
+    from flowc.compiler.python.sampling import segment_prod as segment_prod
+    from flowc.compiler.python.sampling import segment_sum as segment_sum
     from flowc.runtime.errors import FlowError as FlowError
+    from flowc.runtime.native import set_threads as set_threads
+    from flowc.runtime.native import threads as threads
 
 _HOMES = {
     "flowc.compiler.diagnostics.model": "CompileError",
     "flowc.runtime.errors": "FlowError",
+    "flowc.runtime.native": "set_threads threads",
     "flowc.compiler.python.decorators": "flow human kernel llm tool",
     "flowc.compiler.python.functions": "agreement argmax argmin embed erf majority sigmoid softmax topk",
+    "flowc.compiler.python.products": "attention conv2d",
+    "flowc.compiler.python.sampling": (
+        "categorical dropout random_normal random_uniform segment_max segment_mean segment_min segment_prod "
+        "segment_sum"
+    ),
     "flowc.compiler.python.jit": "jit",
+    "flowc.compiler.python.loading": "load",
     "flowc.compiler.python.marks": (
-        "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i32 i64 "
-        "limit race vote"
+        "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i16 i32 i64 "
+        "u8 limit race vote"
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import FunctionType, i64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
-from flowc.dialects.array import KernelOp, ShapeError, build
+from flowc.dialects.array import KernelOp, ShapeError, build, irregular_build
 from flowc.dialects.array.kinds import COMPARISON, REDUCTIONS, arity
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.slices import parse_slice
@@ -333,7 +333,13 @@ def test_running_sums_joins_and_ranges_follow_the_reference() -> None:
         full = add(
             build.broadcast(add(build.constant(2.5, "f32")), ("", 3), [n, add(build.constant(3, "i64"))])
         )
-        return [add(build.cumsum(x, 0)), add(build.cumsum(x, 1)), positions, joined, full]
+        return [
+            add(irregular_build.scan("sum", x, 0)),
+            add(irregular_build.scan("sum", x, 1)),
+            positions,
+            joined,
+            full,
+        ]
 
     kernel, native = kernel_of({"x": array_type("f32", ("n", "m")), "k": i64}, body)
     for shape in [(3, 4), (0, 2), (2, 0), (1, 1)]:

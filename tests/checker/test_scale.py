@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import syntax
-from flowc.compiler.checker import check, check_kernel
+from flowc.compiler.checker import check
 from flowc.compiler.diagnostics.model import CompileError, Source
 from flowc.compiler.parser import parse
-from flowc.runtime.types import Array, Scalar
 from tests.checker.programs import body, codes
 from tests.typed_programs import typed_programs
 
@@ -140,15 +139,3 @@ def test_a_program_with_two_expressions_exchanged_checks_or_is_told_why_not(
         broken = _replaced(broken, choose.choice(parts), choose.choice(parts))
     with contextlib.suppress(CompileError):
         check(broken, Source("broken.flow", ""))
-
-
-def test_a_kernel_is_checked_for_the_types_of_a_call() -> None:
-    text = "kernel scale(x: f32[n], k: int) -> f32[n]:\n    return sum(x * k, axis=1)\n"
-    program = parse(text, "main.flow")
-    kernel = program.declarations[0]
-    assert isinstance(kernel, syntax.Callable)
-    checked = check_kernel(kernel, [Array("f16", ("a", 1)), Scalar("float")], Source("main.flow", text))
-    assert checked.callables["scale"].result == Array("f16", ("a",))
-    with pytest.raises(CompileError) as caught:
-        check_kernel(kernel, [Array("f16", ("a",)), Scalar("float")], Source("main.flow", text))
-    assert [each.code for each in caught.value.diagnostics] == ["E0205"]

@@ -88,7 +88,7 @@ def rewritten(artifact: Path, member: str, change: bytes) -> None:
 
 @pytest.mark.parametrize(
     "member",
-    ["plan.json", "kernels/kernels.o", "kernels/signatures.json", "source/tools.py", "source/main.flow"],
+    ["plan.json", "kernels/baseline.o", "kernels/signatures.json", "source/tools.py", "source/main.flow"],
 )
 def test_a_changed_member_is_refused(artifact: Path, member: str) -> None:
     rewritten(artifact, member, b"changed")

@@ -9,6 +9,7 @@ from xdsl.irdl import IRDLOperation
 
 from flowc.dialects import agent, flow, plan
 from flowc.dialects.array import Array
+from flowc.dialects.loops import Loops
 from flowc.passes.pipelines import PASSES, PIPELINES
 
 PAGE = Path(__file__).parents[2] / "docs" / "ir.md"
@@ -18,9 +19,10 @@ HEAD = """\
 
 This page is generated from the source: `python -m tests.docs.ir_reference` writes it, a test compares.
 
-flowc has four dialects on [xDSL](https://xdsl.dev). `flow` says structure and control, `agent` the
-outside world, `array` tensor operators, `plan` what the runtime does. `flowc compile FILE --emit=flow`,
-`opt` or `plan` prints a program in them, `flowc opt FILE -p PIPELINE` runs the passes below and xDSL's on it.
+flowc has five dialects on [xDSL](https://xdsl.dev). `flow` says structure and control, `agent` the
+outside world, `array` tensor operators, `loops` what kernels need beside xDSL's own loops, `plan` what the
+runtime does. `flowc compile FILE --emit=flow`, `opt` or `plan` prints a program in them,
+`flowc opt FILE -p PIPELINE` runs the passes below and xDSL's on it.
 
 Every operation verifies what its text says below, names its effects on resources through xDSL's memory-effect
 interfaces, keeps through all passes the place in the program that it comes from, and has a reference
@@ -32,6 +34,7 @@ DIALECTS: tuple[tuple[Dialect, str], ...] = (
     (flow.Flow, "Structure and control of agentic programs."),
     (agent.Agent, "Models, tools, people and plans: the outside world, declared once and called by name."),
     (Array, "Tensor operators with NumPy's shapes and dtypes; `array.kernel` becomes native code."),
+    (Loops, "Beside scf, memref and vector: ranges that run on several threads, and stores past the caches."),
     (plan.Plan, "The plan, node by node. Tokens among the inputs are nodes that must end first."),
 )
 
@@ -69,6 +72,8 @@ def _effects(op: type[Operation]) -> str:
         return "as declared"
     if "RecursiveMemoryEffect" in names:
         return "those inside"
+    if "MemoryWriteEffect" in names:
+        return "writes memory"
     return "none" if names & {"Pure", "NoMemoryEffect"} else "of its body"
 
 

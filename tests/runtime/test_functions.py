@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowc.compiler.builtins import BUILTINS, OPERATORS
+from flowc.compiler.builtins import BUILTINS, OPERATORS, irregular
 from flowc.runtime import people
 from flowc.runtime.coerce import Tables
 from flowc.runtime.functions import FUNCTIONS
@@ -20,7 +20,8 @@ from flowc.runtime.values import equal, record_class
 ARRAY_ONLY = frozenset(
     [
         "softmax",
-        "cumsum",
+        "attention",
+        "conv2d",
         "topk",
         "gather",
         "matmul",
@@ -38,7 +39,10 @@ ARRAY_ONLY = frozenset(
         "bf16",
         "i64",
         "i32",
+        "i16",
         "i8",
+        "u8",
+        *(row.name for row in irregular.BUILTINS),
     ]
 )
 

@@ -12,10 +12,11 @@ import pytest
 from xdsl.dialects.builtin import f32, i8, i64
 from xdsl.ir import SSAValue
 
-from flowc.compiler.backends.llvm import KernelObject, Options, cache, compile_kernels
+from flowc.compiler.backends.llvm import KernelObject, Options, compile_kernels
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
+from flowc.runtime import object_cache
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load, signature_from_json, signature_to_json
 from tests.array_programs import as_module, make_kernel
@@ -60,7 +61,10 @@ def test_lists_and_numbers_are_taken_as_arrays_and_scalars(kernel: Kernel) -> No
         ((X, Y, 2.5), "E0755", "must be a number of type i8"),
         ((X, "no", 2), "E0755", "is no array"),
         ((X, Y.astype(np.float64), 2), "E0755", "must have elements of type f32"),
-        ((X, Y.astype(">f4"), 2), "E0755", "must have elements of type f32"),
+        ((X, Y.astype(">f8"), 2), "E0755", "must have elements of type f32"),
+        ((X, np.ma.masked_array(Y, mask=[1, 0, 0]), 2), "E0755", "is no array"),
+        ((X, Y.astype(object), 2), "E0755", "must have elements of type f32"),
+        ((10**400, Y, 2), "E0755", "is no array"),
         ((X[0], Y, 2), "E0755", "must have 2 axes, not 1"),
         ((X, Y[:2], 2), "E0756", "axis 0 of argument `y` of kernel `scaled` must be `m`, which is 3, not 2"),
     ],
@@ -80,7 +84,8 @@ def test_any_strides_are_read_in_place_and_odd_addresses_are_copied(kernel: Kern
     wide[::2, 1::3] = X
     record = np.zeros((2, 3), np.dtype([("a", "i1"), ("v", "<f4")]))
     record["v"] = X
-    for view in (np.asfortranarray(X), wide[::2, 1::3], X[::-1, ::-1][::-1, ::-1], record["v"]):
+    swapped = X.astype(X.dtype.newbyteorder())
+    for view in (np.asfortranarray(X), wide[::2, 1::3], X[::-1, ::-1][::-1, ::-1], record["v"], swapped):
         np.testing.assert_array_equal(kernel(view, Y, 2), wanted)
     still = np.broadcast_to(np.float32(1.0), (2, 3))
     np.testing.assert_array_equal(kernel(still, Y, 1), np.full((2, 3), 2))
@@ -205,4 +210,4 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     blocked.write_text("in the way")
     monkeypatch.setenv("FLOWC_CACHE_DIR", str(blocked))
     assert not compile_kernels(as_module(make_kernel(PAIR, scaled))).from_cache
-    assert cache.read("anything") is None
+    assert object_cache.read("anything") is None

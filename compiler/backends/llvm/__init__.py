@@ -1,37 +1,43 @@
 """The CPU back end: kernels of the array dialect to object code, by way of structured loops and LLVM."""
 
-import hashlib
 import json
-from importlib.metadata import version
 
 from attrs import field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import cache
-from flowc.compiler.backends.llvm import target as targets
-from flowc.compiler.backends.llvm.module import emit_module, kernels_of
+from flowc.compiler.backends.llvm.key import first_line, kernels_key, relative
+from flowc.compiler.backends.llvm.module import emit_module
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
+from flowc.dialects.array.kernel import KernelOp
+from flowc.passes.array_memory import settle_reads
 from flowc.passes.fuse_array import fuse_array
-from flowc.runtime.kernels import KernelSignature, sealed
+from flowc.passes.round_halves import round_halves
+from flowc.runtime import object_cache, processor
+from flowc.runtime.kernels import KernelSignature, sealed, signature_from_json, signature_to_json
 
 
 @frozen
 class Options:
     """How to compile. `level` is that of the compiler: 0 fuses nothing and leaves LLVM's optimiser off.
 
-    `assembly` asks for the text of the machine code too, which takes longer; `target` is this machine by
-    default.
+    `listing` asks for the LLVM IR and the assembly too, which takes longer; `target` is this machine by
+    default. `layouts` has a word of `runtime.kernel_signature.LAYOUTS` for each argument of the module's one
+    kernel, to make code for these alone.
     """
 
     level: int = 2
-    assembly: bool = False
+    listing: bool = False
     cached: bool = True
     target: Target | None = None
+    layouts: tuple[str, ...] | None = None
 
 
 @frozen
 class KernelObject:
-    """Compiled kernels: sealed object code to load, the LLVM IR it comes from, and what callers must know."""
+    """Compiled kernels: sealed object code to load, and what callers must know.
+
+    `llvm_ir` after LLVM's optimiser and `assembly` are empty unless a listing was asked for.
+    """
 
     object_code: bytes
     llvm_ir: str
@@ -41,25 +47,34 @@ class KernelObject:
     from_cache: bool = field(default=False)
 
 
+def kernels_of(module: ModuleOp) -> list[KernelOp]:
+    """The kernels of a module in order."""
+    return [op for op in module.ops if isinstance(op, KernelOp)]
+
+
 def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelObject:
     """Compiles every `array.kernel` of a module; the module itself is left as it is.
 
     Raises ShapeError where the extents of a result depend on values that only the kernel computes.
     """
     options = options or Options()
-    chosen = options.target or targets.host()
-    kernels = ModuleOp([kernel.clone() for kernel in kernels_of(module)])
+    target = options.target or processor.host()
+    kernels = kernels_of(module)
+    base = first_line(kernels)
+    key = kernels_key(kernels, target, options.level, options.layouts, options.listing)
+    found = object_cache.read(key) if options.cached else None
+    if found is not None:
+        return _unpacked(found, base, target)
+    copies = ModuleOp([kernel.clone() for kernel in kernels])
+    settle_reads(copies)
+    round_halves(copies)
     if options.level > 0:
-        fuse_array(kernels)
-    emitted = emit_module(kernels, chosen)
-    key = _key(emitted.text, chosen, options)
-    found = cache.read(key) if options.cached else None
-    if found is None:
-        result = assemble(emitted.text, chosen, 3 if options.level > 0 else 0, options.assembly)
-        if options.cached:
-            cache.write(key, _packed(result))
-        return _object(result, emitted.signatures, chosen, False)
-    return _object(_unpacked(found), emitted.signatures, chosen, True)
+        fuse_array(copies)
+    emitted = emit_module(kernels_of(copies), target, options.layouts)
+    result = assemble(emitted.text, target, 2 if options.level > 0 else 0, options.listing)
+    if options.cached:
+        object_cache.write(key, _packed(result, emitted.signatures, base))
+    return _object(result, emitted.signatures, target, False)
 
 
 def _object(
@@ -68,18 +83,20 @@ def _object(
     return KernelObject(sealed(result.object_code), result.llvm_ir, result.assembly, signatures, target, hit)
 
 
-def _key(text: str, target: Target, options: Options) -> str:
-    parts = [text, target.triple, target.cpu, target.features, options.level > 0, options.assembly]
-    parts += [version("llvmlite"), version("flowc")]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _packed(result: Assembled) -> bytes:
-    head = json.dumps([result.llvm_ir, result.assembly]).encode()
+def _packed(result: Assembled, signatures: tuple[KernelSignature, ...], base: int) -> bytes:
+    kept = [
+        signature_to_json(each) | {"sites": [relative(line, base) for line in each.sites]}
+        for each in signatures
+    ]
+    head = json.dumps([result.llvm_ir, result.assembly, kept]).encode()
     return len(head).to_bytes(8, "little") + head + result.object_code
 
 
-def _unpacked(data: bytes) -> Assembled:
+def _unpacked(data: bytes, base: int, target: Target) -> KernelObject:
     end = 8 + int.from_bytes(data[:8], "little")
-    llvm_ir, assembly = json.loads(data[8:end])
-    return Assembled(llvm_ir, data[end:], assembly)
+    llvm_ir, assembly, kept = json.loads(data[8:end])
+    signatures = []
+    for each in kept:
+        sites = [0 if line is None else line + base for line in each["sites"]]
+        signatures.append(signature_from_json(each | {"sites": sites}))
+    return _object(Assembled(data[end:], llvm_ir, assembly), tuple(signatures), target, True)

@@ -5,12 +5,16 @@ bf16 lies in memory as i16 and is converted by shifts.
 
 from typing import Any
 
+from attrs import evolve
 from xdsl.dialects import arith, llvm, math, vector
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float64Type
 from xdsl.ir import Operation
 
+from flowc.compiler.backends.llvm.byte_dots import emit_dot
 from flowc.compiler.backends.llvm.function import FunctionEmitter, llvm_type, number, suffix
 from flowc.compiler.backends.llvm.memory import Writer
+from flowc.dialects import loops
+from flowc.dialects.array.kernel import REPRODUCIBLE
 
 
 def _constant(e: FunctionEmitter, op: arith.ConstantOp) -> None:
@@ -52,11 +56,13 @@ def _intrinsic(name: str) -> Writer:
 
 
 def _polynomial(name: str) -> Writer:
-    """A function of `mathematics`, written into the module once it is called."""
+    """A function of `mathematics`, written into the module once it is called; of its two forms the one that
+    gives the same bits on every machine where the op asks for that."""
 
     def write(e: FunctionEmitter, op: Any) -> None:
         type_ = llvm_type(op.results[0].type)
-        full = f"flowc.{name}.{suffix(op.results[0].type)}"
+        fixed = ".fixed" if REPRODUCIBLE in op.attributes else ""
+        full = f"flowc.{name}.{suffix(op.results[0].type)}{fixed}"
         e.values[op.results[0]] = e.call(full, type_, [e.typed(value) for value in op.operands])
 
     return write
@@ -95,6 +101,11 @@ def _compare(e: FunctionEmitter, op: arith.CmpiOp | arith.CmpfOp) -> None:
 
 
 def _select(e: FunctionEmitter, op: arith.SelectOp) -> None:
+    if op.lhs in e.buffers:
+        one, other = e.buffers[op.lhs], e.buffers[op.rhs]
+        chosen = e.emit(f"select {e.typed(op.cond)}, ptr {one.pointer}, ptr {other.pointer}")
+        e.buffers[op.result] = evolve(one, pointer=chosen, size="", origins=one.memory | other.memory)
+        return
     e.values[op.result] = e.emit(f"select {e.typed(op.cond)}, {e.typed(op.lhs)}, {e.typed(op.rhs)}")
 
 
@@ -111,6 +122,11 @@ def _floor_divide(e: FunctionEmitter, op: arith.FloorDivSIOp) -> None:
 
 
 def _extend(e: FunctionEmitter, op: arith.ExtFOp) -> None:
+    if isinstance(op.input.type, Float16Type):
+        value = e.call("flowc.half.f32", "float", [e.typed(op.input)])
+        wider = isinstance(op.result.type, Float64Type)
+        e.values[op.result] = e.emit(f"fpext float {value} to double") if wider else value
+        return
     if not isinstance(op.input.type, BFloat16Type):
         _cast("fpext")(e, op)
         return
@@ -125,7 +141,7 @@ def _truncate(e: FunctionEmitter, op: arith.TruncFOp) -> None:
     if isinstance(target, BFloat16Type):
         e.values[op.result] = e.call("flowc.bfloat.f32", "i16", [f"float {value}"])
     elif isinstance(target, Float16Type):
-        e.values[op.result] = e.emit(f"fptrunc float {value} to half")
+        e.values[op.result] = e.call("flowc.to_half.f32", "half", [f"float {value}"])
     else:
         _cast("fptrunc")(e, op)
 
@@ -145,26 +161,42 @@ def _broadcast(e: FunctionEmitter, op: vector.BroadcastOp) -> None:
     )
 
 
+def _total(e: FunctionEmitter, op: vector.ReductionOp) -> None:
+    """The sum of a vector of integers."""
+    name = f"llvm.vector.reduce.add.{suffix(op.vector.type)}"
+    e.values[op.dest] = e.call(name, llvm_type(op.dest.type), [e.typed(op.vector)])
+
+
 writers: dict[type[Operation], Writer] = {
+    vector.ReductionOp: _total,
+    loops.DotOp: emit_dot,
     vector.BroadcastOp: _broadcast,
     vector.FMAOp: _intrinsic("fmuladd"),
+    math.FmaOp: _intrinsic("fma"),
     arith.ConstantOp: _constant,
     arith.AddiOp: _binary("add"),
     arith.SubiOp: _binary("sub"),
     arith.MuliOp: _binary("mul"),
     arith.DivSIOp: _binary("sdiv"),
+    arith.DivUIOp: _binary("udiv"),
+    arith.RemSIOp: _binary("srem"),
+    arith.RemUIOp: _binary("urem"),
     arith.FloorDivSIOp: _floor_divide,
     arith.AndIOp: _binary("and"),
     arith.OrIOp: _binary("or"),
     arith.XOrIOp: _binary("xor"),
+    arith.ShLIOp: _binary("shl"),
+    arith.ShRSIOp: _binary("ashr"),
     arith.ShRUIOp: _binary("lshr"),
     arith.MinSIOp: _intrinsic("smin"),
     arith.MaxSIOp: _intrinsic("smax"),
+    arith.MinUIOp: _intrinsic("umin"),
+    arith.MaxUIOp: _intrinsic("umax"),
     arith.AddfOp: _binary("fadd"),
     arith.SubfOp: _binary("fsub"),
     arith.MulfOp: _binary("fmul"),
     arith.DivfOp: _binary("fdiv"),
-    llvm.FRemOp: _binary("frem"),
+    llvm.FRemOp: _polynomial("fmod"),
     arith.NegfOp: _negate,
     arith.MaximumfOp: _intrinsic("maximum"),
     arith.MinimumfOp: _intrinsic("minimum"),
@@ -180,22 +212,37 @@ writers: dict[type[Operation], Writer] = {
     arith.SIToFPOp: _cast("sitofp"),
     arith.UIToFPOp: _cast("uitofp"),
     arith.FPToSIOp: _cast("fptosi"),
+    arith.FPToUIOp: _cast("fptoui"),
+    arith.BitcastOp: _cast("bitcast"),
     math.AbsFOp: _intrinsic("fabs"),
     math.SqrtOp: _intrinsic("sqrt"),
     math.RsqrtOp: _reciprocal_root,
     math.FloorOp: _intrinsic("floor"),
     math.CeilOp: _intrinsic("ceil"),
+    math.TruncOp: _intrinsic("trunc"),
     math.RoundEvenOp: _intrinsic("roundeven"),
     math.CopySignOp: _intrinsic("copysign"),
-    math.PowFOp: _intrinsic("pow"),
+    math.PowFOp: _polynomial("pow"),
     math.ExpOp: _polynomial("exp"),
     math.Exp2Op: _polynomial("exp2"),
     math.ExpM1Op: _polynomial("expm1"),
     math.LogOp: _polynomial("log"),
     math.Log2Op: _polynomial("log2"),
+    math.Log10Op: _polynomial("log10"),
     math.Log1pOp: _polynomial("log1p"),
     math.SinOp: _polynomial("sin"),
     math.CosOp: _polynomial("cos"),
+    math.TanOp: _polynomial("tan"),
+    math.AsinOp: _polynomial("asin"),
+    math.AcosOp: _polynomial("acos"),
+    math.AtanOp: _polynomial("atan"),
+    math.Atan2Op: _polynomial("atan2"),
+    math.SinhOp: _polynomial("sinh"),
+    math.CoshOp: _polynomial("cosh"),
     math.TanhOp: _polynomial("tanh"),
     math.ErfOp: _polynomial("erf"),
+    math.CbrtOp: _polynomial("cbrt"),
+    math.AsinhOp: _polynomial("asinh"),
+    math.AcoshOp: _polynomial("acosh"),
+    math.AtanhOp: _polynomial("atanh"),
 }

@@ -1,5 +1,7 @@
 """Structured loops to LLVM IR text: functions, blocks and control flow."""
 
+from functools import partial
+
 from attrs import evolve
 from xdsl.dialects import func, scf
 from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, StridedLayoutAttr
@@ -8,23 +10,32 @@ from xdsl.ir import Block, Operation, SSAValue
 from flowc.compiler.backends.llvm import arithmetic, memory
 from flowc.compiler.backends.llvm.function import Buffer, FunctionEmitter, llvm_type
 from flowc.compiler.backends.llvm.memory import Writer, row_major
+from flowc.compiler.backends.llvm.parallel import emit_parallel
+from flowc.dialects import loops
 
-OUT_OF_MEMORY = 1
+FEW = 8
+"""A loop of so few rounds, known now, is written out."""
+
+_AS_WRITTEN = (
+    "!1 = distinct !{!1, !2, !3}",
+    '!2 = !{!"llvm.loop.vectorize.enable", i1 false}',
+    '!3 = !{!"llvm.loop.unroll.disable"}',
+)
+_WRITTEN_OUT = ("!4 = distinct !{!4, !5}", '!5 = !{!"llvm.loop.unroll.full"}')
 
 
 def emit_function(function: func.FuncOp, name: str, attributes: str) -> FunctionEmitter:
-    """Writes one function; the caller joins `lines` and declares what is in `called`."""
-    e = FunctionEmitter(attributes)
+    """Writes one function and those of its parallel loops into `lines`; the module needs `called` too."""
+    e = FunctionEmitter(attributes, name.strip('"'))
     parameters = []
     for argument in function.body.block.args:
         parameters += _parameter(e, argument)
-    e.lines.append(f"define internal i64 @{name}({', '.join(parameters)}) {attributes} {{")
-    e.lines.append("entry:")
     for value, buffer in e.buffers.items():
         if not buffer.strides:
             e.buffers[value] = evolve(buffer, strides=row_major(e, buffer.extents))
     emit_block(e, function.body.block)
-    e.lines += ["out_of_memory:", f"  ret i64 {OUT_OF_MEMORY}", "}"]
+    head = f"define internal i64 @{name}({', '.join(parameters)}) {attributes}"
+    e.lines = [*e.outlined, e.text(head)]
     return e
 
 
@@ -84,10 +95,26 @@ def _for(e: FunctionEmitter, op: scf.ForOp) -> None:
     assert isinstance(yielded, scf.YieldOp)
     for place, new in zip(places, [following, *map(e.operand, yielded.operands)], strict=True):
         e.lines[place] += f", [ {new}, {e.label} ]"
-    e.do(f"br label {head}")
+    e.do(f"br label {head}{_advice(e, op)}")
     e.open(end)
     for result, argument in zip(op.results, carried, strict=True):
         e.values[result] = e.values[argument]
+
+
+def _advice(e: FunctionEmitter, op: scf.ForOp) -> str:
+    """What tells LLVM to leave a loop alone or to write it out, as the end of the branch that closes it."""
+    if loops.PLAIN in op.attributes:
+        e.called.update(_AS_WRITTEN)
+        return ", !llvm.loop !1"
+    bounds = [e.operand(value) for value in (op.lb, op.ub, op.step)]
+    if all(map(_is_number, bounds)) and len(range(*map(int, bounds))) <= FEW:
+        e.called.update(_WRITTEN_OUT)
+        return ", !llvm.loop !4"
+    return ""
+
+
+def _is_number(operand: str) -> bool:
+    return operand.lstrip("-").isdecimal()
 
 
 def _if(e: FunctionEmitter, op: scf.IfOp) -> None:
@@ -137,6 +164,10 @@ def _while(e: FunctionEmitter, op: scf.WhileOp) -> None:
     e.open(end)
 
 
+def _require(e: FunctionEmitter, op: loops.RequireOp) -> None:
+    e.leave(e.emit(f"xor i1 {e.operand(op.condition)}, true"), str(op.status.value.data))
+
+
 def _return(e: FunctionEmitter, op: func.ReturnOp) -> None:
     e.do(f"ret {e.typed(op.operands[0])}")
 
@@ -145,6 +176,9 @@ _writers: dict[type[Operation], Writer] = {
     **memory.writers,
     **arithmetic.writers,
     scf.ForOp: _for,
+    loops.ParallelOp: partial(emit_parallel, emit_block=emit_block),
+    loops.RequireOp: _require,
+    loops.EndOp: lambda e, op: None,
     scf.IfOp: _if,
     scf.WhileOp: _while,
     scf.YieldOp: lambda e, op: None,

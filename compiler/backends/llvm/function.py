@@ -15,28 +15,63 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, SSAValue
 
+ALIGNMENT = 64
+"""Of all memory that kernels make, in bytes: a cache line and the widest vector."""
+
+# As `malloc` and `free` are known to LLVM, so that memory whose every read was replaced by a register goes.
+_ARENA = 'nounwind willreturn mustprogress "alloc-family"="flowc"'
+ALLOCATE = (
+    f"declare noalias align {ALIGNMENT} ptr @flowc_allocate(i64) allocsize(0) "
+    f'allockind("alloc,uninitialized") memory(inaccessiblemem: readwrite) {_ARENA}'
+)
+FREE = (
+    'declare void @flowc_free(ptr allocptr captures(none), i64) allockind("free") '
+    f"memory(argmem: readwrite, inaccessiblemem: readwrite) {_ARENA}"
+)
+"""The functions of `flowc.runtime.native` that give memory and take it back."""
+
 
 @frozen
 class Buffer:
-    """A memref: a pointer, its extents and its strides in elements, as LLVM operands."""
+    """A memref: a pointer, its extents and its strides in elements, as LLVM operands.
+
+    `size` is how many bytes were asked for, where the function itself allocated it. Where it was made from
+    others, `origins` are the pointers whose memory it may be a part of.
+    """
 
     pointer: str
     extents: tuple[str, ...]
     strides: tuple[str, ...]
     element: str
-    base: str = ""
+    size: str = ""
+    origins: frozenset[str] = frozenset()
+
+    @property
+    def memory(self) -> frozenset[str]:
+        """What it may share with another memref: if nothing, the two do not overlap."""
+        return self.origins or frozenset([self.pointer])
 
 
 @define
 class FunctionEmitter:
-    """The text of one function while it is written."""
+    """The text of one function while it is written.
+
+    `called` are the lines that the module must have for it; `scratch` the `alloca`s that stand at its start;
+    `held` the memory that the place being written must free before it may leave; `exits` the blocks that do;
+    `outlined` the texts of the functions made of its parallel loops.
+    """
 
     attributes: str
+    name: str = ""
     values: dict[SSAValue, str] = field(factory=dict)
     buffers: dict[SSAValue, Buffer] = field(factory=dict)
     lines: list[str] = field(factory=list)
     label: str = "%entry"
     called: set[str] = field(factory=set)
+    scratch: list[str] = field(factory=list)
+    held: list[Buffer] = field(factory=list)
+    exits: list[str] = field(factory=list)
+    outlined: list[str] = field(factory=list)
     counter: int = 0
 
     def fresh(self, stem: str = "v") -> str:
@@ -64,6 +99,24 @@ class FunctionEmitter:
         types = ", ".join(argument.rsplit(" ", 1)[0] for argument in arguments)
         self.called.add(f"declare {result} @{name}({types})")
         return self.emit(f"call {result} @{name}({', '.join(arguments)})")
+
+    def leave(self, condition: str, status: str) -> None:
+        """Frees what is held and returns a status where a condition holds."""
+        out, on = self.fresh("leave"), self.fresh("on")
+        self.do(f"br i1 {condition}, label {out}, label {on}")
+        self.exits.append(f"{out[1:]}:")
+        self.exits += [f"  {self.release(buffer)}" for buffer in reversed(self.held)]
+        self.exits.append(f"  ret i64 {status}")
+        self.open(on)
+
+    def release(self, buffer: Buffer) -> str:
+        """The call that frees memory of `flowc_allocate`."""
+        self.called.add(FREE)
+        return f"call void @flowc_free(ptr {buffer.pointer}, i64 {buffer.size})"
+
+    def text(self, head: str) -> str:
+        """The whole function, once it is written."""
+        return "\n".join([f"{head} {{", "entry:", *self.scratch, *self.lines, *self.exits, "}"])
 
     def operand(self, value: SSAValue) -> str:
         """The LLVM operand of a value."""

@@ -5,13 +5,18 @@ multiplications; address arithmetic cannot overflow inside an object and says so
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from xdsl.dialects import memref, vector
-from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, VectorType
 from xdsl.ir import Operation, SSAValue
 
-from flowc.compiler.backends.llvm.function import Buffer, FunctionEmitter, llvm_type
+from flowc.compiler.backends.llvm.function import ALIGNMENT, ALLOCATE, Buffer, FunctionEmitter, llvm_type
+from flowc.dialects import loops
+
+OUT_OF_MEMORY = 1
+"""The status of a function that could not get memory."""
 
 Writer = Callable[[FunctionEmitter, Any], None]
 
@@ -40,7 +45,9 @@ def _sum(e: FunctionEmitter, a: str, b: str) -> str:
     return e.emit(f"add nsw i64 {a}, {b}")
 
 
-def _address(e: FunctionEmitter, value: SSAValue, indices: Sequence[SSAValue]) -> tuple[str, str]:
+def _address(
+    e: FunctionEmitter, value: SSAValue, indices: Sequence[SSAValue], inside: str = "inbounds "
+) -> tuple[str, str]:
     buffer = e.buffers[value]
     offset = "0"
     for index, stride in zip(indices, buffer.strides, strict=True):
@@ -48,7 +55,7 @@ def _address(e: FunctionEmitter, value: SSAValue, indices: Sequence[SSAValue]) -
     if offset == "0":
         return buffer.pointer, buffer.element
     return e.emit(
-        f"getelementptr inbounds {buffer.element}, ptr {buffer.pointer}, i64 {offset}"
+        f"getelementptr {inside}{buffer.element}, ptr {buffer.pointer}, i64 {offset}"
     ), buffer.element
 
 
@@ -62,23 +69,45 @@ def _alloc(e: FunctionEmitter, op: memref.AllocOp) -> None:
     element = llvm_type(type_.get_element_type())
     dynamic = iter(op.dynamic_sizes)
     extents = [e.operand(next(dynamic)) if n == DYNAMIC_INDEX else str(n) for n in type_.get_shape()]
-    count = "1"
+    size = _bytes(e, extents, element)
+    e.called.add(ALLOCATE)
+    pointer = e.emit(f"call noalias align {ALIGNMENT} ptr @flowc_allocate(i64 {size})")
+    e.leave(e.emit(f"icmp eq ptr {pointer}, null"), str(OUT_OF_MEMORY))
+    buffer = Buffer(pointer, tuple(extents), row_major(e, extents), element, size)
+    e.buffers[op.memref] = buffer
+    e.held.append(buffer)
+
+
+def _bytes(e: FunctionEmitter, extents: Sequence[str], element: str) -> str:
+    """The size of memory of these extents. Where 64 bits do not hold it, there is no such memory."""
+    known = prod(int(extent) for extent in extents if not extent.startswith("%"))
+    size = str(known * _size_in_bytes(element))
     for extent in extents:
-        count = _product(e, count, extent)
-    size = e.emit(f"add i64 {_product(e, count, str(_size_in_bytes(element)))}, 64")
-    e.called.add("declare noalias ptr @malloc(i64)")
-    base = e.emit(f"call noalias ptr @malloc(i64 {size})")
-    missing, label = e.emit(f"icmp eq ptr {base}, null"), e.fresh("have")
-    e.do(f"br i1 {missing}, label %out_of_memory, label {label}")
-    e.open(label)
-    beyond = e.emit(f"getelementptr i8, ptr {base}, i64 63")
-    pointer = e.call("llvm.ptrmask.p0.i64", "ptr", [f"ptr {beyond}", "i64 -64"])
-    e.buffers[op.memref] = Buffer(pointer, tuple(extents), row_major(e, extents), element, base)
+        if extent.startswith("%"):
+            e.called.add("declare {i64, i1} @llvm.smul.with.overflow.i64(i64, i64)")
+            both = e.emit(f"call {{i64, i1}} @llvm.smul.with.overflow.i64(i64 {size}, i64 {extent})")
+            size = e.emit(f"extractvalue {{i64, i1}} {both}, 0")
+            e.leave(e.emit(f"extractvalue {{i64, i1}} {both}, 1"), str(OUT_OF_MEMORY))
+    return size
 
 
 def _dealloc(e: FunctionEmitter, op: memref.DeallocOp) -> None:
-    e.called.add("declare void @free(ptr)")
-    e.do(f"call void @free(ptr {e.buffers[op.memref].base})")
+    buffer = e.buffers[op.memref]
+    e.held.remove(buffer)
+    e.do(e.release(buffer))
+
+
+def _alloca(e: FunctionEmitter, op: memref.AllocaOp) -> None:
+    """Scratch of the function, however often the op is met: its extents are numbers."""
+    type_ = op.memref.type
+    assert isinstance(type_, MemRefType)
+    shape = type_.get_shape()
+    if DYNAMIC_INDEX in shape:
+        raise ValueError(f"memref.alloca of unknown size: {type_}")
+    element, pointer = llvm_type(type_.get_element_type()), e.fresh("scratch")
+    e.scratch.append(f"  {pointer} = alloca [{prod(shape)} x {element}], align {ALIGNMENT}")
+    extents = tuple(map(str, shape))
+    e.buffers[op.memref] = Buffer(pointer, extents, row_major(e, extents), element)
 
 
 def _dim(e: FunctionEmitter, op: memref.DimOp) -> None:
@@ -107,7 +136,53 @@ def _vector_store(e: FunctionEmitter, op: vector.StoreOp) -> None:
     e.do(f"store {e.typed(op.vector)}, ptr {address}, align {_size_in_bytes(element)}")
 
 
+def _stream(e: FunctionEmitter, op: loops.StreamOp) -> None:
+    address, element = _address(e, op.base, op.indices)
+    vector_type = op.vector.type
+    assert isinstance(vector_type, VectorType)
+    aligned = vector_type.element_count() * _size_in_bytes(element)
+    e.called.add("!0 = !{i32 1}")
+    e.do(f"store {e.typed(op.vector)}, ptr {address}, align {aligned}, !nontemporal !0")
+
+
+def _fence(e: FunctionEmitter, op: loops.FenceOp) -> None:
+    e.do("fence seq_cst")
+
+
+def _prefetch(e: FunctionEmitter, op: loops.PrefetchOp) -> None:
+    address, _ = _address(e, op.base, op.indices, inside="")
+    e.called.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    e.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
+
+
+def _reinterpret(e: FunctionEmitter, op: memref.ReinterpretCastOp) -> None:
+    """The same memory with other extents and strides."""
+
+    def numbers(static: Sequence[int], dynamic: Sequence[SSAValue]) -> tuple[str, ...]:
+        given = iter(dynamic)
+        return tuple(e.operand(next(given)) if n == DYNAMIC_INDEX else str(n) for n in static)
+
+    source = e.buffers[op.source]
+    extents = numbers(op.static_sizes.get_values(), op.sizes)
+    strides = numbers(op.static_strides.get_values(), op.strides)
+    (offset,) = numbers(op.static_offsets.get_values(), op.offsets)
+    pointer = source.pointer
+    if offset != "0":
+        pointer = e.emit(f"getelementptr inbounds {source.element}, ptr {pointer}, i64 {offset}")
+    e.buffers[op.result] = Buffer(pointer, extents, strides, source.element, origins=source.memory)
+
+
+def _pointer_as_index(e: FunctionEmitter, op: memref.ExtractAlignedPointerAsIndexOp) -> None:
+    e.values[op.aligned_pointer] = e.emit(f"ptrtoint ptr {e.buffers[op.source].pointer} to i64")
+
+
 writers: dict[type[Operation], Writer] = {
+    memref.ExtractAlignedPointerAsIndexOp: _pointer_as_index,
+    loops.StreamOp: _stream,
+    loops.FenceOp: _fence,
+    loops.PrefetchOp: _prefetch,
+    memref.AllocaOp: _alloca,
+    memref.ReinterpretCastOp: _reinterpret,
     memref.AllocOp: _alloc,
     memref.DeallocOp: _dealloc,
     memref.DimOp: _dim,

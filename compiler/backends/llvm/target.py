@@ -1,51 +1,31 @@
-"""The machine to compile for, and LLVM's part of the work: optimise and assemble."""
-
-from functools import cache
+"""LLVM's part of the work: verify, optimise, assemble."""
 
 from attrs import frozen
 from llvmlite import binding
 
+from flowc.runtime.processor import Processor as Target
 
-@frozen
-class Target:
-    """A processor as LLVM names it, and the width of its vectors in bits."""
-
-    triple: str
-    cpu: str
-    features: str
-    vector_bits: int
-
-    @property
-    def attributes(self) -> str:
-        """The attributes that every function of a module carries."""
-        return (
-            f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.features}" '
-            f'"prefer-vector-width"="{self.vector_bits}"'
-        )
-
-
-@cache
-def host() -> Target:
-    """This machine."""
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    features = binding.get_host_cpu_features()
-    width = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
-    return Target(binding.get_default_triple(), binding.get_host_cpu_name(), features.flatten(), width)
+__all__ = ["Assembled", "Target", "assemble"]
 
 
 @frozen
 class Assembled:
-    """What LLVM makes of a module."""
+    """What LLVM makes of a module; the texts are empty unless they were asked for."""
 
-    llvm_ir: str
     object_code: bytes
-    assembly: str
+    llvm_ir: str = ""
+    assembly: str = ""
 
 
-def assemble(llvm_ir: str, target: Target, level: int = 3, with_assembly: bool = False) -> Assembled:
-    """Verifies and optimises LLVM IR text, then generates code; the text given back is the optimised one."""
-    host()
+def assemble(llvm_ir: str, target: Target, level: int = 2, listing: bool = False) -> Assembled:
+    """Verifies and optimises LLVM IR text, then generates code; a listing is the optimised IR and assembly.
+
+    Level 0 leaves the optimiser off, for code that is made quickly. Loops are unrolled only where the text
+    asks for it: unrolling what is left over of vector loops made half of the code, and none of the speed. For
+    the same reason there is no level 3, and no search for vectors outside of loops.
+    """
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
     machine = binding.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="small"
     )
@@ -54,9 +34,10 @@ def assemble(llvm_ir: str, target: Target, level: int = 3, with_assembly: bool =
     module.data_layout = str(machine.target_data)
     module.verify()
     options = binding.PipelineTuningOptions(speed_level=level)
-    options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = level > 1
-    options.loop_unrolling = level > 1
+    options.loop_vectorization = options.loop_interleaving = level > 0
+    options.loop_unrolling = options.slp_vectorization = False
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    assembly = machine.emit_assembly(module) if with_assembly else ""
-    return Assembled(str(module), machine.emit_object(module), assembly)
+    if not listing:
+        return Assembled(machine.emit_object(module))
+    return Assembled(machine.emit_object(module), str(module), machine.emit_assembly(module))

@@ -8,6 +8,7 @@ COMMANDS = {
     "check": ("flowc.cli.check", "Check a program: names, types, shapes, labels, effects, limits."),
     "fmt": ("flowc.cli.fmt", "Format programs in place, or say which would change."),
     "compile": ("flowc.cli.compile", "Compile a program to an artifact, or print any stage of it."),
+    "warm": ("flowc.cli.warm", "Compile kernels into the cache before they are needed."),
     "run": ("flowc.cli.run", "Run a program or an artifact."),
     "opt": ("flowc.cli.opt", "Read IR text, run a pass pipeline, print IR text."),
     "explain": ("flowc.cli.explain", "Explain a diagnostic code, or list them all."),

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,11 @@ from flowc.cli import files
 from flowc.cli.loaded import Loaded
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.artifact import Artifact, host_target, read, write
-from flowc.runtime.errors import fail
+from flowc.runtime.kernel_artifact import kernels_in, members
 from flowc.runtime.plan import Plan
 
 if TYPE_CHECKING:
     from flowc.compiler.driver import Compiled
-
-OBJECT, IR, SIGNATURES = "kernels.o", "kernels.ll", "signatures.json"
-"""The members that kernels have in an artifact."""
 
 
 def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
@@ -30,20 +27,14 @@ def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
     from flowc import __version__
 
     kernels = compiled.kernels
-    members: dict[str, bytes] = {}
+    found: dict[str, bytes] = {}
     properties: dict[str, Any] = {"policy": _policy(compiled), "tools": _tools(compiled.plan)}
     if kernels is not None:
-        from flowc.runtime.kernel_signature import signature_to_json
-
-        members = {
-            OBJECT: kernels.object_code,
-            IR: kernels.llvm_ir.encode(),
-            SIGNATURES: json.dumps([signature_to_json(each) for each in kernels.signatures]).encode(),
-        }
+        found = members({n: v.object_code for n, v in compiled.variants.items()}, kernels.signatures)
         properties |= {"cpu": kernels.target.cpu, "features": kernels.target.features}
     artifact = Artifact(
         plan=compiled.plan,
-        kernels=members,
+        kernels=found,
         sources=_sources(compiled, path),
         target=host_target() if kernels is not None else "any",
         compiler=f"flowc {__version__}",
@@ -94,34 +85,7 @@ def read_artifact_file(path: str) -> Loaded:
     name = Path(artifact.plan.source).name
     text = artifact.sources.get(name, b"").decode("utf-8", "replace")
     folder = _folder(artifact, Path(path).parent)
-    return Loaded(artifact.plan, _kernels(artifact, path), Source(artifact.plan.source, text), folder)
-
-
-def _kernels(artifact: Artifact, path: str) -> Mapping[str, Callable[..., Any]]:
-    if OBJECT not in artifact.kernels:
-        return {}
-    _check_features(artifact, path)
-    from flowc.runtime.kernel_signature import signature_from_json
-    from flowc.runtime.kernels import load
-
-    signatures = [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
-    return load(artifact.kernels[OBJECT], signatures)
-
-
-def _check_features(artifact: Artifact, path: str) -> None:
-    """Refuses code for a processor that can do what this one cannot: it would crash here."""
-    from llvmlite import binding
-
-    host = binding.get_host_cpu_features()
-    wanted = [item[1:] for item in str(artifact.properties.get("features", "")).split(",") if item[:1] == "+"]
-    missing = [name for name in wanted if not host.get(name, False) and name in host]
-    if missing:
-        raise fail(
-            "E0643",
-            f"{path} was compiled for a processor with {', '.join(missing[:3])}",
-            why="this machine's processor lacks it",
-            help="compile the program again on this machine",
-        )
+    return Loaded(artifact.plan, kernels_in(artifact, path), Source(artifact.plan.source, text), folder)
 
 
 def _folder(artifact: Artifact, beside: Path) -> Path:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "mermaid", "dot", "json")
 PICTURES = ("mermaid", "dot")
+PROCESSORS = ("portable", "native", "avx512", "avx2", "baseline")
 
 
 @click.command("compile")
@@ -31,11 +32,20 @@ PICTURES = ("mermaid", "dot")
 @options.level
 @options.target
 @click.option(
+    "--target-cpu",
+    "processor",
+    type=click.Choice(PROCESSORS),
+    default="portable",
+    show_default=True,
+    help="Processors that kernels are made for; portable code has a variant for each level.",
+)
+@click.option(
     "--pass-pipeline", "pipeline", metavar="PIPELINE", help='Passes instead of -O, as in "cse,dce".'
 )
 @click.option("--print-ir-after-all", "print_after_all", is_flag=True, help="Print the IR after each pass.")
 @click.option("--time-passes", "time_passes", is_flag=True, help="Print how long each stage took.")
 @click.option("--remarks", is_flag=True, help="Print what the passes did, and why not more.")
+@click.option("--explain", is_flag=True, help="Print what became of each kernel: loops, vectors, threads.")
 @options.colour
 def command(
     path: str,
@@ -44,14 +54,16 @@ def command(
     flow_name: str | None,
     level: int,
     target: str,
+    processor: str,
     pipeline: str | None,
     print_after_all: bool,
     time_passes: bool,
     remarks: bool,
+    explain: bool,
 ) -> None:
     """Compile FILE to a .flowc artifact, which runs without the compiler.
 
-    What --print-ir-after-all, --time-passes and --remarks print goes to stderr.
+    What --print-ir-after-all, --time-passes, --remarks and --explain print goes to stderr.
     """
     del target  # one so far
     if path.endswith(files.ARTIFACT):
@@ -59,8 +71,15 @@ def command(
         raise UsageProblem("E0688", f"{path} is already compiled", help=help)
     from flowc.compiler.driver import Options
 
-    chosen = Options(level=level, pipeline=pipeline, watch=_print_after if print_after_all else None)
+    watch = _print_after if print_after_all else None
+    # A listing of all variants would say everything three times.
+    listed = "native" if form is not None and processor == "portable" else processor
+    chosen = Options(level=level, pipeline=pipeline, watch=watch, processor=listed)
     checked = _checked(path)
+    if explain:
+        from flowc.compiler.driver import explain_kernels
+
+        streams.say(explain_kernels(checked, chosen).rstrip() or f"{path} has no kernels")
     if form is None or form in PICTURES or time_passes or remarks:
         compiled = _compiled(checked, chosen, form)
         _print_account(compiled, time_passes, remarks)

@@ -1,0 +1,1 @@
+"""How much memory a kernel takes beside its inputs and outputs."""

@@ -1,0 +1,1 @@
+"""NPBench, the public yardstick of NumPy compilers: read from a checkout, never shipped."""

@@ -1,0 +1,71 @@
+"""Writes docs/performance.md from the results: `python -m benchmarks.report`; a test compares."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "performance.md"
+RESULTS = Path(__file__).parent / "results"
+SHOWN = ("kernels", "calls", "memory", "npbench")
+
+HEAD = """\
+# Performance
+
+This page is generated from `benchmarks/results`: `python -m benchmarks NAME` measures and rewrites it.
+Ratios above 1 say that flowc is faster. Losses are shown like wins.
+"""
+
+MEANING = {
+    "kernels": """\
+`best peer` is the fastest of the other libraries into a fresh output, `best with out=` the fastest of all
+their forms, those that write into a buffer that exists included; `c` is hand-written C with AVX-512 and
+OpenMP. `of the limit` is the share of the bandwidth, or of the multiply-adds, that straight loops in C reach.
+""",
+    "calls": "First calls are those of fresh processes; warm calls take 1,000 elements.\n",
+    "memory": "Megabytes beside inputs and outputs; the bar is 2 % of the inputs and 8 MB.\n",
+    "npbench": "Milliseconds; `problem` is the diagnostic of a program that does not compile.\n",
+}
+
+
+def page() -> str:
+    """The whole page, from the results that there are."""
+    parts = [HEAD]
+    for name in SHOWN:
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            parts.append("\n".join(_section(name, json.loads(path.read_text(encoding="utf-8")))))
+    return "\n".join(parts)
+
+
+def _section(name: str, result: Mapping[str, Any]) -> Iterable[str]:
+    yield f"## {result['title']}\n"
+    yield MEANING[name]
+    yield _machine(result["machine"]) + "\n"
+    rows = result["rows"]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    yield "| " + " | ".join(column.replace("_", " ") for column in columns) + " |"
+    yield "|" + "---|" + "---:|" * (len(columns) - 1)
+    for row in rows:
+        yield "| " + " | ".join(_cell(row.get(column, "")) for column in columns) + " |"
+    if result["note"]:
+        yield "\n" + "\n".join(f"{line}  " for line in result["note"].splitlines()).rstrip() + "\n"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|")
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}, {packages}."
+
+
+def main() -> None:
+    """Writes the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What the code of kernels depends on, as one key: taken before any lowering, so that a hit costs none."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from io import StringIO
+
+from xdsl.printer import Printer
+
+from flowc.compiler.backends.llvm.signature import line_of
+from flowc.compiler.backends.llvm.target import Target
+from flowc.compiler.build import build_id
+from flowc.dialects.array.kernel import KernelOp
+
+
+def kernels_key(
+    kernels: Sequence[KernelOp], target: Target, level: int, layouts: Sequence[str] | None, listing: bool
+) -> str:
+    """The key of compiled kernels: their text, what they are compiled for, and by which compiler.
+
+    Lines count from that of the first kernel, so that code survives edits above it.
+    """
+    base = first_line(kernels)
+    lines = [[relative(line_of(op.location), base) for op in kernel.walk()] for kernel in kernels]
+    parts = [[_text(kernel) for kernel in kernels], lines, target.triple, target.cpu, target.features]
+    parts += [target.vector_bits, level > 0, layouts, listing, build_id()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def first_line(kernels: Sequence[KernelOp]) -> int:
+    """The line that the others of a module are counted from."""
+    return line_of(kernels[0].location) if kernels else 0
+
+
+def relative(line: int, base: int) -> int | None:
+    """A line as it is kept: None where unknown."""
+    return line - base if line else None
+
+
+def _text(kernel: KernelOp) -> str:
+    stream = StringIO()
+    Printer(stream).print_op(kernel)
+    return stream.getvalue()

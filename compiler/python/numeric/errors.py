@@ -1,0 +1,78 @@
+"""What keeps numeric Python from being compiled, until the edge draws it."""
+
+import ast
+
+from attrs import frozen
+
+from flowc.compiler.diagnostics.model import CompileError, Diagnostic
+from flowc.compiler.python.source import File, Sources, problem
+from flowc.dialects.array.types import Extent, ShapeError
+
+UNSUPPORTED = "E0094"
+"""There is no native form of what is written."""
+UNSETTLED = "E0095"
+"""A name has no one type, or may have no value."""
+SHAPES = "E0201"
+"""Operands that do not fit each other."""
+BY_ZERO = "E0149"
+"""A whole number divided by zero, or to a negative power."""
+PICKED = "picked"
+"""How the names of extents begin that a mask decides."""
+
+
+class Refused(Exception):
+    """What is wrong, and where once an enclosing node is known; `conflict` are extents that differ by
+    name."""
+
+    def __init__(self, title: str, *, why: str = "", help: str = "", code: str = UNSUPPORTED) -> None:
+        super().__init__(title)
+        self.code, self.title, self.why, self.help = code, title, why, help
+        self.place: tuple[File, ast.AST] | None = None
+        self.conflict: tuple[Extent, ...] = ()
+
+    def diagnostic(self) -> Diagnostic:
+        """The diagnostic, at the innermost node that was being read."""
+        if self.place is None:
+            return Diagnostic(self.code, self.title, (), self.why, self.help)
+        file, node = self.place
+        span = file.first_line(node) if isinstance(node, ast.stmt) else file.span(node)
+        return problem(self.code, self.title, span, why=self.why, help=self.help)
+
+
+@frozen
+class located:
+    """Says where: the innermost node that a problem passes through is its place.
+
+    Every expression is read inside one, so it is no generator, which would take longer than the reading.
+    """
+
+    file: File
+    node: ast.AST
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Gives the problem its place, if it has none."""
+        if isinstance(error, Refused):
+            error.place = error.place or (self.file, self.node)
+        elif isinstance(error, ShapeError):
+            raise _misfit(error, self.file, self.node) from error
+
+
+def _misfit(error: ShapeError, file: File, node: ast.AST) -> Refused:
+    refused = Refused(str(error), code=SHAPES)
+    if any(isinstance(extent, str) and extent.startswith(PICKED) for extent in error.conflict):
+        refused = Refused(
+            "what a mask picks stands beside as many elements as another mask picks, or as an array has",
+            why="how many a mask picks is known only when the code runs",
+            help="use one mask for both, `x[mask] + y[mask]`, or `np.where(mask, x, 0)`",
+            code=SHAPES,
+        )
+    refused.place, refused.conflict = (file, node), error.conflict
+    return refused
+
+
+def compile_error(refused: Refused, sources: Sources) -> CompileError:
+    """The error that a user sees, drawn."""
+    return sources.relocate(CompileError(sources.joined(), (refused.diagnostic(),)))

@@ -1,0 +1,54 @@
+"""The functions that numeric code may call, one builder each, grouped by what they do."""
+
+from flowc.compiler.python.numeric.functions import (
+    creation,
+    elementwise,
+    linear,
+    positions,
+    products,
+    python,
+    reductions,
+    sampling,
+    sequences,
+    shapes,
+)
+from flowc.compiler.python.numeric.functions.registry import Implementation, entries, lookup
+
+GROUPS = {
+    "Making arrays": creation,
+    "Element by element": elementwise,
+    "Reductions and scans": reductions,
+    "Products": linear,
+    "Attention and convolution": products,
+    "Shapes": shapes,
+    "Positions and sorting": positions,
+    "Grouping and random numbers": sampling,
+    "Python": python,
+    "Sequences": sequences,
+}
+_nearest = {
+    "save": "return the array and save it outside",
+    "print": "return the value and print it outside",
+    "svd": "call it outside of the compiled function",
+    "eigh": "call it outside of the compiled function",
+    "fft": "call it outside of the compiled function",
+    "normal": "make random arrays outside and pass them in",
+    "rand": "make random arrays outside and pass them in",
+    "randn": "make random arrays outside and pass them in",
+    "append": "fill an array made before",
+    "partition": "sort the array and take its first part",
+}
+
+
+def find(function: object) -> Implementation | None:
+    """The builder of a callable, None where it has no native form."""
+    return lookup(function)
+
+
+def nearest(function: object) -> str:
+    """What to write instead of a callable that has none."""
+    name = getattr(function, "__name__", "")
+    return _nearest.get(name, "call it outside of the compiled function, or write what it does")
+
+
+__all__ = ["GROUPS", "Implementation", "entries", "find", "nearest"]

@@ -1,0 +1,33 @@
+"""Dtypes as programs write them."""
+
+from typing import Any
+
+import numpy as np
+
+from flowc.compiler.python.marks import ElementMark
+from flowc.compiler.python.numeric.errors import Refused
+from flowc.runtime.dtypes import dtype_name, numpy_dtype
+
+_python: dict[object, str] = {bool: "bool", int: "i64", float: "f64"}
+
+
+def dtype_of_object(value: object) -> str:
+    """The name of a dtype written as `np.float32`, `"float32"`, `float` or `flowc.f32`."""
+    if isinstance(value, ElementMark):
+        return value.dtype
+    if isinstance(value, type) and value in _python:
+        return _python[value]
+    try:
+        found = dtype_name(np.dtype(value))  # type: ignore[call-overload]
+    except TypeError:
+        found = None
+    if found is None:
+        raise Refused(
+            f"there is no native form of dtype {value!r}", help="use float64, float32 or an integer dtype"
+        )
+    return found
+
+
+def dtype_object(name: str) -> "np.dtype[Any]":
+    """The NumPy dtype of a name."""
+    return numpy_dtype(name)

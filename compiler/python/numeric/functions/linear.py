@@ -1,0 +1,289 @@
+"""Products of vectors and matrices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.functions import elementwise
+from flowc.compiler.python.numeric.functions.creation import arange
+from flowc.compiler.python.numeric.functions.reductions import amax, mean, total
+from flowc.compiler.python.numeric.functions.registry import add, implements
+from flowc.compiler.python.numeric.functions.shapes import (
+    as_array,
+    nothing,
+    ravel,
+    reshape,
+    stack,
+    transpose,
+    with_axes,
+)
+from flowc.compiler.python.numeric.subscripts import subscript
+from flowc.compiler.python.numeric.values import Array
+from flowc.dialects.array import build
+from flowc.dialects.array.types import is_float
+
+
+@implements(np.matmul)
+def matmul(c: Context, x1: object, x2: object, /, out: object = None) -> object:
+    """The product of vectors, matrices or stacks of matrices."""
+    if (
+        isinstance(x1, Array)
+        and isinstance(x2, Array)
+        and len(x1.shape) > 2 == len(x2.shape)
+        and x1.shape[-2] == 1
+    ):
+        # A stack of rows with one matrix is one matrix of rows.
+        result = _inserted(c, matmul(c, _dropped(c, x1, len(x1.shape) - 2), x2), len(x1.shape) - 2)
+    else:
+        result = c.wrap(c.emit(build.contract(value_of(c, x1), value_of(c, x2))))
+    if out is None:
+        return result
+    if not isinstance(out, Array):
+        raise Refused("`out` is an array")
+    c.write(out, value_of(c, result))
+    return out
+
+
+@implements(np.dot)
+def dot(c: Context, a: object, b: object, out: object = None) -> object:
+    """The product; of a number with an array, each element multiplied."""
+    if not isinstance(a, Array) or not isinstance(b, Array):
+        return apply(c, "mul", a, b, numpy=True)
+    if len(b.shape) > 2 or (len(a.shape) > 2 and len(b.shape) == 2 and len(a.shape) != 2):
+        rank = len(a.shape)
+        if len(b.shape) > 2:
+            raise Refused("`np.dot` of a stack has no native form", help="use `@`, or `np.einsum`")
+        rows = reshape(c, a, [-1, c.extent(a, rank - 1)])
+        return reshape(c, matmul(c, rows, b), [*c.extents_of(a)[:-1], c.extent(b, 1)])
+    return matmul(c, a, b, out)
+
+
+@implements(np.vdot, np.inner)
+def vdot(c: Context, a: object, b: object, /) -> object:
+    """The sum of the products of vectors."""
+    first, second = as_array(c, a), as_array(c, b)
+    if len(first.shape) == len(second.shape) == 1:
+        return matmul(c, first, second)
+    if len(first.shape) == len(second.shape) == 2:
+        return matmul(c, first, transpose(c, second))
+    raise Refused("this takes two vectors or two matrices", help="use `@`, or `np.einsum`")
+
+
+@implements(np.outer)
+def outer(c: Context, a: object, b: object, out: object = None) -> object:
+    """Every element of one vector with every element of the other."""
+    first, second = ravel(c, a), ravel(c, b)
+    return apply(c, "mul", with_axes(c, first, 1), second, numpy=True)
+
+
+def _outer_of(kind: str) -> object:
+    def build_outer(c: Context, A: object, B: object, /) -> object:
+        rank = len(B.shape) if isinstance(B, Array) else 0
+        return apply(c, kind, with_axes(c, A, rank), B, numpy=True)
+
+    build_outer.__doc__ = f"`{kind}` of every element of one with every element of the other."
+    return build_outer
+
+
+for _ufunc, _kind in elementwise.BINARY.items():
+    add(_ufunc.outer, _outer_of(_kind))  # type: ignore[arg-type]
+
+
+@implements(np.trace)
+def trace(c: Context, a: object) -> object:
+    """The sum of the diagonal."""
+    array = as_array(c, a)
+    if len(array.shape) != 2:
+        raise Refused("`trace` takes a matrix")
+    rows, columns = c.extents_of(array)
+    return total(c, diagonal_of(c, array, rows, columns))
+
+
+def diagonal_of(c: Context, array: Array, rows: object, columns: object) -> object:
+    """The elements at [i, i]: those of a row are all zero but one."""
+    down, across = with_axes(c, arange(c, rows), 1), arange(c, columns)
+    kept = apply(c, "where", apply(c, "eq", down, across), array, nothing(array))
+    whole = total(c, kept, axis=1) if rows == columns or array.shape[0] == array.shape[1] else None
+    if whole is None:
+        c.need_extents("the diagonal of a matrix that is not square has no native form")
+    return c.wrap(to_dtype(c, value_of(c, whole), array.dtype))
+
+
+@implements(np.linalg.norm)
+def norm(c: Context, x: object, ord: object = None, axis: object = None, keepdims: object = False) -> object:
+    """The Euclidean norm of vectors, of a whole array the Frobenius norm; also 1, inf, -inf and 2 of
+    vectors."""
+    array = as_array(c, x)
+    if ord is None or ord == "fro" or (ord == 2 and (axis is not None or len(array.shape) == 1)):
+        floats = array if is_float(array.dtype) else apply(c, "mul", array, 1.0)
+        squares = apply(c, "mul", floats, floats, numpy=True)
+        return apply(c, "sqrt", total(c, squares, axis, keepdims=keepdims), numpy=True)
+    if axis is None and len(array.shape) != 1:
+        raise Refused("matrix norms other than Frobenius' have no native form")
+    magnitude = apply(c, "abs", array, numpy=True)
+    if ord == 1:
+        return total(c, magnitude, axis, keepdims=keepdims)
+    if ord == np.inf:
+        return amax(c, magnitude, axis, keepdims=keepdims)
+    raise Refused("this order of norm has no native form", help="write the sum of powers")
+
+
+@implements(np.einsum)
+def einsum(c: Context, subscripts: object, /, *operands: object) -> object:
+    """One or two operands by named axes: products and sums, brought to a stack of matrix products."""
+    text = c.static(subscripts, "the subscripts")
+    if not isinstance(text, str) or "." in text:
+        raise Refused("the subscripts are a text such as 'ij,jk->ik'")
+    inputs, _, output = text.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if "->" not in text:
+        output = "".join(sorted(x for x in set(inputs) - {","} if inputs.count(x) == 1))
+    if len(terms) != len(operands) or len(terms) > 2 or any(len(set(term)) != len(term) for term in terms):
+        raise Refused("`einsum` is compiled for one or two operands without repeated axes")
+    arrays = [as_array(c, operand) for operand in operands]
+    for term, array in zip(terms, arrays, strict=True):
+        if len(term) != len(array.shape):
+            raise Refused(f"`{term}` names {len(term)} axes of an array of {len(array.shape)}", code=SHAPES)
+    if len(arrays) == 1:
+        return _arranged(c, *_summed(c, arrays[0], terms[0], output), output)
+    return _einsum_of_two(c, arrays, terms, output)
+
+
+def _summed(c: Context, array: object, names: str, wanted: str) -> tuple[object, str]:
+    gone = tuple(k for k, name in enumerate(names) if name not in wanted)
+    left = "".join(name for name in names if name in wanted)
+    if not gone:
+        return array, left
+    dtype = as_array(c, array).dtype
+    return c.wrap(to_dtype(c, value_of(c, total(c, array, gone)), dtype)), left
+
+
+def _arranged(c: Context, array: object, names: str, output: str) -> object:
+    if names == output:
+        return array
+    if set(names) != set(output):
+        raise Refused(f"`->{output}` names an axis that no operand has", code=SHAPES)
+    return transpose(c, array, [names.index(name) for name in output])
+
+
+def _einsum_of_two(c: Context, arrays: Sequence[Array], terms: Sequence[str], output: str) -> object:
+    (first, a), (second, b) = (
+        _summed(c, array, term, output + other)
+        for array, term, other in zip(arrays, terms, reversed(terms), strict=True)
+    )
+    shared = [name for name in a if name in b]
+    stack = [name for name in shared if name in output]
+    inner = [name for name in shared if name not in output]
+    left = [name for name in a if name not in shared]
+    right = [name for name in b if name not in shared]
+    if len(left) <= 1 and len(right) <= 1 and len(inner) == 1:
+        rows = _arranged(c, first, a, "".join([*stack, *left, *inner]))
+        columns = _arranged(c, second, b, "".join([*stack, *inner, *right]))
+        if stack and not left:
+            rows = _inserted(c, rows, len(stack))
+        if stack and not right:
+            columns = with_axes(c, columns, 1)
+        made = matmul(c, rows, columns)
+        if stack and not right:
+            made = reshape_last(c, made)
+        if stack and not left:
+            made = _dropped(c, made, len(stack))
+        return _arranged(c, made, "".join([*stack, *left, *right]), output)
+    return _broadcast_einsum(c, (first, a), (second, b), output)
+
+
+def _inserted(c: Context, array: object, axis: int) -> object:
+    return c.view(as_array(c, array), lambda source: build.expand(source, axis))
+
+
+def _dropped(c: Context, array: object, axis: int) -> object:
+    zero = c.constant(0, "i64")
+    return c.view(as_array(c, array), lambda source: build.index(source, zero, axis))
+
+
+def reshape_last(c: Context, array: object) -> object:
+    """The last axis, of extent 1, dropped."""
+    return _dropped(c, array, len(as_array(c, array).shape) - 1)
+
+
+def _broadcast_einsum(
+    c: Context, first: tuple[object, str], second: tuple[object, str], output: str
+) -> object:
+    """Every axis side by side, multiplied, and the axes that are not wanted summed."""
+    names = output + "".join(sorted(set(first[1] + second[1]) - set(output)))
+    sides = []
+    for array, own in (first, second):
+        ordered = _arranged(c, array, own, "".join(name for name in names if name in own))
+        for axis, name in enumerate(names):
+            if name not in own:
+                ordered = _inserted(c, ordered, axis)
+        sides.append(ordered)
+    product = apply(c, "mul", *sides, numpy=True)
+    return _summed(c, product, names, output)[0]
+
+
+@implements(np.tensordot)
+def tensordot(c: Context, a: object, b: object, axes: object = 2) -> object:
+    """Products summed over the last axes of one and the first of the other, or over named ones."""
+    first, second = as_array(c, a), as_array(c, b)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names_a = letters[: len(first.shape)]
+    names_b = list(letters[len(first.shape) : len(first.shape) + len(second.shape)])
+    known = c.static(axes, "the axes")
+    if isinstance(known, int):
+        pairs = [(len(names_a) - known + k, k) for k in range(known)]
+    elif isinstance(known, tuple | list) and len(known) == 2:
+        sides = [list(side) if isinstance(side, tuple | list) else [side] for side in known]
+        pairs = list(zip(*sides, strict=True))
+    else:
+        raise Refused("`axes` is a number or a pair of tuples")
+    for x, y in pairs:
+        names_b[y] = names_a[x]
+    gone = {names_a[x] for x, _ in pairs}
+    output = "".join(name for name in [*names_a, *names_b] if name not in gone)
+    return einsum(c, f"{names_a},{''.join(names_b)}->{output}", first, second)
+
+
+@implements(np.cross)
+def cross(c: Context, a: object, b: object) -> object:
+    """The vector product of vectors of three numbers, along the last axis."""
+    x, y = as_array(c, a), as_array(c, b)
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        c.need_extents("`cross` takes vectors of three numbers")
+    u, v = ([subscript(c, side, [Ellipsis, k]) for k in range(3)] for side in (x, y))
+    terms = [
+        apply(c, "sub", apply(c, "mul", u[i], v[j]), apply(c, "mul", u[j], v[i]))
+        for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    return stack(c, terms, -1)
+
+
+@implements(np.cov)
+def cov(c: Context, m: object, rowvar: object = True) -> object:
+    """The covariance of the rows of a matrix."""
+    array = as_array(c, m)
+    if not rowvar:
+        array = as_array(c, c.view(array, lambda source: build.transpose(source, [1, 0])))
+    wide = as_array(c, c.wrap(to_dtype(c, c.value(array), "f64")))
+    centred = as_array(c, apply(c, "sub", wide, mean(c, wide, 1, keepdims=True)))
+    turned = c.view(centred, lambda source: build.transpose(source, [1, 0]))
+    return apply(c, "div", matmul(c, centred, turned), apply(c, "sub", c.extent(array, 1), 1))
+
+
+@implements(np.diag, np.diagonal)
+def diag(c: Context, v: object, k: object = 0) -> object:
+    """The diagonal of a matrix, or a matrix with a diagonal."""
+    array = as_array(c, v)
+    if k != 0:
+        raise Refused("only the main diagonal is compiled", help="gather it by positions")
+    if len(array.shape) == 1:
+        extent = c.extent(array, 0)
+        same = apply(c, "eq", with_axes(c, arange(c, extent), 1), arange(c, extent))
+        return apply(c, "where", same, array, nothing(array))
+    if len(array.shape) != 2:
+        raise Refused("`diag` takes a vector or a matrix")
+    rows, columns = c.extents_of(array)
+    return c.copied(as_array(c, diagonal_of(c, array, rows, columns)), array)

@@ -1,0 +1,409 @@
+"""Functions that give elements other places."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from flowc.compiler.python.numeric.arithmetic import apply, beside, to_dtype, value_of
+from flowc.compiler.python.numeric.basic import Range
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.functions.creation import arange, extents_of, filled
+from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
+from flowc.compiler.python.numeric.functions.registry import implements
+from flowc.compiler.python.numeric.subscripts import gather, subscript
+from flowc.compiler.python.numeric.values import Array, Number
+from flowc.dialects.array import build
+from flowc.dialects.array.inference import normalise_axis
+from flowc.dialects.array.reshape import reshape as reshape_op
+from flowc.dialects.array.types import promote_all, shape_of
+
+
+def as_array(c: Context, a: object) -> Array:
+    """An array, made of a list or a tuple if need be."""
+    if isinstance(a, Array):
+        return a
+    made = c.wrap(value_of(c, a))
+    if not isinstance(made, Array):
+        raise Refused("this takes an array, not a number")
+    return made
+
+
+def axis_of(c: Context, axis: object, rank: int) -> int:
+    """An axis counted from the front."""
+    known = c.static(axis, "an axis")
+    if isinstance(known, bool) or not isinstance(known, int):
+        raise Refused(f"an axis is a whole number, not {known!r}")
+    return normalise_axis(known, rank)
+
+
+def axes_of(c: Context, axis: object, rank: int) -> tuple[int, ...]:
+    """One axis or several; None means all."""
+    known = c.static(axis, "an axis")
+    if known is None:
+        return tuple(range(rank))
+    items = known if isinstance(known, tuple | list) else (known,)
+    return tuple(axis_of(c, item, rank) for item in items)
+
+
+@implements(np.reshape)
+def reshape(c: Context, a: object, shape: object, order: object = "C") -> object:
+    """The elements in another shape, in row-major order or in Fortran's; one extent may be -1."""
+    array = as_array(c, a)
+    extents = extents_of(c, shape)
+    if c.static(order, "the order of elements") != "C":
+        if order != "F":
+            raise Refused("the order of elements is 'C' or 'F'")
+        return transpose(c, reshape(c, transpose(c, array), extents[::-1]))
+    if -1 in [extent for extent in extents if isinstance(extent, int)]:
+        extents = _completed(c, array, extents)
+    if not extents:
+        return subscript(c, array, [0] * len(array.shape))
+    names = tuple(map(c.extent_name, extents))
+    known = [name for name in array.shape if name != 1]
+    wanted = [name for name in names if name != 1]
+    if known == wanted and "" not in known:
+        return _same_but_ones(c, array, names)
+    op = reshape_op(c.value(array), [c.extent_value(extent) for extent in extents], names)
+    return c.copied(c.array(c.emit(op)), array)
+
+
+def _same_but_ones(c: Context, array: Array, shape: Sequence[object]) -> object:
+    """A reshape that only drops and adds axes of extent 1 is a view."""
+    result: object = array
+    dropped = [axis for axis, extent in enumerate(array.shape) if extent == 1]
+    added = [axis for axis, extent in enumerate(shape) if extent == 1]
+    if len(dropped) == len(array.shape):
+        dropped, added = dropped[1:], added[1:]  # an array keeps an axis
+    for axis in reversed(dropped):
+        result = _drop(c, result, axis)
+    for axis in added:
+        result = expand_dims(c, result, axis)
+    return result
+
+
+def _drop(c: Context, a: object, axis: int) -> object:
+    zero = c.constant(0, "i64")
+    return c.view(as_array(c, a), lambda source: build.index(source, zero, axis))
+
+
+def _completed(c: Context, array: Array, extents: list[object]) -> list[object]:
+    total: object = 1
+    for known in c.extents_of(array):
+        total = apply(c, "mul", total, known)
+    rest: object = 1
+    for extent in extents:
+        if not (isinstance(extent, int) and extent == -1):
+            rest = apply(c, "mul", rest, extent)
+    missing = total if rest == 1 and isinstance(rest, int) else apply(c, "floordiv", total, rest)
+    if len(array.shape) == 1 and rest == 1 and isinstance(rest, int):
+        missing = c.extent(array, 0)
+    return [missing if isinstance(extent, int) and extent == -1 else extent for extent in extents]
+
+
+@implements(np.ravel)
+def ravel(c: Context, a: object, order: object = "C") -> object:
+    """All elements in a row."""
+    return reshape(c, a, -1, order)
+
+
+@implements(np.transpose)
+def transpose(c: Context, a: object, axes: object = None) -> object:
+    """The axes in another order, reversed by default; a view."""
+    array = as_array(c, a)
+    known = c.static(axes, "the order of axes")
+    order = list(known) if isinstance(known, tuple | list) else list(range(len(array.shape)))[::-1]
+    return c.view(array, lambda source: build.transpose(source, order))
+
+
+@implements(np.swapaxes)
+def swapaxes(c: Context, a: object, axis1: object, axis2: object) -> object:
+    """Two axes change places; a view."""
+    rank = len(as_array(c, a).shape)
+    first, second = axis_of(c, axis1, rank), axis_of(c, axis2, rank)
+    order = list(range(rank))
+    order[first], order[second] = second, first
+    return transpose(c, a, order)
+
+
+@implements(np.moveaxis)
+def moveaxis(c: Context, a: object, source: object, destination: object) -> object:
+    """An axis moves to another place; a view."""
+    rank = len(as_array(c, a).shape)
+    origin, target = axis_of(c, source, rank), axis_of(c, destination, rank)
+    order = [axis for axis in range(rank) if axis != origin]
+    order.insert(target, origin)
+    return transpose(c, a, order)
+
+
+@implements(np.expand_dims)
+def expand_dims(c: Context, a: object, axis: object) -> object:
+    """A new axis of extent 1; a view."""
+    array = as_array(c, a)
+    place = axis_of(c, axis, len(array.shape) + 1)
+    return c.view(array, lambda source: build.expand(source, place))
+
+
+def with_axes(c: Context, a: object, count: int) -> object:
+    """An array with new axes of extent 1 at its end."""
+    for _ in range(count if isinstance(a, Array) else 0):
+        a = expand_dims(c, a, len(as_array(c, a).shape))
+    return a
+
+
+@implements(np.squeeze)
+def squeeze(c: Context, a: object, axis: object = None) -> object:
+    """Axes of extent 1 dropped; a view."""
+    array = as_array(c, a)
+    if axis is None:
+        if "" in array.shape:
+            c.need_extents("which axes have extent 1 is not known here", "name them: `axis=`")
+        gone = [k for k, extent in enumerate(array.shape) if extent == 1]
+    else:
+        gone = list(axes_of(c, axis, len(array.shape)))
+    result: object = array
+    for place in sorted(gone, reverse=True):
+        if as_array(c, result).shape[place] != 1:
+            c.need_extents(f"axis {place} does not have extent 1")
+        result = _drop(c, result, place)
+    return result
+
+
+@implements(np.broadcast_to)
+def broadcast_to(c: Context, array: object, shape: object) -> object:
+    """An array stretched to a shape."""
+    extents = extents_of(c, shape)
+    names = tuple(map(c.extent_name, extents))
+    made = c.wrap(c.emit(build.broadcast(value_of(c, array), names, [c.extent_value(e) for e in extents])))
+    return c.copied(made, array) if isinstance(made, Array) and isinstance(array, Array) else made
+
+
+def joined(c: Context, arrays: Sequence[object], axis: int, dtype: object = None) -> Array:
+    """Arrays joined along an axis that they have."""
+    values = [value_of(c, array) for array in arrays]
+    made = c.emit(build.concat(values, axis))
+    return c.array(made if dtype is None else to_dtype(c, made, dtype_of_object(dtype)))
+
+
+def _sequence(arrays: object) -> Sequence[object]:
+    if not isinstance(arrays, tuple | list) or not arrays:
+        raise Refused("this takes a tuple or a list of arrays")
+    return arrays
+
+
+@implements(np.concatenate)
+def concatenate(c: Context, arrays: object, axis: object = 0, dtype: object = None) -> object:
+    """Arrays joined along an axis."""
+    parts = _sequence(arrays)
+    if axis is None:
+        return joined(c, [ravel(c, part) for part in parts], 0, dtype)
+    return joined(c, parts, axis_of(c, axis, len(as_array(c, parts[0]).shape)), dtype)
+
+
+@implements(np.stack)
+def stack(c: Context, arrays: object, axis: object = 0) -> object:
+    """Arrays joined along a new axis."""
+    parts = _sequence(arrays)
+    values = _numbers_alike(c, parts)
+    place = axis_of(c, axis, len(shape_of(values[0].type)) + 1)
+    return c.array(c.emit(build.concat([c.emit(build.expand(value, place)) for value in values], place)))
+
+
+def _numbers_alike(c: Context, parts: Sequence[object]) -> list[SSAValue]:
+    dtypes = [p.dtype for p in parts if isinstance(p, Array) or (isinstance(p, Number) and not p.weak)]
+    if not dtypes:
+        return [value_of(c, part) for part in parts]
+    common = promote_all(dtypes)
+    return [beside(c, part, common) for part in parts]
+
+
+@implements(np.hstack)
+def hstack(c: Context, tup: object) -> object:
+    """Arrays side by side."""
+    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
+    return joined(c, parts, 0 if len(parts[0].shape) == 1 else 1)
+
+
+@implements(np.vstack)
+def vstack(c: Context, tup: object) -> object:
+    """Arrays below each other."""
+    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
+    return joined(c, [expand_dims(c, p, 0) if len(p.shape) == 1 else p for p in parts], 0)
+
+
+@implements(np.column_stack)
+def column_stack(c: Context, tup: object) -> object:
+    """Vectors as the columns of a matrix."""
+    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
+    return joined(c, [expand_dims(c, p, 1) if len(p.shape) == 1 else p for p in parts], 1)
+
+
+def _at_least_1d(c: Context, part: object) -> Array:
+    if isinstance(part, Array):
+        return part
+    return c.array(c.emit(build.expand(value_of(c, part), 0)))
+
+
+@implements(np.flip)
+def flip(c: Context, m: object, axis: object = None) -> object:
+    """The order along axes reversed; a view."""
+    array = as_array(c, m)
+    turned = axes_of(c, axis, len(array.shape))
+    return subscript(c, array, [Range(step=-1) if k in turned else Range() for k in range(len(array.shape))])
+
+
+@implements(np.flipud)
+def flipud(c: Context, m: object) -> object:
+    """The first axis reversed; a view."""
+    return flip(c, m, 0)
+
+
+@implements(np.fliplr)
+def fliplr(c: Context, m: object) -> object:
+    """The second axis reversed; a view."""
+    return flip(c, m, 1)
+
+
+@implements(np.roll)
+def roll(c: Context, a: object, shift: object, axis: object = None) -> object:
+    """The elements moved along an axis; those that leave come in again."""
+    array = as_array(c, a)
+    if axis is None and len(array.shape) > 1:
+        return reshape(c, roll(c, ravel(c, array), shift), c.extents_of(array))
+    place = 0 if axis is None else axis_of(c, axis, len(array.shape))
+    extent = c.extent(array, place)
+    cut = apply(c, "mod", apply(c, "neg", shift), extent)
+    before: list[object] = [Range()] * place
+    tail = subscript(c, array, [*before, Range(start=cut)])
+    head = subscript(c, array, [*before, Range(stop=cut)])
+    rolled = joined(c, [tail, head], place)
+    # The parts add up to the whole: its extents are those of the array.
+    return rolled
+
+
+@implements(np.repeat)
+def repeat(c: Context, a: object, repeats: object, axis: object = None) -> object:
+    """Each element a number of times."""
+    array = as_array(c, a)
+    if axis is None:
+        array, place = as_array(c, ravel(c, array)), 0
+    else:
+        place = axis_of(c, axis, len(array.shape))
+    if isinstance(repeats, Array):
+        raise Refused("`repeats` is one number", help="gather by positions instead")
+    count = apply(c, "mul", c.extent(array, place), repeats)
+    positions = apply(c, "floordiv", arange(c, count), repeats)
+    return c.array(gather(c, c.value(array), value_of(c, positions), place))
+
+
+@implements(np.tile)
+def tile(c: Context, A: object, reps: object) -> object:
+    """An array repeated as a whole."""
+    array = c.array(c.value(as_array(c, A)))
+    times = list(reps) if isinstance(reps, tuple | list) else [reps]
+    result: object = array
+    for _ in range(len(times) - len(array.shape)):
+        result = expand_dims(c, result, 0)
+    rank = len(as_array(c, result).shape)
+    for place, number in enumerate([1] * (rank - len(times)) + times):
+        if isinstance(number, int) and number == 1:
+            continue
+        extent = c.extent(as_array(c, result), place)
+        positions = apply(c, "mod", arange(c, apply(c, "mul", extent, number)), extent)
+        result = c.array(gather(c, value_of(c, result), value_of(c, positions), place))
+    return result
+
+
+def _triangle(c: Context, m: object, k: object, kind: str) -> object:
+    array = as_array(c, m)
+    rows, columns = (c.extent(array, axis) for axis in (-2, -1)) if len(array.shape) > 1 else (None, None)
+    if rows is None:
+        raise Refused("a triangle needs a matrix")
+    down = apply(c, "add", with_axes(c, arange(c, rows), 1), k)
+    return apply(c, "where", apply(c, kind, arange(c, columns), down), array, nothing(array))
+
+
+def nothing(array: Array) -> bool | int:
+    """The weak number that is zero in the array's own dtype."""
+    return False if array.dtype == "bool" else 0
+
+
+@implements(np.triu)
+def triu(c: Context, m: object, k: object = 0) -> object:
+    """Zero below a diagonal."""
+    return _triangle(c, m, k, "ge")
+
+
+@implements(np.tril)
+def tril(c: Context, m: object, k: object = 0) -> object:
+    """Zero above a diagonal."""
+    return _triangle(c, m, k, "le")
+
+
+@implements(np.atleast_1d)
+def atleast_1d(c: Context, a: object) -> object:
+    """A number as an array of one."""
+    return _at_least_1d(c, a)
+
+
+@implements(np.pad)
+def pad(
+    c: Context, array: object, pad_width: object, mode: object = "constant", constant_values: object = 0
+) -> object:
+    """Borders of one number around an array."""
+    source = as_array(c, array)
+    if mode != "constant":
+        raise Refused("only `mode='constant'` is compiled")
+    widths = _widths(c.static(pad_width, "the width of a border"), len(source.shape))
+    result: object = source
+    for axis, (low, high) in enumerate(widths):
+        shape = list(c.extents_of(as_array(c, result)))
+        parts = [result]
+        for width, place in ((low, 0), (high, 2)):
+            if width:
+                shape[axis] = width
+                edge = filled(c, tuple(shape), to_dtype(c, value_of(c, constant_values), source.dtype))
+                parts.insert(place, edge)
+        result = joined(c, parts, axis) if len(parts) > 1 else result
+    return result
+
+
+def _widths(given: object, rank: int) -> list[tuple[int, int]]:
+    if isinstance(given, int):
+        return [(given, given)] * rank
+    if isinstance(given, tuple | list) and given and all(isinstance(item, int) for item in given):
+        return [(given[0], given[-1])] * rank
+    if isinstance(given, tuple | list) and len(given) == rank:
+        return [(pair[0], pair[1]) for pair in given]
+    raise Refused("the width of a border is a number, a pair, or a pair for each axis")
+
+
+@implements(np.size)
+def size(c: Context, a: object, axis: object = None) -> object:
+    """The number of elements, or the extent of an axis."""
+    array = as_array(c, a)
+    if axis is not None:
+        return c.extent(array, axis_of(c, axis, len(array.shape)))
+    extents = c.extents_of(array)
+    if all(isinstance(extent, int) for extent in extents):
+        return math.prod(int(extent) for extent in extents if isinstance(extent, int))
+    total: object = extents[0]
+    for extent in extents[1:]:
+        total = apply(c, "mul", total, extent)
+    return total
+
+
+@implements(np.shape)
+def shape(c: Context, a: object) -> object:
+    """The extents."""
+    return c.extents_of(as_array(c, a)) if not isinstance(a, Number | int | float) else ()
+
+
+@implements(np.ndim)
+def ndim(c: Context, a: object) -> int:
+    """The number of axes."""
+    if isinstance(a, list | tuple) and a:
+        return 1 + ndim(c, a[0])
+    return len(a.shape) if isinstance(a, Array) else 0

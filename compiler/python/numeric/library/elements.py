@@ -1,0 +1,46 @@
+"""Functions of each element, and comparisons of whole arrays."""
+
+from typing import Any
+
+import numpy as np
+
+
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
+    """Whether elements differ by no more than atol + rtol * |b|."""
+    near = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b)
+    close = near | (a == b)
+    return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
+
+
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
+    """Whether all elements differ by no more than atol + rtol * |b|."""
+    return np.all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """For each element the first choice whose condition holds."""
+    chosen = default
+    for condition, choice in reversed(tuple(zip(condlist, choicelist, strict=True))):
+        chosen = np.where(condition, choice, chosen)
+    return chosen
+
+
+def heaviside(x1: Any, x2: Any) -> Any:
+    """0 below zero, x2 at zero, 1 above."""
+    return np.where(x1 < 0, 0.0, np.where(x1 == 0, x2, np.where(x1 > 0, 1.0, x1)))
+
+
+def sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x), 1 at zero."""
+    angle = np.pi * np.where(x == 0, 1.0e-20, x)
+    return np.sin(angle) / angle
+
+
+def fmax(x1: Any, x2: Any) -> Any:
+    """The greater; a number wins over NaN."""
+    return np.where(x1 != x1, x2, np.where(x2 != x2, x1, np.maximum(x1, x2)))
+
+
+def fmin(x1: Any, x2: Any) -> Any:
+    """The lesser; a number wins over NaN."""
+    return np.where(x1 != x1, x2, np.where(x2 != x2, x1, np.minimum(x1, x2)))

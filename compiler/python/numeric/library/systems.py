@@ -1,0 +1,62 @@
+"""Products of Kronecker and systems of linear equations."""
+
+from typing import Any
+
+import numpy as np
+
+
+def kron(a: Any, b: Any) -> Any:
+    """Each element of one vector or matrix times all of the other."""
+    if a.ndim == 1:
+        return (a[:, None] * b).ravel()
+    product = a[:, None, :, None] * b[None, :, None, :]
+    return product.reshape(a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
+
+
+def cholesky(a: Any) -> Any:
+    """The lower triangle L with L @ L.T == a, row by row; NaN where `a` is not positive definite."""
+    lower = np.zeros_like(a)
+    for i in range(a.shape[0]):
+        for j in range(i):
+            lower[i, j] = (a[i, j] - lower[i, :j] @ lower[j, :j]) / lower[j, j]
+        lower[i, i] = np.sqrt(a[i, i] - lower[i, :i] @ lower[i, :i])
+    return lower
+
+
+def _eliminate(upper: Any, right: Any) -> Any:
+    """Brings a system to triangular form in place, the greatest pivot first; gives the sign of the row
+    exchanges."""
+    sign = 1.0
+    for k in range(upper.shape[0]):
+        pivot = k + np.argmax(np.abs(upper[k:, k]))
+        if pivot != k:
+            kept, moved = upper[k].copy(), right[k].copy()
+            upper[k], right[k] = upper[pivot].copy(), right[pivot].copy()
+            upper[pivot], right[pivot] = kept, moved
+            sign = -sign
+        factors = upper[k + 1 :, k] / upper[k, k]
+        upper[k + 1 :] -= np.outer(factors, upper[k])
+        right[k + 1 :] -= np.outer(factors, right[k])
+    return sign
+
+
+def solve(a: Any, b: Any) -> Any:
+    """x with a @ x == b, by elimination; infinite or NaN where `a` is singular."""
+    upper = a * 1.0
+    right = (b[:, None] if b.ndim == 1 else b) * 1.0
+    _eliminate(upper, right)
+    for k in range(upper.shape[0] - 1, -1, -1):
+        right[k] = (right[k] - upper[k, k + 1 :] @ right[k + 1 :]) / upper[k, k]
+    return right[:, 0] if b.ndim == 1 else right
+
+
+def inv(a: Any) -> Any:
+    """The inverse, by elimination; infinite or NaN where `a` is singular."""
+    return solve(a, np.eye(a.shape[0]))
+
+
+def det(a: Any) -> Any:
+    """The determinant, by elimination."""
+    upper = a * 1.0
+    right = np.zeros((a.shape[0], 1))
+    return _eliminate(upper, right) * np.prod(np.diag(upper))

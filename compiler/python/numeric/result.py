@@ -1,0 +1,69 @@
+"""What a function returns, taken apart into the results of a kernel."""
+
+from attrs import define, field
+from xdsl.ir import SSAValue
+
+from flowc.compiler.python.functions import TopK
+from flowc.compiler.python.numeric.arithmetic import settled, value_of
+from flowc.compiler.python.numeric.basic import Range
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.subscripts import store
+from flowc.compiler.python.numeric.values import Array, Masked, Number
+from flowc.compiler.python.structure import Argument, Cut, Known, Result, Several, Structure
+from flowc.dialects.array.types import array_type, dtype_of
+
+MAKERS: dict[type, str] = {tuple: "tuple", list: "list", TopK: "TopK"}
+
+
+@define
+class _Collector:
+    c: Context
+    values: list[SSAValue] = field(factory=list)
+
+    def structure(self, value: object) -> Structure:
+        """How to put a value together."""
+        match value:
+            case Array(storage=storage, views=()) if storage.parameter and storage.ref is not None:
+                return Argument(storage.parameter)
+            case Masked():
+                return self.structure(settled(self.c, value))
+            case Array() if any(extent in self.c.picked for extent in value.shape):
+                return self._cut(value)
+            case Array() | Number():
+                taken = value_of(self.c, value)
+                self.values.append(taken)
+                weak = dtype_of(taken.type) if isinstance(value, Number) and value.weak else ""
+                return Result(len(self.values) - 1, weak)
+            case tuple() | list():
+                if type(value) not in MAKERS:
+                    raise Refused(f"a {type(value).__name__} cannot be returned", help="return a tuple")
+                return Several(tuple(map(self.structure, value)), MAKERS[type(value)])
+        return Known(value)
+
+    def _cut(self, array: Array) -> Structure:
+        """An array with as much along an axis as a mask picks: the caller allocates the most that can be, and
+        cuts."""
+        c = self.c
+        items: list[object] = [Range()] * len(array.shape)
+        sizes, shape = list(c.extents_of(array)), list(array.shape)
+        counts: dict[int, SSAValue] = {}
+        for axis, extent in enumerate(array.shape):
+            if isinstance(extent, str) and extent in c.picked:
+                most = Number(c.picked[extent], weak=True)
+                counts[axis] = c.extents[extent].value
+                items[axis] = Range(stop=Number(counts[axis]))
+                sizes[axis], shape[axis] = most, c.extent_name(most)
+        type_ = array_type(array.dtype, tuple(shape))
+        whole = c.fresh(type_, [c.extent_value(size) for size in sizes])
+        store(c, whole, items, array)
+        self.values.append(c.value(whole))
+        position = len(self.values) - 1
+        self.values += counts.values()
+        return Cut(position, tuple((axis, position + 1 + n) for n, axis in enumerate(counts)))
+
+
+def collect(c: Context, value: object) -> tuple[Structure, list[SSAValue]]:
+    """The structure of what is returned, and the values that the kernel gives."""
+    collector = _Collector(c)
+    return collector.structure(value), collector.values

@@ -1,0 +1,161 @@
+"""Python statements: what they do to names, to memory and to the flow of control."""
+
+import ast
+from collections.abc import Sequence
+
+from flowc.compiler.python.numeric.arithmetic import to_dtype, value_of
+from flowc.compiler.python.numeric.binding import bind, parts
+from flowc.compiler.python.numeric.branches import branch
+from flowc.compiler.python.numeric.context import INTEGERS
+from flowc.compiler.python.numeric.errors import Refused, located
+from flowc.compiler.python.numeric.expressions import binary, evaluate, subscripts
+from flowc.compiler.python.numeric.frame import Frame
+from flowc.compiler.python.numeric.liveness import Names, live_before
+from flowc.compiler.python.numeric.loops import run_for, run_while
+from flowc.compiler.python.numeric.outcome import Returned
+from flowc.compiler.python.numeric.subscripts import fitted, store, subscript
+from flowc.compiler.python.numeric.values import Array, Number, is_run_time
+from flowc.dialects.array.types import is_float, shape_of
+
+
+def run_body(frame: Frame) -> object:
+    """What the body of a function returns."""
+    scopes = frame.c.scopes
+    scopes.append(lambda: frame.names)
+    try:
+        outcome = run(frame, frame.node.body, frozenset())
+    finally:
+        scopes.pop()
+    return outcome.value if outcome is not None else None
+
+
+def run(frame: Frame, statements: Sequence[ast.stmt], after: Names) -> Returned | None:
+    """Runs statements in order; gives what is returned, None where they end. `after` are the names that are
+    read later."""
+    for number, statement in enumerate(statements):
+        rest = statements[number + 1 :]
+        with located(frame.file, statement):
+            span = frame.file.span(statement)
+            frame.c.at(frame.file.path, span.line, span.column)
+            if isinstance(statement, ast.If):
+                outcome, done = _run_if(frame, statement, rest, after)
+                if done:
+                    return outcome
+                continue
+            if isinstance(statement, ast.Return):
+                return Returned(evaluate(frame, statement.value) if statement.value else None)
+            _run_one(frame, statement, live_before(rest, after))
+    return None
+
+
+def _run_one(frame: Frame, statement: ast.stmt, live: Names) -> None:
+    match statement:
+        case ast.Assign(targets=targets, value=value):
+            result = evaluate(frame, value)
+            for target in targets:
+                assign(frame, target, result)
+        case ast.AnnAssign(target=target, value=given):
+            if given is not None:
+                assign(frame, target, evaluate(frame, given))
+        case ast.AugAssign():
+            _augment(frame, statement)
+        case ast.Expr(value=value):
+            if not isinstance(value, ast.Constant):
+                evaluate(frame, value)
+        case ast.For():
+            run_for(frame, statement, live, run)
+        case ast.While():
+            run_while(frame, statement, live, run)
+        case ast.Pass() | ast.Import() | ast.ImportFrom():
+            pass
+        case ast.Assert():
+            raise Refused("`assert` has no native form", help="check before the call")
+        case _:
+            raise Refused(f"`{type(statement).__name__.lower()}` has no native form")
+
+
+def assign(frame: Frame, target: ast.expr, value: object) -> None:
+    """`target = value` for names, tuples and subscripts."""
+    with located(frame.file, target):
+        if isinstance(target, ast.Subscript):
+            store(frame.c, evaluate(frame, target.value), subscripts(frame, target.slice), value)
+        elif isinstance(target, ast.Tuple | ast.List):
+            for each, item in zip(target.elts, parts(frame, value, len(target.elts)), strict=True):
+                assign(frame, each, item)
+        elif isinstance(target, ast.Name):
+            bind(frame, target, value)
+        else:
+            raise Refused("only names and elements of arrays can be assigned")
+
+
+def _augment(frame: Frame, node: ast.AugAssign) -> None:
+    """`target op= value`: in place for arrays, a new value for numbers."""
+    value = evaluate(frame, node.value)
+    c = frame.c
+    if isinstance(node.target, ast.Subscript):
+        owner = evaluate(frame, node.target.value)
+        items = subscripts(frame, node.target.slice)
+        store(c, owner, items, binary(frame, node.op, subscript(c, owner, items), value))
+        return
+    if not isinstance(node.target, ast.Name):
+        raise Refused("only names and elements of arrays can be assigned")
+    old = frame.lookup(node.target.id)
+    if not isinstance(old, Array):
+        bind(frame, node.target, binary(frame, node.op, old, value))
+        return
+    result = binary(frame, node.op, old, value)
+    new = value_of(c, result)
+    if is_float(_dtype(result)) and (old.dtype in INTEGERS or old.dtype == "bool"):
+        raise Refused(
+            f"an array of {old.dtype} cannot take floats in place",
+            why="NumPy refuses it too: the values would be cut off",
+            help=f"write `{node.target.id} = {node.target.id} {_sign(node)} ...`",
+        )
+    c.require_unshared(old.storage)
+    if _sole_owner(frame, node.target.id, old) and shape_of(new.type) == old.shape:
+        bind(frame, node.target, c.wrap(to_dtype(c, new, old.dtype)))
+        return
+    c.write(old, fitted(c, result, old))
+
+
+def _dtype(value: object) -> str:
+    return value.dtype if isinstance(value, Array | Number) else "f64"
+
+
+def _sign(node: ast.AugAssign) -> str:
+    return {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/"}.get(type(node.op).__name__, "op")
+
+
+def _sole_owner(frame: Frame, name: str, array: Array) -> bool:
+    """Whether nothing else sees the array: then a new value in its place is the same as changing it."""
+    storage = array.storage
+    if storage.ref is not None or storage.parameter or array.views or storage.depth != frame.c.depth:
+        return False
+    if storage.origin in frame.given:
+        return False
+    others = [value for other, value in frame.names.items() if other != name]
+    return not any(_holds(value, array) for value in others)
+
+
+def _holds(value: object, array: Array) -> bool:
+    if isinstance(value, Array):
+        return value.storage is array.storage
+    return isinstance(value, tuple | list) and any(_holds(item, array) for item in value)
+
+
+def _run_if(
+    frame: Frame, node: ast.If, rest: Sequence[ast.stmt], after: Names
+) -> tuple[Returned | None, bool]:
+    """An `if`; with it, the statements after it where a branch returns. Whether it ran those too."""
+    test = evaluate(frame, node.test)
+    returns = any(isinstance(part, ast.Return) for part in ast.walk(node))
+    if not is_run_time(test):
+        taken = node.body if test else node.orelse
+        if returns:
+            return run(frame, [*taken, *rest], after), True
+        return run(frame, taken, live_before(rest, after)), False
+    if returns:
+        sides = ([*node.body, *rest], [*node.orelse, *rest])
+        return branch(frame, test, sides, after, run), True
+    branch(frame, test, (node.body, node.orelse), live_before(rest, after), run)
+    return None, False

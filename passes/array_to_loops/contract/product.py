@@ -1,0 +1,251 @@
+"""The roles in a product of two arrays: which elements meet, which operand lies in memory as it is read."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import evolve, frozen
+from xdsl.dialects import arith, memref
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, NoneAttr, StridedLayoutAttr, f32, f64, i1
+from xdsl.ir import SSAValue
+
+from flowc.dialects import loops
+from flowc.dialects.array import ops
+from flowc.dialects.array.types import bits, dtype_of, is_float, shape_of
+from flowc.passes.array_to_loops import scalars
+from flowc.passes.array_to_loops.builder import REASSOCIATE, Index, LoopBuilder
+from flowc.passes.array_to_loops.elements import Lowering, aligned
+
+DEPTH, SIDE = "depth", "side"
+"""The axes of an operand: along the contraction, and along the rows or columns of the result."""
+
+LINE = 64
+"""Bytes of a cache line."""
+
+VIEWS = ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp
+"""Operators whose elements lie where those of their source do."""
+
+Stack = Sequence[Index]
+
+
+@frozen
+class Operand:
+    """One side of a product.
+
+    `element(stack, side, depth)` is an element in the dtype of the product, computed where it is asked for.
+    `place` says where it lies, if it lies in memory just so. `contiguous` is the axis along which neighbours
+    lie together, if any. `narrow` is what it was before it was widened, where that is signed bytes in memory.
+    """
+
+    element: Callable[[Stack, Index, Index], SSAValue]
+    place: Callable[[Stack, Index, Index], tuple[SSAValue, list[Index]]] | None
+    contiguous: str | None
+    narrow: "Operand | None" = None
+
+    def stored_as(self, dtype: str) -> tuple["Operand", int]:
+        """The operand as it lies in memory, if it does, with the bytes of an element of it."""
+        return (self, max(bits(dtype) // 8, 1)) if self.narrow is None else (self.narrow, 1)
+
+    def prefetch(self, s: Lowering, at: Stack, side: Index, low: Index, high: Index, size: int) -> None:
+        """Asks for part of a row of elements of `size` bytes, which need not exist, if it lies as one."""
+        place, b = self.place, s.b
+        if place is None or self.contiguous != DEPTH:
+            return
+
+        def line(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            buffer, position = place(at, side, k)
+            b.append(loops.PrefetchOp(buffer, [b.index(i) for i in position]))
+            return ()
+
+        b.loop(low, high, (), line, step=max(LINE // size, 1), plain=True)
+
+    def shifted(self, b: LoopBuilder, side: Index) -> "Operand":
+        """The operand from a position of its side on."""
+        place = self.place
+        return evolve(
+            self,
+            element=lambda at, i, k: self.element(at, b.add(side, i), k),
+            place=None if place is None else lambda at, i, k: place(at, b.add(side, i), k),
+            narrow=None if self.narrow is None else self.narrow.shifted(b, side),
+        )
+
+    def deeper(self, b: LoopBuilder, depth: Index) -> "Operand":
+        """The operand from a step of the contraction on."""
+        place = self.place
+        return evolve(
+            self,
+            element=lambda at, i, k: self.element(at, i, b.add(depth, k)),
+            place=None if place is None else lambda at, i, k: place(at, i, b.add(depth, k)),
+            narrow=None if self.narrow is None else self.narrow.deeper(b, depth),
+        )
+
+
+@frozen
+class Product:
+    """`result[..., i, j] = sum over k of left[..., i, k] * right[..., k, j]`. Where `folded` is not empty the
+    rows are those of a stack of matrices, one after the other; it has the extents of that stack."""
+
+    dtype: str
+    stack: tuple[Index, ...]
+    rows: Index
+    columns: Index
+    depth: Index
+    left: Operand
+    right: Operand
+    folded: tuple[Index, ...] = ()
+
+    def transposed(self) -> "Product":
+        """The product whose result has rows and columns exchanged."""
+        return evolve(self, rows=self.columns, columns=self.rows, left=self.right, right=self.left)
+
+    def of_depth(self, b: LoopBuilder, low: Index, count: Index) -> "Product":
+        """Part of the sums."""
+        left, right = self.left.deeper(b, low), self.right.deeper(b, low)
+        return evolve(self, depth=count, left=left, right=right)
+
+    def of_columns(self, b: LoopBuilder, low: Index, count: Index) -> "Product":
+        """The product of some of the columns."""
+        if low == 0:
+            return evolve(self, columns=count)
+        return evolve(self, columns=count, right=self.right.shifted(b, low))
+
+
+def product_of(s: Lowering, op: ops.ContractOp) -> Product:
+    """The roles of the operands of `@`; a vector is a matrix of one row or one column."""
+    dtype = dtype_of(op.result.type)
+    left_sizes, right_sizes = s.sizes(op.left), s.sizes(op.right)
+    is_row, is_column = len(left_sizes) == 1, len(right_sizes) == 1
+    stack = s.sizes(op.result)[: max(len(left_sizes), len(right_sizes), 2) - 2]
+    if len(right_sizes) == 2 and len(left_sizes) > 2 and op.left in s.contiguous and op.left in s.buffers:
+        return _folded(s, op, dtype, left_sizes, right_sizes)
+    return Product(
+        dtype=dtype,
+        stack=tuple(stack),
+        rows=1 if is_row else left_sizes[-2],
+        columns=1 if is_column else right_sizes[-1],
+        depth=left_sizes[-1],
+        left=operand_of(s, op.left, dtype, side=None if is_row else 0),
+        right=operand_of(s, op.right, dtype, side=None if is_column else 1),
+    )
+
+
+def _folded(
+    s: Lowering, op: ops.ContractOp, dtype: str, left: Sequence[Index], right: Sequence[Index]
+) -> Product:
+    """A stack of matrices, which lie one after the other, times one matrix: a product of two matrices."""
+    *stack, depth = left
+    rows: Index = 1
+    for extent in stack:
+        rows = s.b.mul(rows, extent)
+    buffer = _as_matrix(s, s.buffers[op.left], rows, depth)
+    stored = _stored_as_held(s, op.left, dtype)
+
+    def element(_: Stack, i: Index, k: Index) -> SSAValue:
+        own = dtype_of(op.left.type)
+        held = scalars.load(s.b, buffer, [i, k], own)
+        same = scalars.held_type(own) == scalars.held_type(dtype)
+        return held if same else scalars.convert(s.b, held, own, dtype)
+
+    return Product(
+        dtype=dtype,
+        stack=(),
+        rows=rows,
+        columns=right[1],
+        depth=depth,
+        left=Operand(element, (lambda _, i, k: (buffer, [i, k])) if stored else None, DEPTH),
+        right=operand_of(s, op.right, dtype, side=1),
+        folded=tuple(stack),
+    )
+
+
+def _as_matrix(s: Lowering, buffer: SSAValue, rows: Index, columns: Index) -> SSAValue:
+    """Dense memory as rows of so many columns."""
+    shape = [extent if isinstance(extent, int) else DYNAMIC_INDEX for extent in (rows, columns)]
+    type_ = MemRefType(scalars.element_type(buffer), shape)
+    extents = [rows, columns]
+    return s.b.insert(memref.ReinterpretCastOp.from_dynamic(buffer, [0], extents, [columns, 1], type_))
+
+
+def operand_of(s: Lowering, value: SSAValue, dtype: str, side: int | None) -> Operand:
+    """An operand whose side is its last axis but one (0), its last (1), or which is a vector (None)."""
+
+    def position(at: Stack, i: Index, k: Index) -> tuple[Index, ...]:
+        inner = (k,) if side is None else (k, i) if side else (i, k)
+        return aligned(value, (*at, *inner))
+
+    in_memory = _stored_as_held(s, value, dtype)
+    axis = _contiguous_axis(s, value)
+    rank = len(shape_of(value.type))
+    names = {rank - 1: SIDE if side else DEPTH, rank - 2: DEPTH if side else SIDE}
+    return Operand(
+        element=lambda at, i, k: s.as_dtype(value, position(at, i, k), dtype),
+        place=(lambda at, i, k: _located(s, value, position(at, i, k))) if in_memory else None,
+        contiguous=names.get(axis) if axis is not None else None,
+        narrow=_narrow(s, value, side),
+    )
+
+
+def _narrow(s: Lowering, value: SSAValue, side: int | None) -> Operand | None:
+    """The signed bytes in memory that an operand's numbers are."""
+    if s.stored(value) or not isinstance(value.owner, ops.CastOp):
+        return None
+    source = value.owner.source
+    if dtype_of(source.type) != "i8" or is_float(dtype_of(value.type)):
+        return None
+    bytes_ = operand_of(s, source, "i8", side)
+    return None if bytes_.place is None else bytes_
+
+
+def _stored_as_held(s: Lowering, value: SSAValue, dtype: str) -> bool:
+    while value not in s.buffers:
+        op = value.owner
+        if value in s.tiles or not isinstance(op, VIEWS):
+            return False
+        value = op.operands[0]
+    own = dtype_of(value.type)
+    held = scalars.element_type(s.buffers[value]) == scalars.held_type(dtype)
+    return held and own == dtype and own != "bool" and value not in s.tiles
+
+
+def _located(s: Lowering, value: SSAValue, at: tuple[Index, ...]) -> tuple[SSAValue, list[Index]]:
+    while value not in s.buffers:
+        op = value.owner
+        assert isinstance(op, VIEWS)
+        at, value = s.viewed(op, at), op.operands[0]
+    return s.buffers[value], list(at)
+
+
+def _contiguous_axis(s: Lowering, value: SSAValue) -> int | None:
+    """The axis along which elements are neighbours in memory, or, if they are computed, their operands'."""
+    rank = len(shape_of(value.type))
+    if value in s.buffers:
+        return rank - 1 if rank and has_unit_stride(s.buffers[value]) else None
+    op = value.owner
+    if not isinstance(op, VIEWS):
+        return rank - 1
+    axis = _contiguous_axis(s, op.source)
+    if axis is None:
+        return None
+    match op:
+        case ops.TransposeOp():
+            return [int(origin) for origin in op.permutation.get_values()].index(axis)
+        case ops.SliceOp():
+            return axis if s.extents.slice_range(op, axis)[1] == 1 else None
+        case ops.IndexOp():
+            gone = op.axis.value.data
+            return None if gone == axis else axis - (gone < axis)
+    return axis + (op.axis.value.data <= axis)
+
+
+def has_unit_stride(buffer: SSAValue) -> bool:
+    """Whether neighbours along the last axis are neighbours in memory."""
+    assert isinstance(buffer.type, MemRefType)
+    layout = buffer.type.layout
+    if isinstance(layout, NoneAttr):
+        return True
+    return isinstance(layout, StridedLayoutAttr) and list(layout.get_strides() or ())[-1:] == [1]
+
+
+def multiplied(b: LoopBuilder, a: SSAValue, c: SSAValue) -> SSAValue:
+    """The product of two held numbers."""
+    if a.type in (f32, f64):
+        return b.insert(arith.MulfOp(a, c, REASSOCIATE))
+    return b.insert((arith.AndIOp if a.type == i1 else arith.MuliOp)(a, c))

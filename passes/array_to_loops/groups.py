@@ -1,0 +1,195 @@
+"""Which stages share a loop: those that can be computed together for one position, or one tile of positions,
+of an axis after the other, so that what one gives the next need not go through memory.
+
+A group keeps every axis along which all of its stages can go together (a track) until it is lowered. Partial
+results of reductions along the axis itself are combined after the loop, so such a stage ends its value's way
+through the group.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from attrs import define, field, frozen
+from xdsl.ir import SSAValue
+
+from flowc.dialects.array import ops
+from flowc.dialects.array.types import shape_of
+from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.stages import FLAT, NoFlatForm, Stage, reads
+
+
+@frozen(eq=False)
+class Track:
+    """One way for the stages of a group to go together: the axis of each sweep, of each result that is there
+    tile by tile, and of what is read from outside. Reductions of an operand of a product that cannot go this
+    way are missing: they are computed before the others."""
+
+    extent: object
+    axes: dict[Stage, int]
+    values: dict[SSAValue, int]
+    sources: frozenset[tuple[SSAValue, int]]
+
+    @property
+    def partial(self) -> bool:
+        """Whether some stage is reduced along the track."""
+        return any(stage.result not in self.values for stage in self.axes)
+
+    @property
+    def outer(self) -> bool:
+        """Whether vectors remain: no sweep of a matrix goes along its last axis."""
+        return all(stage.rank == 1 or axis < stage.rank - 1 for stage, axis in self.axes.items())
+
+
+@define(eq=False)
+class Group:
+    """Stages in order, and the tracks that all of them can take."""
+
+    stages: list[Stage] = field(factory=list)
+    tracks: list[Track] = field(factory=list)
+
+    @property
+    def results(self) -> set[SSAValue]:
+        """The values that the group computes."""
+        return {value for stage in self.stages for value in stage.op.results}
+
+
+def group_stages(s: Lowering, stages: Iterable[Stage]) -> list[Group]:
+    """The stages in groups, which run one after the other; first the numbers that need none of the others."""
+    groups: list[Group] = []
+    home: dict[SSAValue, int] = {}
+    numbers, rest = _numbers_first(s, stages)
+    members: set[SSAValue] = {value for stage in numbers for value in stage.op.results}
+    for stage in rest:
+        members |= set(home)
+        sources = {value for value, _ in reads(s, stage, None, members)}
+        earliest = max((home[value] for value in sources if value in home), default=0)
+        for number in range(earliest, len(groups)):
+            tracks = _joined(s, groups[number], stage, members)
+            if tracks and not _worsens(groups[number], tracks, sources):
+                groups[number].stages.append(stage)
+                groups[number].tracks = tracks
+                break
+        else:
+            number = len(groups)
+            if not shape_of(stage.result.type):
+                # A number comes as early as it can, so that what needs it may join a later group.
+                number = max((home[value] + 1 for value in sources if value in home), default=0)
+                home = {value: place + (place >= number) for value, place in home.items()}
+            groups.insert(number, Group([stage], _tracks(s, stage, members)))
+        home |= dict.fromkeys(stage.op.results, number)
+    return [*(Group([stage]) for stage in numbers), *groups]
+
+
+def _numbers_first(s: Lowering, stages: Iterable[Stage]) -> tuple[list[Stage], list[Stage]]:
+    """The stages that give a number and read no array that is still to be computed, and the others.
+
+    A constant brought to another dtype, say, must not stand between two stages that share a loop.
+    """
+    numbers: list[Stage] = []
+    rest: list[Stage] = []
+    waiting: set[SSAValue] = set()
+    for stage in stages:
+        ready = not any(value in waiting for value, _ in reads(s, stage, None, waiting))
+        if stage.elementwise and not stage.rank and ready:
+            numbers.append(stage)
+        else:
+            rest.append(stage)
+            waiting |= set(stage.op.results)
+    return numbers, rest
+
+
+def _worsens(group: Group, tracks: Sequence[Track], sources: Iterable[SSAValue]) -> bool:
+    """Whether a stage that reads nothing of a group would keep it from going row by row."""
+    if any(value in group.results for value in sources):
+        return False
+    return any(track.outer for track in group.tracks) and not any(track.outer for track in tracks)
+
+
+def _tracks(s: Lowering, stage: Stage, members: set[SSAValue]) -> list[Track]:
+    found = (_follow(s, None, stage, axis, members) for axis in _axes(stage))
+    return [track for track in found if track is not None]
+
+
+def _joined(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> list[Track]:
+    found = (_follow(s, track, stage, axis, members) for track in group.tracks for axis in _axes(stage))
+    tracks = [track for track in found if track is not None]
+    if tracks or not (stage.combines and any(isinstance(other.op, ops.ContractOp) for other in group.stages)):
+        return tracks
+    return _beside_product(s, group, stage, members)
+
+
+def _beside_product(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> list[Track]:
+    """The tracks of a product once the norms of the rows of an operand, say, go along with it. Which axis is
+    the long one shows at run time, so they may not choose it: on other tracks they are missing."""
+    if any(value in group.results for value, _ in reads(s, stage, None, members)):
+        return []
+    tracks, joined = [], False
+    for track in group.tracks:
+        own = next((axis for axis in _axes(stage) if _shares(s, track, stage, axis, members)), None)
+        new = None if own is None else _follow(s, track, stage, own, members, shared=True)
+        joined |= new is not None
+        tracks.append(new or track)
+    return tracks if joined else []
+
+
+def _shares(s: Lowering, track: Track, stage: Stage, axis: int, members: set[SSAValue]) -> bool:
+    """Whether lines are reduced that the track reads, one after the other."""
+    if axis in stage.along or axis == FLAT:
+        return False
+    return any(source in track.sources for source in reads(s, stage, axis, members))
+
+
+def _axes(stage: Stage) -> Sequence[int]:
+    if stage.space is None:
+        return ()
+    shape = shape_of(stage.space.type)
+    axes = [axis for axis, extent in enumerate(shape) if extent != 1]
+    return [FLAT, *axes] if len(shape) > 1 and shape[-1] != 1 else axes
+
+
+def _follow(
+    s: Lowering,
+    track: Track | None,
+    stage: Stage,
+    axis: int,
+    members: set[SSAValue],
+    shared: bool = False,
+) -> Track | None:
+    """The track with one more stage, which goes along an axis of its sweep; None where it cannot. `shared`
+    says that it is known to share what it reads."""
+    along = axis in stage.along or (axis == FLAT and bool(stage.along))
+    if along and not stage.combines:
+        return None
+    if axis == FLAT and stage.along and len(stage.along) < stage.rank:
+        return None
+    assert stage.space is not None
+    extent: object = s.extents.shape(stage.space) if axis == FLAT else s.extents.extent(stage.space, axis)
+    if track is not None and (extent != track.extent or (axis == FLAT) != (FLAT in track.axes.values())):
+        return None
+    try:
+        found = set(reads(s, stage, axis, members))
+    except NoFlatForm:
+        return None
+    sources = frozenset((value, here) for value, here in found if here is not None)
+    if track is not None:
+        own = {stage.result for stage in track.axes}
+        inside = [(value, here) for value, here in found if value in own]
+        if any(here is None or track.values.get(value) != here for value, here in inside):
+            return None
+        products = any(isinstance(member.op, ops.ContractOp) for member in (*track.axes, stage))
+        if not inside and not shared and (products or not sources & track.sources):
+            return None  # nothing to share; and the operands of a product alone must not choose its axis
+        if _widens(track, stage, axis):
+            return None
+    result = None if along else stage.result_axis(axis)
+    before = track or Track(extent, {}, {}, frozenset())
+    return Track(
+        extent,
+        before.axes | {stage: axis},
+        before.values if result is None else before.values | dict.fromkeys(stage.op.results, result),
+        before.sources | sources,
+    )
+
+
+def _widens(track: Track, stage: Stage, axis: int) -> bool:
+    """Whether vectors would become the columns of a matrix: each tile would go through all of its rows."""
+    return stage.rank > 1 and axis == stage.rank - 1 and all(other.rank == 1 for other in track.axes)

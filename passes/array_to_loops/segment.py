@@ -1,0 +1,175 @@
+"""Lowering straight-line code: operators in order, each into the place that wants its value, a temporary or
+nothing."""
+
+from collections.abc import Mapping, Sequence, Set
+
+from xdsl.ir import Operation, SSAValue
+
+from flowc.dialects.array import irregular, ops, products
+from flowc.dialects.array.kinds import compute_dtype
+from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.passes.array_to_loops import scalars
+from flowc.passes.array_to_loops.attention import lower_attention
+from flowc.passes.array_to_loops.checks import Checks
+from flowc.passes.array_to_loops.conditions import check
+from flowc.passes.array_to_loops.contract import lower_contract, lower_with_epilogue
+from flowc.passes.array_to_loops.convolution import lower_convolution
+from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_to_loops.groups import group_stages
+from flowc.passes.array_to_loops.irregular import is_irregular, lower_irregular
+from flowc.passes.array_to_loops.products import with_products_apart
+from flowc.passes.array_to_loops.selection import lower_topk
+from flowc.passes.array_to_loops.stages import Stage, reads_of, stage_of
+from flowc.passes.array_to_loops.tiles import lower_group
+
+
+def lower_segment(
+    s: Lowering, checks: Checks, operations: Sequence[Operation], destinations: Mapping[SSAValue, Place]
+) -> None:
+    """Lowers pure operators that follow one another without control flow between them.
+
+    A value in `destinations` is stored there, and is read from there afterwards; any other is in a register,
+    in a temporary, or recomputed where it is used.
+    """
+    waiting: list[Stage] = []
+    for op in operations:
+        s.b.location = s.top.location = op.location
+        if waiting and _awaits(s, op, waiting):
+            _lower_stages(s, checks, waiting, destinations)
+            waiting = []
+            s.b.location = s.top.location = op.location
+        check(s, checks, op)
+        if _is_stage(op, destinations):
+            waiting.append(stage_of(op))
+    _lower_stages(s, checks, waiting, destinations)
+
+
+def _is_stage(op: Operation, destinations: Mapping[SSAValue, Place]) -> bool:
+    """Whether the operator's value is computed where the operator stands, not where it is used."""
+    if isinstance(op, ops.ConstantOp | ops.DimOp) or not op.results:
+        return False
+    if ops.is_view(op):
+        scalar = isinstance(op, ops.IndexOp) and not shape_of(op.result.type)
+        return scalar or op.results[0] in destinations
+    return "inline" not in op.properties or op.results[0] in destinations
+
+
+def _awaits(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> bool:
+    """Whether positions or extents of an operator depend on values that are still to be computed."""
+    members = {value for stage in waiting for value in stage.op.results}
+    match op:
+        case ops.GatherOp() | irregular.TakeAlongOp():
+            needed = [op.indices]
+        case ops.SliceOp():
+            needed = list(op.bounds)
+        case ops.BroadcastOp():
+            needed = list(op.extents)
+        case _ if is_irregular(op):
+            needed = list(op.operands)
+        case ops.ArrayOperation():
+            needed = [op.operands[position] for position in op.INTEGER_OPERANDS]
+        case _:
+            needed = list(op.operands)
+    return any(value in members for operand in needed for value, _ in reads_of(s, [(operand, None)], members))
+
+
+def _lower_stages(
+    s: Lowering, checks: Checks, stages: Sequence[Stage], destinations: Mapping[SSAValue, Place]
+) -> None:
+    live = with_products_apart(s, _live(stages, destinations))
+    computed = {stage.op for stage in live}
+    for group in group_stages(s, live):
+        inside = {stage.op for stage in group.stages}
+        s.groups.append(tuple(stage.op for stage in group.stages))
+        s.b.location = s.top.location = group.stages[0].op.location
+        if group.stages[0].space is None:
+            _lower_alone(s, checks, group.stages[0], destinations)
+            continue
+        places: dict[SSAValue, Place] = {
+            value: _place(s, value, destinations)
+            for stage in group.stages
+            for value in stage.op.results
+            if shape_of(value.type) and (value in destinations or _used_outside(value, inside, computed))
+        }
+        lower_group(s, group, places)
+    for stage in stages:
+        for value in stage.op.results:
+            if value in destinations and not shape_of(value.type):  # a number stays in its register too
+                s.store(s.registers[value], destinations[value], ())
+
+
+def _live(stages: Sequence[Stage], destinations: Mapping[SSAValue, Place]) -> list[Stage]:
+    """The stages whose values something reads, were it only another of them."""
+    computed, dead = {stage.op for stage in stages}, set[Operation]()
+    for stage in reversed(stages):
+        if not any(
+            value in destinations or _used_outside(value, dead, computed) for value in stage.op.results
+        ):
+            dead.add(stage.op)
+    return [stage for stage in stages if stage.op not in dead]
+
+
+def _used_outside(value: SSAValue, inside: Set[Operation], computed: Set[Operation]) -> bool:
+    """Whether something other than the operators `inside` reads a value, or recomputes from it."""
+    pending, seen = [value], set()
+    while pending:
+        for use in pending.pop().uses:
+            user = use.operation
+            if user in inside or user in seen or isinstance(user, ops.DimOp):
+                continue
+            if user in computed or not (ops.is_view(user) or "inline" in user.properties):
+                return True
+            seen.add(user)
+            pending += user.results
+    return False
+
+
+def _lower_alone(s: Lowering, checks: Checks, stage: Stage, destinations: Mapping[SSAValue, Place]) -> None:
+    """An operator with a form of its own, which computes the whole of its results."""
+    op = stage.op
+    if stage.product is not None:
+        place = _place(s, stage.result, destinations)
+        lower_with_epilogue(s, stage.product, op, place)
+        s.settle(stage.result, place)
+        return
+    places = [_buffer(s, value, destinations) for value in op.results]
+    first = places[0]
+    match op:
+        case ops.ContractOp():
+            lower_contract(s, op, first)
+        case _ if first is not None and is_irregular(op):
+            lower_irregular(s, checks, op, first)
+        case products.AttentionOp() if first is not None:
+            lower_attention(s, op, first)
+        case products.ConvolveOp() if first is not None:
+            lower_convolution(s, op, first)
+        case ops.TopKOp() if first is not None and places[1] is not None:
+            lower_topk(s, op, first, places[1])
+        case _:
+            raise ValueError(f"{op.name} has no loops")
+    for value, buffer in zip(op.results, places, strict=True):
+        if buffer is not None:
+            s.settle(value, Place(buffer))
+            if value in destinations and not destinations[value].whole:
+                copy(s, value, destinations[value])
+
+
+def _place(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]) -> Place:
+    """Where the whole of a value goes: where it is wanted, or a temporary in the form values are held in."""
+    if value in destinations:
+        return destinations[value]
+    return Place(s.allocate(scalars.stored_type(compute_dtype(dtype_of(value.type))), s.sizes(value)))
+
+
+def _buffer(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]) -> SSAValue | None:
+    """Memory that holds an array and nothing else; None for a number."""
+    if not shape_of(value.type):
+        return None
+    if value in destinations and destinations[value].whole:
+        return destinations[value].buffer
+    return s.allocate(scalars.held_type(dtype_of(value.type)), s.sizes(value))
+
+
+def copy(s: Lowering, value: SSAValue, place: Place) -> None:
+    """Stores all elements of a value."""
+    s.b.nest(s.sizes(value), lambda at: s.store(s.element(value, at), place, at))

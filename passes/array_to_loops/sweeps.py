@@ -1,0 +1,202 @@
+"""Writing the sweeps of stages over a part of their positions, one after the other or together.
+
+Elementwise stages and reductions along the same last axes that go through the same positions share one nest
+of loops: a value is stored on the way to a sum of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from types import MappingProxyType
+
+from xdsl.ir import SSAValue
+
+from flowc.dialects.array import ops
+from flowc.dialects.array.irregular import ScanOp
+from flowc.dialects.array.types import shape_of
+from flowc.passes.array_to_loops import partials, ranking
+from flowc.passes.array_to_loops.builder import Index, Range
+from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_to_loops.folds import Fold, axes_of, by_rows, in_register, lower_folds, storing
+from flowc.passes.array_to_loops.lines import lower_scan, lower_softmax
+from flowc.passes.array_to_loops.partials import Partial
+from flowc.passes.array_to_loops.positions import Best, lower_argreduce
+from flowc.passes.array_to_loops.stages import Stage, reads
+from flowc.passes.array_to_loops.streams import Stream, sweep_blocks
+from flowc.passes.array_to_loops.transposes import sweep_in_blocks
+
+Places = Mapping[SSAValue, Place]
+Ended = Mapping[SSAValue, tuple[Partial, Index]]
+"""The partial results of reductions along the loop, with the number of the chunk."""
+
+
+def nests(
+    s: Lowering,
+    stages: Sequence[Stage],
+    places: Places,
+    ranges: Callable[[Stage], list[Range]],
+    kept: Set[SSAValue],
+    ended: Ended | None = None,
+    settle: Callable[[Stage], None] = lambda _: None,
+    streams: Sequence[tuple[Stream, SSAValue]] = (),
+) -> None:
+    """Writes the sweeps of stages in order; those that go through the same positions share one.
+
+    A value that is not `kept` is stored in its place only if a later sweep reads it. Those of `streams` go
+    out in blocks, by way of the memory that comes with each.
+    """
+    blocks = {stream.value: (stream, scratch) for stream, scratch in streams}
+    rest = list(stages)
+    while rest:
+        s.b.location = rest[0].op.location
+        here = ranges(rest[0])
+        together = _together(s, rest, here, set(blocks))
+        rest = rest[len(together) :]
+        wanted = {value: place for value, place in places.items() if value in kept or _read(s, value, rest)}
+        _sweep(s, together, here, wanted, ended or {}, blocks)
+        for stage in together:
+            settle(stage)
+
+
+def _read(s: Lowering, value: SSAValue, stages: Sequence[Stage]) -> bool:
+    return any(value in {found for found, _ in reads(s, stage, None, {value})} for stage in stages)
+
+
+def _together(
+    s: Lowering, stages: Sequence[Stage], ranges: Sequence[Range], blocks: Set[SSAValue]
+) -> list[Stage]:
+    """The first stages that can share a sweep: elementwise, and reductions along the same last axes.
+
+    A reduction shares none with a value that goes out in blocks.
+    """
+    found: list[Stage] = []
+    for stage in stages:
+        if not (stage.elementwise or isinstance(stage.op, ops.ReduceOp)):
+            break
+        if isinstance(stage.op, ops.ReduceOp) and by_rows(stage.op, ranges):
+            break
+        if found and not _fits(s, found, stage):
+            break
+        streamed = any(other.result in blocks for other in (*found, stage))
+        if streamed and not all(other.elementwise for other in (*found, stage)):
+            break
+        found.append(stage)
+    return found or [stages[0]]
+
+
+def _fits(s: Lowering, found: Sequence[Stage], stage: Stage) -> bool:
+    first = found[0]
+    assert stage.space is not None
+    assert first.space is not None
+    if s.extents.shape(stage.space) != s.extents.shape(first.space):
+        return False
+    folds = [other.op for other in (*found, stage) if isinstance(other.op, ops.ReduceOp)]
+    if len({tuple(axes_of(op)) for op in folds}) > 1:
+        return False
+    results = {other.result for other in found}
+    for axis, extent in enumerate(shape_of(stage.space.type)):
+        for value, here in reads(s, stage, axis, results):
+            if value in results and here != axis and (extent != 1 or here is not None):
+                return False
+            if value in results and not any(other.result is value and other.elementwise for other in found):
+                return False
+    return True
+
+
+def _sweep(
+    s: Lowering,
+    stages: Sequence[Stage],
+    ranges: Sequence[Range],
+    places: Places,
+    ended: Ended,
+    blocks: Mapping[SSAValue, tuple[Stream, SSAValue]],
+) -> None:
+    first = stages[0]
+    if not all(stage.elementwise or isinstance(stage.op, ops.ReduceOp) for stage in stages):
+        _sweep_alone(s, first, ranges, places, ended)
+        return
+    values = [stage.result for stage in stages if stage.elementwise]
+    stores = [(value, places[value]) for value in values if value in places]
+    single = all(here.single for here in ranges)
+    numbers = [value for value in values if value not in places] if single else []
+    folds = [_fold(s, stage.op, places, ended) for stage in stages if isinstance(stage.op, ops.ReduceOp)]
+    if folds:
+        lower_folds(s, folds, ranges, stores)
+    else:
+
+        def store(at: tuple[Index, ...], instead: Places = MappingProxyType({})) -> None:
+            for value in numbers:
+                s.registers[value] = s.element(value, at)
+            for value, place in stores:
+                s.store(s.element(value, at), instead.get(value, place), at)
+
+        streamed = [blocks[value] for value in values if value in blocks]
+        if streamed:
+            sweep_blocks(s, streamed, ranges, store)
+        else:
+            sweep_in_blocks(s, values, ranges, store)
+
+
+def _fold(s: Lowering, op: ops.ReduceOp, places: Places, ended: Ended) -> Fold:
+    if op.result in ended:
+        return partials.fold_of(s, op, *ended[op.result])
+    if op.result in places:
+        return Fold(op, storing(s, op, places[op.result]))
+    return Fold(op, in_register(s, op))
+
+
+def _sweep_alone(
+    s: Lowering,
+    stage: Stage,
+    ranges: Sequence[Range],
+    places: Places,
+    ended: Ended,
+) -> None:
+    match stage.op:
+        case ops.TopKOp() as op:
+            _rank(s, op, ranges, places, ended)
+        case ops.SoftmaxOp() as op:
+            lower_softmax(s, op, places[op.result], ranges)
+        case ScanOp() as op:
+            lower_scan(s, op, places[op.result], ranges)
+        case ops.ArgReduceOp() as op:
+            if op.result in ended:
+                sink, rows = partials.best_of(s, op, *ended[op.result])
+                lower_argreduce(s, op, ranges, sink, rows)
+                return
+
+            def keep(at: Sequence[Index], best: Best) -> None:
+                if op.result in places:
+                    s.store(best[1], places[op.result], at)
+                else:
+                    s.registers[op.result] = best[1]
+
+            lower_argreduce(s, op, ranges, keep)
+        case _:
+            raise ValueError(f"{stage.op.name} is no sweep")
+
+
+def _rank(s: Lowering, op: ops.TopKOp, ranges: Sequence[Range], places: Places, ended: Ended) -> None:
+    if op.values in ended:
+        partial, number = ended[op.values]
+        lists = partials.ranking_of(partial, number)
+        ranking.offer(s, op, lists, ranges, _lies_across(s, op.source))
+        return
+    kept = ranges[:-1]
+    lists = ranking.fresh(s, op, kept)
+    ranking.clear(s, op, lists, kept)
+    ranking.offer(s, op, lists, ranges)
+    ranking.emit(s, op, lists, kept, places)
+
+
+def _lies_across(s: Lowering, source: SSAValue) -> bool:
+    """Whether a value comes from a product whose columns are at hand as rows."""
+    pending, seen = [source], set[SSAValue]()
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        if isinstance(value.owner, ops.ContractOp) and value in s.tiles and len(shape_of(source.type)) == 2:
+            return True
+        if not s.stored(value) and isinstance(value.owner, ops.ArrayOperation):
+            pending += value.owner.operands
+    return False

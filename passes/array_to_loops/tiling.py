@@ -1,0 +1,236 @@
+"""How a group goes through its positions: along which axes, how many at a time, in which chunks.
+
+Chunks depend on extents and nothing else, so that results do not depend on the number of threads.
+"""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from xdsl.ir import Operation, SSAValue
+
+from flowc.dialects.array import ops
+from flowc.dialects.array.irregular import ScanOp
+from flowc.dialects.array.types import shape_of
+from flowc.passes import array_costs
+from flowc.passes.array_costs import BYTE_PICOSECONDS, bytes_of
+from flowc.passes.array_to_loops.builder import Index, Range, whole
+from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.groups import Group, Track
+from flowc.passes.array_to_loops.stages import FLAT, Stage, reads
+
+TILE = 512
+"""Elements of a tile where stages go along vectors: some of them fit in the first-level cache, and what is
+streamed out of one tile leaves while the next is computed."""
+BLOCK_ROWS = 16
+"""Rows of a tile where something is read column by column: as many as elements of it share a cache line."""
+PRODUCT_TILE = 48
+"""Rows, or columns, of a product that are computed at once: a multiple of those of its register tile."""
+STRIP = 128
+"""Columns of a tile where whole columns are needed."""
+COLUMNS = 512
+"""Columns of a tile where columns are reduced that are more than the rows."""
+EIGHTS = 8
+"""A loop has a multiple of eight chunks, so that a few threads get equally many, and 64 at most."""
+CHUNK_PICOSECONDS = 5_000_000
+"""What a chunk is worth at least: a thread gets its chunks one by one."""
+PARTIAL_BYTES = 4 << 20
+"""Room for the partial results of all chunks."""
+MULTIPLICATION_PICOSECONDS = 15
+SMALL_PICOSECONDS = 20_000_000
+"""Work that is never worth a second thread."""
+
+
+@frozen
+class Tiling:
+    """The tracks along which a group goes, `tile` positions at a time; None for a whole chunk at a time."""
+
+    tracks: tuple[Track, ...]
+    tile: int | None
+
+    @property
+    def single(self) -> bool:
+        """Whether it goes position by position."""
+        return self.tile == 1
+
+
+def tilings_of(s: Lowering, group: Group) -> list[Tiling]:
+    """How to go through a group, the first of two for matrices with more rows than columns; none where its
+    stages have nothing in common to go along."""
+    product = product_of(group)
+    if product is None:
+        chosen = _without_product(s, group)
+        columns = [Tiling((track,), COLUMNS) for track in group.tracks if _down_columns(group, track)]
+        return [chosen, *columns[:1]] if chosen else []
+    return [
+        Tiling((track,), PRODUCT_TILE)
+        for axis in (0, 1)
+        for track in group.tracks
+        if track.axes[product] == axis
+    ]
+
+
+def _down_columns(group: Group, track: Track) -> bool:
+    """Whether a group does nothing but reduce the columns of matrices, and the track goes from one to the
+    next: where columns are many, their partial results would be as large as the matrix."""
+    alone = all(stage.combines and stage.rank == 2 and stage.along == {0} for stage in group.stages)
+    return alone and not any(isinstance(stage.op, ops.TopKOp) for stage in group.stages) and not track.partial
+
+
+def product_of(group: Group) -> Stage | None:
+    """The product of matrices in a group."""
+    found = [stage for stage in group.stages if isinstance(stage.op, ops.ContractOp)]
+    return found[0] if found else None
+
+
+def _without_product(s: Lowering, group: Group) -> Tiling | None:
+    flat = [track for track in group.tracks if FLAT in track.axes.values()]
+    lines = all(stage.rank == 1 for stage in group.stages)
+    outer = [track for track in group.tracks if track not in flat and track.outer]
+    free = [track for track in outer if not track.partial]
+    alone = _nothing_kept(s, group)
+    if flat or lines:
+        chosen = (flat or group.tracks)[:1]
+        return Tiling(tuple(chosen), None if alone else TILE) if chosen else None
+    if (
+        free
+        and all(stage.elementwise for stage in group.stages)
+        and any(_reads_across(s, stage, group) for stage in group.stages)
+    ):
+        return Tiling((free[-1],), BLOCK_ROWS)
+    if free:
+        return Tiling(tuple(free), 1)
+    if outer:
+        return Tiling((outer[0],), None if alone else 1)
+    return Tiling((group.tracks[0],), STRIP) if group.tracks else None
+
+
+def _reads_across(s: Lowering, stage: Stage, group: Group) -> bool:
+    """Whether neighbours in a stage's sweep are far apart in something it reads."""
+    last = stage.rank - 1
+    for value, axis in reads(s, stage, last, group.results):
+        if axis is not None and axis != len(shape_of(value.type)) - 1:
+            return True
+    return False
+
+
+def _nothing_kept(s: Lowering, group: Group) -> bool:
+    """Whether a group has nothing but reductions none of which reads the value of another."""
+    own = group.results
+    return all(
+        stage.combines and not any(value in own for value, _ in reads(s, stage, None, own))
+        for stage in group.stages
+    )
+
+
+def extent_of(s: Lowering, tiling: Tiling) -> Index:
+    """The number of positions along all tracks together."""
+    total: Index = 1
+    for size in track_sizes(s, tiling):
+        total = s.top.mul(total, size)
+    return total
+
+
+def track_sizes(s: Lowering, tiling: Tiling) -> list[Index]:
+    """The number of positions along each track."""
+    return [_track_size(s, track) for track in tiling.tracks]
+
+
+def _track_size(s: Lowering, track: Track) -> Index:
+    stage, axis = next(iter(track.axes.items()))
+    assert stage.space is not None
+    sizes = s.sizes(stage.space)
+    if axis != FLAT:
+        return sizes[axis]
+    total: Index = 1
+    for size in sizes:
+        total = s.top.mul(total, size)
+    return total
+
+
+def picoseconds(s: Lowering, group: Group, tiling: Tiling) -> Index:
+    """About how long one position takes."""
+    total: Index = 0
+    for stage in group.stages:
+        one: Index = stage_picoseconds(s, stage)
+        if isinstance(stage.op, ops.ContractOp):
+            one = s.top.mul(s.sizes(stage.op.left)[-1], MULTIPLICATION_PICOSECONDS)
+        total = s.top.add(total, s.top.mul(one, _beside(s, stage, tiling)))
+    return total
+
+
+def stage_picoseconds(s: Lowering, stage: Stage) -> int:
+    """About how long one element of a stage's sweep takes."""
+    counted = {stage.result}
+    pending = list(stage.op.operands)
+    total = array_costs.picoseconds(stage.op) + bytes_of(stage.result) * BYTE_PICOSECONDS
+    while pending:
+        value = pending.pop()
+        if value in counted:
+            continue
+        counted.add(value)
+        owner = value.owner
+        inline = isinstance(owner, Operation) and ("inline" in owner.properties or ops.is_view(owner))
+        if inline:
+            assert isinstance(owner, Operation)
+            total += array_costs.picoseconds(owner)
+            pending += owner.operands
+        elif shape_of(value.type):
+            total += bytes_of(value) * BYTE_PICOSECONDS
+    return total
+
+
+def _beside(s: Lowering, stage: Stage, tiling: Tiling) -> Index:
+    """The elements of a stage's sweep at one position of the tracks."""
+    if stage.space is None:
+        return 1
+    axes = {track.axes[stage] for track in tiling.tracks}
+    total: Index = 1
+    for axis, size in enumerate(s.sizes(stage.space)):
+        if axis not in axes and FLAT not in axes:
+            total = s.top.mul(total, size)
+    return total
+
+
+def grain_of(
+    s: Lowering, tiling: Tiling, extent: Index, each: Index, partial: Index, least: Index = 0
+) -> Index:
+    """Positions in a chunk, at least so many: worth a thread, with `partial` bytes of results of each."""
+    b = s.top
+    eights = b.min(b.quotient(b.mul(extent, each), 8 * CHUNK_PICOSECONDS), EIGHTS)
+    grain = b.ceiling(extent, b.max(b.mul(eights, 8), 1))
+    if least != 0:
+        grain = b.max(grain, least)
+    if partial != 0:
+        grain = b.max(grain, b.ceiling(b.mul(extent, partial), PARTIAL_BYTES))
+    tile = tiling.tile or 16
+    return b.max(b.mul(b.ceiling(grain, tile), tile), 1)
+
+
+def ranges_of(s: Lowering, stage: Stage, tiling: Tiling, low: Sequence[Index], high: Index) -> list[Range]:
+    """The part of a stage's sweep that belongs to a tile: from `low` along each track; with more than one
+    position in a tile, below `high` along the only one."""
+    assert stage.space is not None
+    ranges = [whole(size) for size in s.sizes(stage.space)]
+    for track, first in zip(tiling.tracks, low, strict=True):
+        axis = track.axes[stage]
+        if axis == FLAT:
+            return [Range(0, 1, True)] * (stage.rank - 1) + [Range(first, high, bound=tiling.tile)]
+        ranges[axis] = Range(first, high, tiling.single, tiling.tile)
+    return ranges
+
+
+def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Index], list[int]]:
+    """The extents of one tile of a value, and the axes that they are of; single axes are left out."""
+    axes = [track.values[value] for track in tiling.tracks]
+    if FLAT in axes:
+        assert tiling.tile is not None
+        return [tiling.tile], [FLAT]
+    sizes: list[Index] = []
+    kept = []
+    by_lines = isinstance(value.owner, ops.TopKOp | ops.SoftmaxOp | ScanOp)  # never held in a register
+    for axis, size in enumerate(s.sizes(value)):
+        if (axis in axes and tiling.single) or (size == 1 and not by_lines):
+            continue
+        sizes.append(tiling.tile or size if axis in axes else size)
+        kept.append(axis)
+    return sizes, kept

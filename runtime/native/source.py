@@ -1,0 +1,57 @@
+"""The text of the native library for this platform: `pool.ll` and `arena.ll` with their capitals filled in.
+
+It is needed only to compile the library. A process that finds it compiled does without these imports.
+"""
+
+import mmap
+import platform
+import re
+import signal
+import time
+from pathlib import Path
+
+PARTS = ("pool.ll", "arena.ll")
+_INSIDE = (1 << 62) - 1
+_pauses = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
+"""The instruction that tells a processor that its thread only waits; elsewhere none is known."""
+
+_WORD = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
+
+
+def source() -> str:
+    """The text of the library for this platform."""
+    numbers = {name: str(number) for name, number in _numbers().items()}
+    numbers["PAUSE"] = _pauses.get(platform.machine(), "")
+    text = "\n".join(Path(__file__).with_name(part).read_text() for part in PARTS)
+    lines = [line.split(";")[0].rstrip() for line in text.splitlines()]
+    return _WORD.sub(lambda word: numbers[word[0]], "\n".join(line for line in lines if line))
+
+
+def _numbers() -> dict[str, int]:
+    """What the capitals in the text stand for: rules of the pool and the arena, and words of the platform."""
+    return {
+        "CLOSED": _INSIDE + 1,
+        "INSIDE": _INSIDE,
+        "LAST_INSIDE": _INSIDE + 2,
+        # Nanoseconds. Waking a thread was measured at 20 us, in which it could have done as much itself.
+        "SPIN": 50_000,
+        "PAYS_AWAKE": 10_000,
+        "PAYS_ASLEEP": 25_000,
+        # The stack of a worker. Some C libraries give threads too little for the scratch of kernels.
+        "STACK_BYTES": 4 * 1024 * 1024,
+        "SLOTS": 8,
+        "KEPT_BYTES": 256 * 1024 * 1024,
+        "LARGE": 1024 * 1024,
+        "LARGEST": 1 << 47,
+        "HUGE_PAGE": 2 * 1024 * 1024,
+        "CLOCK_MONOTONIC": time.CLOCK_MONOTONIC,
+        "SIG_SETMASK": signal.SIG_SETMASK,
+        "SIGSEGV": signal.SIGSEGV,
+        "SIGBUS": signal.SIGBUS,
+        "SIGFPE": signal.SIGFPE,
+        "SIGILL": signal.SIGILL,
+        "PROT_READ_WRITE": mmap.PROT_READ | mmap.PROT_WRITE,
+        "MAP_FLAGS": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
+        # Where there are no huge pages to ask for, the advice is the default (0).
+        "MADV_HUGEPAGE": getattr(mmap, "MADV_HUGEPAGE", 0),
+    }

@@ -1,0 +1,80 @@
+"""Processors: this machine's, the levels that portable code is made for, and which a machine can run."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from attrs import frozen
+
+
+@frozen
+class Processor:
+    """A processor as LLVM names it: target triple, name, features as `+avx2,-sse4a`, width of its vectors."""
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bits: int
+
+    @property
+    def attributes(self) -> str:
+        """The attributes that every function of a module of LLVM IR carries."""
+        return (
+            f'nounwind "target-cpu"="{self.cpu}" "target-features"="{self.features}" '
+            f'"prefer-vector-width"="{self.vector_bits}"'
+        )
+
+    def has(self, feature: str) -> bool:
+        """Whether code for it may use a feature, named as on x86-64; other machines have fma and f16c."""
+        if not self.triple.startswith("x86_64"):
+            return feature in ("fma", "f16c")
+        levels = [name for name, (cpu, _) in LEVELS.items() if cpu == self.cpu]
+        return f"+{feature}" in self.features.split(",") or any(feature in _NEEDS[name] for name in levels)
+
+
+LEVELS: Mapping[str, tuple[str, int]] = {
+    "avx512": ("x86-64-v4", 512),
+    "avx2": ("x86-64-v3", 256),
+    "baseline": ("x86-64-v2", 128),
+}
+"""Portable levels of x86-64, best first: LLVM's name and the width of vectors."""
+
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "avx512": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2", "f16c"),
+    "avx2": ("avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"),
+    "baseline": ("sse4.2", "ssse3", "popcnt", "cx16"),
+}
+"""What a processor must have to run code of a level."""
+
+
+@cache
+def host() -> Processor:
+    """This machine's processor, with all it can do."""
+    from llvmlite import binding
+
+    found = binding.get_host_cpu_features()
+    width = 512 if found.get("avx512f") else 256 if found.get("avx") else 128
+    return Processor(binding.get_default_triple(), binding.get_host_cpu_name(), found.flatten(), width)
+
+
+def portable() -> dict[str, Processor]:
+    """Every level that code of this kind of machine is made for, by name, best first."""
+    triple = host().triple
+    if not triple.startswith("x86_64"):
+        return {"baseline": Processor(triple, "generic", "", 128)}
+    return {name: Processor(triple, cpu, "", bits) for name, (cpu, bits) in LEVELS.items()}
+
+
+def runs(level: str) -> bool:
+    """Whether this machine can run code of a portable level."""
+    machine = host()
+    if not machine.triple.startswith("x86_64"):
+        return level == "baseline"
+    has = set(machine.features.split(","))
+    return level in _NEEDS and all(f"+{name}" in has for name in _NEEDS[level])
+
+
+def lacking(features: str) -> list[str]:
+    """Features that code was compiled with and this machine lacks."""
+    has = set(host().features.split(","))
+    wanted = [item for item in features.split(",") if item.startswith("+")]
+    return [item[1:] for item in wanted if f"-{item[1:]}" in has]

@@ -1,0 +1,50 @@
+"""The loops dialect: assembly that reads back, verifiers."""
+
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.utils.exceptions import VerifyException
+
+from flowc.dialects.registry import context
+
+PROGRAM = """
+func.func @fill(%out: memref<?xf32>, %n: index, %grain: index, %work: index, %v: vector<16xf32>) {
+  loops.parallel %n grain %grain work %work {
+  ^bb0(%low: index, %high: index):
+    loops.prefetch %out[%high] : memref<?xf32>
+    loops.stream %v, %out[%low] : vector<16xf32>, memref<?xf32>
+    loops.fence
+    loops.end
+  }
+  func.return
+}
+"""
+
+
+def parsed(text: str) -> ModuleOp:
+    return Parser(context(everything=True), text).parse_module()
+
+
+def test_what_is_printed_reads_back() -> None:
+    module = parsed(PROGRAM)
+    module.verify()
+    again = parsed(str(module))
+    assert module.is_structurally_equivalent(again)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("(%low: index, %high: index)", "(%low: index)", "two indices"),
+        ("%out[%high]", "%out[%high, %high]", "no position"),
+        ("%out[%low]", "%out[]", "no position"),
+        ("vector<16xf32>", "vector<3xf32>", "not 16, 32 or 64 bytes"),
+        ("vector<16xf32>", "vector<16xf64>", "cannot be stored"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(old: str, new: str, complaint: str) -> None:
+    text = PROGRAM.replace(old, new)
+    if "high" in old and "low" in old:
+        text = text.replace("%out[%high]", "%out[%low]")
+    with pytest.raises(VerifyException, match=complaint):
+        parsed(text).verify()
