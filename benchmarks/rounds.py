@@ -5,6 +5,7 @@ and number of threads. Rounds go through all of them in turn, and a round waits 
 """
 
 import json
+import math
 import os
 import select
 import statistics
@@ -52,7 +53,7 @@ class Options:
 
     @property
     def patience(self) -> float:
-        """Seconds to wait for a quiet machine before a block."""
+        """Seconds to wait for a quiet machine before a round."""
         return 0.0 if self.least or self.quick else 3.0
 
 
@@ -182,28 +183,36 @@ def started(
             worker.stop()
 
 
-def interleave(workers: Sequence[Worker], rounds: int, seconds: float, patience: float) -> int:
+def interleave(
+    workers: Sequence[Worker], rounds: int, seconds: float, patience: float, *, far: float = math.inf
+) -> int:
     """Fills the workers' samples: every variant of every child, one block a round.
 
-    A variant that fails is moved to its worker's problems. Gives how many blocks began on a busy machine.
+    A variant that takes `far` times as long as the quickest sits out the rounds after its first. One that
+    fails is moved to its worker's problems. Gives how many rounds began on a busy machine.
     """
     busy = 0
     for _ in range(rounds):
+        busy += not wait_until_quiet(patience)
+        known = (min(samples) for worker in workers for samples in worker.samples.values())
+        most = far * min(known, default=math.inf)
         for worker in workers:
             for name in worker.ready:
-                if name in worker.problems:
-                    continue
-                busy += not wait_until_quiet(patience)
-                try:
-                    answer = worker.ask({"run": name, "seconds": seconds}, 60 + 20 * seconds)
-                except WorkerFailed as failure:
-                    answer = {"problem": str(failure)}
-                if "problem" in answer:
-                    worker.problems[name] = answer["problem"]
-                    worker.samples.pop(name, None)
-                else:
-                    worker.samples.setdefault(name, []).extend(answer["samples"])
+                if name not in worker.problems and min(worker.samples.get(name, [0.0])) <= most:
+                    _run_block(worker, name, seconds)
     return busy
+
+
+def _run_block(worker: Worker, name: str, seconds: float) -> None:
+    try:
+        answer = worker.ask({"run": name, "seconds": seconds}, 60 + 20 * seconds)
+    except WorkerFailed as failure:
+        answer = {"problem": str(failure)}
+    if "problem" in answer:
+        worker.problems[name] = answer["problem"]
+        worker.samples.pop(name, None)
+    else:
+        worker.samples.setdefault(name, []).extend(answer["samples"])
 
 
 def wait_until_quiet(patience: float, *, share: float = 0.15) -> bool:

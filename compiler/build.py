@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from flowc.runtime import object_cache
+
 _ROOMS = ("compiler/backends/llvm", "compiler/python", "dialects", "passes", "runtime")
 """All that has a part in the code of kernels, from Python functions to calls."""
 _APART = ("__pycache__", "providers", "scheduler", "trace")
-_BLOCK = 1 << 20
 
 
 @cache
@@ -28,27 +29,30 @@ def build_id() -> str:
 
 
 def _hash_of_text(root: str) -> str:
-    """Every process of a checkout waits for it, so files are read by the system's own calls: `pathlib` takes
-    three times as long."""
+    """The hash of what the files say that the compiler is made of.
+
+    Every process of a checkout waits for it, so it is kept on disk for files of these sizes that were changed
+    at these times. Python, too, runs what it compiled from a file until one of the two changes.
+    """
+    texts = sorted(text for room in _ROOMS for text in _texts(f"{root}/{room}"))
+    key = hashlib.sha256(repr(texts).encode()).hexdigest()
+    kept = object_cache.read(key)
+    if kept is not None:
+        return kept.decode()
     found = hashlib.sha256()
-    for room in _ROOMS:
-        for path in _texts(f"{root}/{room}"):
-            file = os.open(path, os.O_RDONLY)
-            try:
-                found.update(f"\0{path[len(root) :]}\0".encode())
-                while block := os.read(file, _BLOCK):
-                    found.update(block)
-            finally:
-                os.close(file)
+    for path, *_ in texts:
+        found.update(f"\0{path[len(root) :]}\0".encode() + Path(path).read_bytes())
+    object_cache.write(key, found.hexdigest().encode())
     return found.hexdigest()
 
 
-def _texts(folder: str) -> Iterator[str]:
-    """The files of a folder and of those in it that the compiler is made of, in one order."""
+def _texts(folder: str) -> Iterator[tuple[str, int, int, int]]:
+    """The files in a folder and in those below it: path, size, and the times of the last change, of which
+    nobody can set the second back."""
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    for name in names:
-        if name.endswith((".py", ".ll")):
-            yield f"{folder}/{name}"
-        elif "." not in name and name not in _APART:
-            yield from _texts(f"{folder}/{name}")
+        for entry in entries:
+            if entry.name.endswith((".py", ".ll")):
+                status = entry.stat()
+                yield entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            elif "." not in entry.name and entry.name not in _APART:
+                yield from _texts(entry.path)

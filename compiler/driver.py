@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,10 +126,7 @@ def compile_text(
     level: int | None = None,
 ) -> Compiled:
     """Compiles the text of a program. `level` is short for `Options(level=...)`."""
-    chosen = _chosen(options, level)
-    start = time.perf_counter()
-    checked = check_text(text, path, folder=folder)
-    return compile_checked(checked, chosen, (Timing("check", _since(start)),))
+    return _compiled(partial(check_text, text, path, folder=folder), options, level)
 
 
 def compile_program(
@@ -140,10 +138,15 @@ def compile_program(
     level: int | None = None,
 ) -> Compiled:
     """Compiles a tree, as the Python front end builds it."""
-    chosen = _chosen(options, level)
+    return _compiled(partial(check_program, program, source, folder=folder), options, level)
+
+
+def _compiled(check: "Callable[[], Checked]", options: Options | None, level: int | None) -> Compiled:
+    if options is None:
+        options = Options() if level is None else Options(level=level)
     start = time.perf_counter()
-    checked = check_program(program, source, folder=folder)
-    return compile_checked(checked, chosen, (Timing("check", _since(start)),))
+    checked = check()
+    return compile_checked(checked, options, (Timing("check", _since(start)),))
 
 
 def compile_checked(
@@ -310,12 +313,6 @@ def tree_text(program: Program) -> str:
     from flowc.compiler.tree import tree_text as text
 
     return text(program)
-
-
-def _chosen(options: Options | None, level: int | None) -> Options:
-    if options is not None:
-        return options
-    return Options() if level is None else Options(level=level)
 
 
 def _since(start: float) -> float:

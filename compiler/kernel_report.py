@@ -1,48 +1,37 @@
 """What became of a kernel, told to the one who wrote it: loops, memory, machine code, expected time."""
 
 import re
-import time
 from collections import Counter
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from attrs import evolve, field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import Options, compile_kernels
-from flowc.dialects.array import build
-from flowc.dialects.array.kernel import KernelOp, ReturnOp
-from flowc.dialects.array.types import array_type
+from flowc.compiler.backends.llvm import KernelObject, Options, compile_kernels
+from flowc.compiler.kernel_samples import sample
+from flowc.compiler.roofline import Limit, fastest, limit
+from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_account import Account, account
+from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.kernel import lower_kernel
 from flowc.passes.fuse_array import fuse_array
 from flowc.passes.round_halves import round_halves
 from flowc.runtime import processor
+from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import sizer
 from flowc.runtime.kernel_signature import KernelSignature, parameter_text
-from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.kernels import load
 
 _REGISTER = re.compile(r"%([xyz])mm\d")
 _VECTOR_BITS = {"x": 128, "y": 256, "z": 512}
 
 
 @frozen
-class Roofline:
-    """What this machine can do: bytes a second from memory, and operations a second."""
-
-    bandwidth: float
-    peak: float
-
-    def seconds(self, moved: int, operations: int) -> float:
-        """The time that the slower of the two takes."""
-        return max(moved / self.bandwidth, operations / self.peak)
-
-
-@frozen
 class Report:
-    """What became of a kernel. Without arguments, `account` has axes of one element, and there is no time."""
+    """What became of a kernel. Without arguments, `account` has axes of one element, and there is no time.
+    `sizes` are those that named dimensions were given to have arguments at all."""
 
     signature: KernelSignature
     account: Account
@@ -50,33 +39,69 @@ class Report:
     layouts: tuple[str, ...]
     threads: int
     origin: str = ""
-    roofline: Roofline | None = None
-    measured: float | None = field(default=None)
+    limit: Limit | None = None
+    measured: float | None = None
+    sizes: Mapping[str, int] = field(factory=dict)
 
 
-def report(
-    kernel: KernelOp, layouts: Sequence[str] | None, level: int = 2, arguments: Sequence[Any] | None = None
-) -> Report:
-    """The report of a kernel compiled for this machine; with arguments, also of what a call of it moves."""
-    from flowc.runtime.native import threads
+def report(kernel: KernelOp, layouts: Sequence[str], level: int, arguments: Sequence[Any]) -> Report:
+    """The report of a kernel compiled for this machine, and of what a call with these arguments moves."""
+    return _limited(_report(_build(kernel, layouts, level), arguments, {}))
 
-    words = tuple(layouts) if layouts is not None else ("contiguous",) * len(kernel.function_type.inputs)
-    copy = kernel.clone()
+
+def sampled_report(kernel: KernelOp, level: int) -> Report:
+    """The report of a kernel that nobody calls yet, with arguments made for it; without them where they would
+    be too large or it fails on them."""
+    built = _build(kernel, ("contiguous",) * len(kernel.function_type.inputs), level)
+    (signature,) = built.compiled.signatures
+    tried = sample(signature.params)
+    if tried is None:
+        return _report(built, None, {})
+    function = load(built.compiled.object_code, [signature])[signature.name]
+    try:
+        taken = fastest(lambda: function(*tried.arguments))
+    except FlowError:
+        return _report(built, None, {})
+    made = _report(built, tried.arguments, tried.sizes)
+    return evolve(_limited(made), measured=taken, sizes=tried.sizes)
+
+
+@frozen
+class _Built:
+    """A kernel after fusion, its loops, and its machine code."""
+
+    kernel: KernelOp
+    layouts: tuple[str, ...]
+    checks: Checks
+    compiled: KernelObject
+
+
+def _build(kernel: KernelOp, layouts: Sequence[str], level: int) -> _Built:
+    copy, words = kernel.clone(), tuple(layouts)
     module = ModuleOp([copy])
     compiled = compile_kernels(module, Options(level=level, listing=True, layouts=words))
     round_halves(module)
     if level > 0:
         fuse_array(module)
     _, checks = lower_kernel(copy, copy.sym_name.data, processor.host().vector_bits, words)
-    (signature,) = compiled.signatures
-    found = account(copy, checks.groups, lambda extent: _size(extent, arguments))
-    made = Report(signature, found, registers(compiled.assembly), words, threads())
-    return made if arguments is None else evolve(made, roofline=roofline())
+    return _Built(copy, words, checks, compiled)
+
+
+def _report(built: _Built, arguments: Sequence[Any] | None, sizes: Mapping[str, int]) -> Report:
+    from flowc.runtime.native import threads
+
+    (signature,) = built.compiled.signatures
+    found = account(built.kernel, built.checks.groups, lambda extent: _size(extent, arguments, sizes))
+    return Report(signature, found, registers(built.compiled.assembly), built.layouts, threads())
+
+
+def _limited(made: Report) -> Report:
+    return evolve(made, limit=limit(made.account.moved, made.account.operations))
 
 
 def report_module(module: ModuleOp, level: int) -> str:
     """The reports of all kernels of a module, as text."""
-    return "\n".join(text(report(op, None, level)) for op in module.ops if isinstance(op, KernelOp))
+    return "\n".join(text(sampled_report(op, level)) for op in module.ops if isinstance(op, KernelOp))
 
 
 def registers(assembly: str) -> dict[int, int]:
@@ -89,50 +114,13 @@ def registers(assembly: str) -> dict[int, int]:
     return dict(Counter(max(_VECTOR_BITS[letter] for letter in found) for found in lines if found))
 
 
-@cache
-def roofline() -> Roofline:
-    """Measured once: a copy too large for the caches, and a product of matrices that stay in them."""
-    import numpy as np
-
-    source, target = np.ones(1 << 24, np.float32), np.zeros(1 << 24, np.float32)
-    copied = _fastest(lambda: np.copyto(target, source))
-    square, product = np.ones((256, 256), np.float32), _product()
-    multiplied = _fastest(lambda: product(square, square), 20)
-    return Roofline(2 * source.nbytes / copied, 2 * 256**3 / multiplied)
-
-
-def _product() -> Kernel:
-    """The product of two matrices as kernels have it; NumPy's would be a question to another thread pool."""
-    matrix = array_type("f32", ("n", "n"))
-    kernel = KernelOp("product", ([matrix, matrix], [matrix]))
-    block = kernel.body.block
-    made = build.contract(*block.args)
-    block.add_ops([made, ReturnOp(made.results[0])])
-    compiled = compile_kernels(ModuleOp([kernel]), Options(layouts=("contiguous", "contiguous")))
-    return load(compiled.object_code, compiled.signatures)["product"]
-
-
-def _fastest(work: Any, times: int = 5) -> float:
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
-def measured(work: Any) -> float:
-    """Seconds that a call takes, the fastest of some."""
-    return _fastest(work)
-
-
-def _size(extent: object, arguments: Sequence[Any] | None) -> int:
+def _size(extent: object, arguments: Sequence[Any] | None, sizes: Mapping[str, int]) -> int:
     """An extent in a call; 1 where there is no call, or only the kernel knows it."""
     if arguments is None:
         return extent if isinstance(extent, int) else 1
     try:
-        return max(sizer(extent)({}, arguments), 0)
-    except ValueError:
+        return max(sizer(extent)(sizes, arguments), 0)
+    except (KeyError, ValueError):
         return 1
 
 
@@ -160,14 +148,16 @@ def _rows(found: Report) -> list[tuple[str, str]]:
         rows.append((f"  loop {number}", _operators(loop.operators)))
     rows.append(("  vectors", _vectors(found.registers)))
     rows.append(("  threads", f"up to {found.threads}"))
-    if found.roofline is not None and not found.account.complete:
+    if found.sizes:
+        rows.append(("  sizes", ", ".join(f"{name} = {size:,}" for name, size in found.sizes.items())))
+    if found.limit is not None and not found.account.complete:
         rows.append(("  memory", "as the control flow has it"))
-    elif found.roofline is not None:
+    elif found.limit is not None:
         moved, least = found.account.moved, found.account.least
         times = f", {moved / least:.2f} times the least possible" if least else ""
         rows.append(("  memory", f"{_quantity(moved, 'B')}{times}"))
         rows.append(("  work", _quantity(found.account.operations, "op")))
-        rows.append(("  predicted", _prediction(found.roofline, found.account)))
+        rows.append(("  predicted", _prediction(found.limit)))
     if found.measured is not None:
         rows.append(("  measured", duration(found.measured)))
     return rows
@@ -188,10 +178,9 @@ def _vectors(found: dict[int, int]) -> str:
     return f"instructions: {counts} or scalar" if 128 in found else f"instructions: {counts}"
 
 
-def _prediction(machine: Roofline, work: Account) -> str:
-    least = machine.seconds(work.moved, work.operations)
-    bound = "memory" if work.moved / machine.bandwidth >= least else "arithmetic"
-    return f"{duration(least)}, bound by {bound} ({_quantity(machine.bandwidth, 'B/s')} here)"
+def _prediction(least: Limit) -> str:
+    bound, unit = ("memory", "B/s") if least.by_memory else ("arithmetic", "op/s")
+    return f"{duration(least.seconds)}, bound by {bound} ({_quantity(least.rate, unit)} here)"
 
 
 def _quantity(number: float, unit: str) -> str:

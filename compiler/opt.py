@@ -6,6 +6,7 @@ refused before, by scans that are linear.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
@@ -59,13 +60,17 @@ def opt(
 
 
 def _other_passes() -> Mapping[str, Callable[[], type[ModulePass]]]:
+    """The passes over kernels, and those of xDSL; all are imported only to be offered."""
     from xdsl.transforms import get_all_passes
 
-    return {
+    from flowc.passes.kernel_passes import KERNEL_PASSES
+
+    offered = {
         name: factory
         for name, factory in get_all_passes().items()
         if not name.startswith("test-") and name not in NOT_OFFERED
     }
+    return offered | {name: partial(KERNEL_PASSES.__getitem__, name) for name in KERNEL_PASSES}
 
 
 def parse_ir(source: Source) -> ModuleOp:

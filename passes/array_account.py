@@ -12,6 +12,7 @@ from flowc.dialects.array.kernel import KernelOp, ReturnOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_costs import bytes_of, operations
 from flowc.passes.array_extents import Expression, ExtentAnalysis
+from flowc.passes.array_walks import evaluated, is_lazy, lazy_owner
 
 Sizes = Callable[[Expression], int]
 """The number that an extent is in a call."""
@@ -110,18 +111,11 @@ def _loop(group: tuple[Operation, ...], order: Mapping[Operation, int], shape: S
 
 def _sources(op: Operation) -> Iterable[tuple[SSAValue, Operation | None]]:
     """The values that an operator reads, and beside one that is recomputed the operator that gives it."""
-    pending, seen = list(op.operands), set[SSAValue]()
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        owner = value.owner
-        if isinstance(owner, Operation) and (ops.is_view(owner) or "inline" in owner.properties):
-            yield value, owner
-            pending += owner.operands
-        elif not (isinstance(owner, Operation) and isinstance(owner, ops.ConstantOp | ops.DimOp)):
-            yield value, None
+    return (
+        (value, lazy_owner(value))
+        for value in evaluated(op)
+        if not isinstance(value.owner, ops.ConstantOp | ops.DimOp)
+    )
 
 
 def _is_used_outside(value: SSAValue, group: set[Operation]) -> bool:
@@ -131,7 +125,7 @@ def _is_used_outside(value: SSAValue, group: set[Operation]) -> bool:
             user = use.operation
             if isinstance(user, ReturnOp):
                 return True
-            if ops.is_view(user) or "inline" in user.properties:
+            if is_lazy(user):
                 pending += user.results
             elif user not in group:
                 return True

@@ -27,9 +27,13 @@ LEAST = "array.least"
 
 
 class ExtentAnalysis:
-    """Extents of every value of one kernel, found on demand and remembered."""
+    """Extents of every value of one kernel, found on demand and remembered.
 
-    def __init__(self, kernel: KernelOp) -> None:
+    With `quotients` they may be quotients of numbers that only the run knows, which a caller can compute.
+    """
+
+    def __init__(self, kernel: KernelOp, quotients: bool = False) -> None:
+        self._quotients = quotients
         self._entry = kernel.body.block
         self._named: dict[str, Expression] = {}
         self._known: dict[tuple[SSAValue, int], Expression] = {}
@@ -86,8 +90,7 @@ class ExtentAnalysis:
 
     def least_needed(self, op: ops.SliceOp, axis: int) -> tuple[str, int] | None:
         """How long a named extent must be for the bounds of a slice to lie inside; None where that is no
-        matter of
-        one extent."""
+        matter of one extent."""
         if axis >= len(op.slices.axes):
             return None
         terms, number = linear(self.extent(op.source, axis))
@@ -128,12 +131,10 @@ class ExtentAnalysis:
                 operator = {"minimum": "min", "maximum": "max"}.get(op.kind.data, op.kind.data)
                 if operator in ("add", "sub", "mul", "min", "max"):
                     return combine(operator, self.scalar(op.inputs[0]), self.scalar(op.inputs[1]))
-                if (
-                    operator == "floordiv"
-                    and isinstance(divisor := self.scalar(op.inputs[1]), int)
-                    and divisor > 0
-                ):
-                    return combine(operator, self.scalar(op.inputs[0]), divisor)
+                if operator == "floordiv":
+                    divisor = self.scalar(op.inputs[1])
+                    if divisor > 0 if isinstance(divisor, int) else self._quotients:
+                        return combine(operator, self.scalar(op.inputs[0]), divisor)
         return ("value", value)
 
     def slice_range(self, op: ops.SliceOp, axis: int) -> tuple[Expression, int, Expression]:
@@ -195,9 +196,7 @@ class ExtentAnalysis:
                 )
             case memory.ReadOp():
                 return self.extent(op.ref, axis)
-            case memory.VariableOp():
-                return self.extent(op.source, axis)
-            case ops.BroadcastOp() | memory.EmptyOp() | ReshapeOp():
+            case ops.BroadcastOp() | memory.EmptyOp() | ReshapeOp() | irregular.RandomOp():
                 return combine("max", self.scalar(op.extents[axis]), 0)
             case ops.IotaOp():
                 return combine("max", self.scalar(op.extent), 0)
@@ -205,12 +204,7 @@ class ExtentAnalysis:
                 last = axis == len(shape_of(value.type)) - 1
                 return combine("max", self.scalar(op.count), 0) if last else self.extent(op.source, axis)
             case ops.ConcatOp():
-                if axis != op.axis.value.data:
-                    return self.extent(op.inputs[0], axis)
-                total: Expression = 0
-                for part in op.inputs:
-                    total = combine("add", total, self.extent(part, axis))
-                return total
+                return self._concatenated(op, axis)
             case products.AttentionOp():
                 last = axis == len(shape_of(value.type)) - 1
                 return self.extent(op.value if last else op.query, axis)
@@ -222,8 +216,6 @@ class ExtentAnalysis:
                 return combine("max", combine("sub", self.extent(op.edges, 0), 1), 0)
             case irregular.LinspaceOp():
                 return combine("max", self.scalar(op.count), 0)
-            case irregular.RandomOp():
-                return combine("max", self.scalar(op.extents[axis]), 0)
             case irregular.ScatterOp():
                 return self.extent(op.base, axis)
             case irregular.SearchSortedOp():
@@ -232,7 +224,7 @@ class ExtentAnalysis:
                 return self.extent(op.indices, axis)
             case irregular.ScanOp() | irregular.SortOp() | irregular.ArgsortOp():
                 return self.extent(op.source, axis)
-            case ops.CastOp() | ops.SoftmaxOp():
+            case ops.CastOp() | ops.SoftmaxOp() | memory.VariableOp():
                 return self.extent(op.source, axis)
         raise ValueError(f"no extent rule for {value.owner}")
 
@@ -248,6 +240,14 @@ class ExtentAnalysis:
                 return self.extent(operand, own)
             unknown = self.extent(operand, own) if unknown == 1 else unknown
         return unknown
+
+    def _concatenated(self, op: ops.ConcatOp, axis: int) -> Expression:
+        if axis != op.axis.value.data:
+            return self.extent(op.inputs[0], axis)
+        total: Expression = 0
+        for part in op.inputs:
+            total = combine("add", total, self.extent(part, axis))
+        return total
 
     def _convolved(self, op: products.ConvolveOp, axis: int) -> Expression:
         """As many windows as fit into an axis of the image with its padding."""

@@ -1,8 +1,7 @@
 """Order among reads and writes: which values may be computed later than where they stand.
 
 A value that is recomputed where it is used reads memory there, not where its operator stands. That is the
-same
-only if nothing is written to that memory in between.
+same only if nothing is written to that memory in between.
 """
 
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from flowc.dialects.array import memory, ops
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.types import shape_of
+from flowc.passes.array_walks import lazy_owner
 
 
 def blocks_of(op: Operation) -> Iterator[Block]:
@@ -39,8 +39,7 @@ def settle_reads(module: ModuleOp) -> int:
 
 def may_wait(value: SSAValue) -> bool:
     """Whether a value may be computed where it is used: in the same block, with no write in between to
-    what it
-    reads."""
+    what it reads."""
     owner = value.owner
     if not isinstance(owner, Operation) or any(user.parent is not owner.parent for user in users_of(value)):
         return False
@@ -76,15 +75,9 @@ def _refs(value: SSAValue) -> Iterator[SSAValue]:
         yield owner.ref
     elif isinstance(owner, ops.ArrayOperation):
         for operand in owner.operands:
-            if shape_of(operand.type) and _is_lazy(operand):
+            read_there = isinstance(operand.owner, memory.ReadOp) or lazy_owner(operand) is not None
+            if shape_of(operand.type) and read_there:
                 yield from _refs(operand)
-
-
-def _is_lazy(value: SSAValue) -> bool:
-    owner = value.owner
-    return isinstance(owner, memory.ReadOp) or (
-        isinstance(owner, Operation) and (ops.is_view(owner) or "inline" in owner.properties)
-    )
 
 
 def _changed(first: Operation, last: Operation, refs: set[SSAValue]) -> bool:

@@ -100,7 +100,7 @@ def _if_unused(op: Operation) -> Values:
     results: list[SSAValue] = list(then)
     for position, k in enumerate(keep):
         results[k] = new.res[position]
-    return [_visible(op, result, type_) for result, type_ in zip(results, op.result_types, strict=True)]
+    return [_visible(op, result) for result in results]
 
 
 def _same_outside(op: Operation, first: SSAValue, second: SSAValue) -> bool:
@@ -118,7 +118,7 @@ def _is_inside(op: Operation, value: SSAValue) -> bool:
     return False
 
 
-def _visible(op: Operation, value: SSAValue, type_: object) -> SSAValue:
+def _visible(op: Operation, value: SSAValue) -> SSAValue:
     """A value that may stand for an unused result: itself if it is visible here, else nothing at all."""
     owner = value.owner
     block = owner if isinstance(owner, Block) else owner.parent_block()
@@ -149,15 +149,14 @@ def _for_invariant(op: Operation) -> Values:
     if not isinstance(op, control.ForOp | control.WhileOp):
         return None
     yields = control.yielded(op.body)
-    offset = len(op.body.block.args) - len(op.carried)
-    arguments = op.body.block.args[offset:]
+    arguments = op.body.block.args[len(op.body.block.args) - len(op.carried) :]
     constant = [k for k in range(len(op.carried)) if yields[k + 1] == arguments[k]]
     if not constant:
         return None
-    return _without_carried(op, constant, offset)
+    return _without_carried(op, constant)
 
 
-def _without_carried(op: control.ForOp | control.WhileOp, gone: Sequence[int], offset: int) -> list[SSAValue]:
+def _without_carried(op: control.ForOp | control.WhileOp, gone: Sequence[int]) -> list[SSAValue]:
     initial = list(op.carried)
     keep = [k for k in range(len(initial)) if k not in gone]
     for region in op.regions:

@@ -2,17 +2,22 @@
 matrix reductions of the matrix itself.
 
 Such a product reads each element of the matrix once, as a reduction does, and as a reduction it shares its
-sweep with others over the same matrix: `r @ q` and the norms of the rows of `r` take one pass.
+sweep with others over the same matrix: `r @ q` and the norms of the rows of `r` take one pass. A matrix in
+memory that nothing else reads has no other sweep; its product with a vector stays one, in tiles of registers.
 """
+
+from collections.abc import Callable
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from flowc.dialects.array import build, ops
+from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
 from flowc.dialects.array.types import dtype_of, is_float, shape_of
+from flowc.passes.unused import erase_unused
 
 
 def decompose_array(module: ModuleOp) -> int:
@@ -44,7 +49,19 @@ def _turn(op: ops.ReduceOp) -> None:
 def _with_vector(op: ops.ContractOp) -> bool:
     left, right = shape_of(op.left.type), shape_of(op.right.type)
     inner = right[0] if len(right) == 1 else right[-2]
-    return 1 in (len(left), len(right)) and left[-1] == inner != "" and is_float(dtype_of(op.result.type))
+    if 1 not in (len(left), len(right)) or not left[-1] == inner != "":
+        return False
+    return is_float(dtype_of(op.result.type)) and not (len(left) > len(right) and _is_read_once(op.left, op))
+
+
+def _is_read_once(matrix: SSAValue, product: Operation) -> bool:
+    """Whether a matrix, without views, is an argument of the kernel that only a product reads, whose order of
+    operations is left open."""
+    kernel = matrix.owner.parent_op() if isinstance(matrix.owner, Block) else None
+    if not isinstance(kernel, KernelOp) or PRECISE in kernel.attributes or REPRODUCIBLE in kernel.attributes:
+        return False
+    readers = {use.operation for use in matrix.uses if not isinstance(use.operation, ops.DimOp)}
+    return readers == {product}
 
 
 def _decompose(op: ops.ContractOp) -> None:
@@ -62,13 +79,33 @@ def _decompose(op: ops.ContractOp) -> None:
         return new.results[0]
 
     rank = len(shape_of(matrix.type))
-    if rank == 2 and isinstance(matrix.owner, ops.TransposeOp):
-        matrix, along = matrix.owner.source, 1 - along
+    if _is_turned(matrix):
+        matrix, along = _turned_back(matrix, add), 1 - along
     if rank > 1 and along == rank - 2:
         vector = add(build.expand(vector, 1))
     total = add(build.reduce("sum", add(build.elementwise("mul", [matrix, vector])), [along]))
     op.result.replace_all_uses_with(total)
     Rewriter.erase_op(op)
+    erase_unused((left, right))
+
+
+def _is_turned(matrix: SSAValue) -> bool:
+    """Whether a value is a transposed matrix, or computed from such and from numbers element by element."""
+    op = matrix.owner
+    if isinstance(op, ops.ElementwiseOp):
+        arrays = [operand for operand in op.operands if shape_of(operand.type)]
+        return bool(arrays) and matrix.has_one_use() and all(_is_turned(operand) for operand in arrays)
+    return isinstance(op, ops.TransposeOp) and len(shape_of(matrix.type)) == 2
+
+
+def _turned_back(matrix: SSAValue, add: Callable[[Operation], SSAValue]) -> SSAValue:
+    """The transpose of a value for which `_is_turned` holds, without a transpose; a number as it is."""
+    op = matrix.owner
+    if isinstance(op, ops.TransposeOp):
+        return op.source
+    if not isinstance(op, ops.ElementwiseOp) or not shape_of(matrix.type):
+        return matrix
+    return add(build.elementwise(op.kind.data, [_turned_back(operand, add) for operand in op.operands]))
 
 
 class DecomposeArrayPass(ModulePass):

@@ -1,11 +1,12 @@
 """recognise-attention: `softmax(scale * (q @ k.T)) @ v`, however written, becomes array.attention.
 
 The scores are then never stored. A softmax may be the operator or exp(s - max(s)) / sum(exp(s - max(s))), the
-division may come after the second product, and the scores may be masked: by adding, or by where(mask, scores,
-number). Kernels that ask for the written order are left, and those that write to memory.
+division may come after the second product, and the scores may be changed one by one: scaled, masked by adding
+or by where(mask, scores, number), bounded by tanh. Kernels that ask for the written order are left, and those
+that write to memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import evolve, frozen
 from xdsl.context import Context
@@ -16,7 +17,8 @@ from xdsl.rewriter import InsertPoint, Rewriter
 
 from flowc.dialects.array import build, ops, products_build
 from flowc.dialects.array.kernel import KernelOp
-from flowc.dialects.array.types import dtype_of, is_float, shape_of
+from flowc.dialects.array.products_inference import STEPS
+from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.hoist_scales import free_kernels
 from flowc.passes.unused import erase_unused
@@ -27,15 +29,17 @@ Fits = Callable[[SSAValue, SSAValue], bool]
 
 @frozen
 class Scores:
-    """`q @ k.T`, multiplied or divided by a number if there is one, then masked if there is a mask; `hidden`
-    is the score where a boolean mask is false."""
+    """`q @ k.T`, multiplied and divided by numbers, then changed by steps; `hidden` is the score where the
+    condition of one of them is false."""
 
+    product: ops.ContractOp
     query: SSAValue
     key: SSAValue
-    kind: str = ""
-    factor: SSAValue | None = None
-    mask: SSAValue | None = None
-    hidden: float = float("-inf")
+    factors: tuple[tuple[str, SSAValue], ...] = ()
+    steps: tuple[tuple[str, SSAValue | None], ...] = ()
+    hidden: float | None = None
+    inverted: frozenset[int] = frozenset()
+    """The steps whose condition says what is not seen."""
 
 
 def recognise_attention(module: ModuleOp) -> int:
@@ -65,7 +69,7 @@ def _replace(op: ops.ContractOp, fits: Fits) -> bool:
     if found is None:
         return False
     softened, last = found
-    scores = _masked(softened, fits)
+    scores = _scores(softened, fits)
     dtype = dtype_of(softened.type)
     if scores is None or dtype_of(last.results[0].type) != dtype or not _fit(scores, op.right):
         return False
@@ -80,9 +84,14 @@ def _replace(op: ops.ContractOp, fits: Fits) -> bool:
 
     query, key, values = map(wide, (scores.query, scores.key, op.right))
     scale = add(build.constant(1.0, dtype))
-    if scores.factor is not None:
-        scale = add(build.elementwise(scores.kind, [scale, wide(scores.factor)]))
-    attention = products_build.attention(query, key, values, scale, scores.mask, hidden=scores.hidden)
+    for kind, factor in scores.factors:
+        scale = add(build.elementwise(kind, [scale, wide(factor)]))
+    steps = [
+        (kind, add(build.elementwise("not", [other])) if place in scores.inverted and other else other)
+        for place, (kind, other) in enumerate(scores.steps)
+    ]
+    hidden = float("-inf") if scores.hidden is None else scores.hidden
+    attention = products_build.attention(query, key, values, scale, hidden=hidden, steps=steps)
     for each in (*made, attention):
         each.location = op.location
     Rewriter.insert_op(made, InsertPoint.before(last))
@@ -133,28 +142,56 @@ def _below_top(value: SSAValue) -> SSAValue | None:
     return difference[0]
 
 
-def _masked(value: SSAValue, fits: Fits) -> Scores | None:
-    """Scores under a mask, or without."""
-    added, chosen = _inputs(value, "add"), _inputs(value, "where")
-    if added:
-        for inner, mask in (added, added[::-1]):
-            scores = _scores(inner)
-            if scores is not None and is_float(dtype_of(mask.type)) and _alike(value, inner, mask, fits):
-                return evolve(scores, mask=mask)
+def _scores(value: SSAValue, fits: Fits) -> Scores | None:
+    """What leads from a product of queries and keys to a value, by operators on single scores."""
+    op = value.owner
+    if isinstance(op, ops.ContractOp):
+        return _product(op)
+    if isinstance(op, ops.CastOp):
+        widens = dtype_of(op.source.type) == "f32" and dtype_of(value.type) == "f64"
+        return _scores(op.source, fits) if widens and len(list(op.source.uses)) == 1 else None
+    if not isinstance(op, ops.ElementwiseOp) or op.kind.data not in STEPS:
         return None
-    if chosen:
-        mask, inner, other = chosen
-        hidden, scores = _number(other), _scores(inner)
-        if scores is None or hidden is None or not _alike(value, inner, mask, fits):
+    kind, inputs = op.kind.data, tuple(op.inputs)
+    for place, source in enumerate(inputs):
+        if (place == 0 and kind == "where") or (place == 1 and kind in ("sub", "div")):
+            continue
+        # What else needs the scores would need them stored.
+        alone = len(list(source.uses)) == 1 and shape_of(source.type) == shape_of(value.type)
+        scores = _scores(source, fits) if alone else None
+        if scores is not None:
+            others = [*inputs[:place], *inputs[place + 1 :]]
+            return _changed(scores, kind, others, place, fits)
+    return None
+
+
+def _changed(scores: Scores, kind: str, others: Sequence[SSAValue], place: int, fits: Fits) -> Scores | None:
+    """Scores after one more operator, which takes them at a place among its operands."""
+    if any(not fits(other, scores.product.result) for other in others):
+        return None
+    if kind == "where":
+        hidden = _number(others[1])
+        if hidden is None or scores.hidden not in (None, hidden):
             return None
-        return evolve(scores, mask=mask, hidden=hidden)
-    return _scores(value)
+        inverted = scores.inverted | {len(scores.steps)} if place == 2 else scores.inverted
+        steps = (*scores.steps, (kind, others[0]))
+        return evolve(scores, steps=steps, hidden=hidden, inverted=inverted)
+    if any(dtype_of(other.type) not in ("f32", "f64") for other in others):
+        return None
+    if kind in ("mul", "div") and not scores.steps and not shape_of(others[0].type):
+        return evolve(scores, factors=(*scores.factors, (kind, others[0])))
+    return evolve(scores, steps=(*scores.steps, (kind, others[0] if others else None)))
 
 
-def _alike(value: SSAValue, scores: SSAValue, mask: SSAValue, fits: Fits) -> bool:
-    """Whether masking leaves the type of the scores."""
-    same = shape_of(value.type) == shape_of(scores.type) and dtype_of(value.type) == dtype_of(scores.type)
-    return same and fits(mask, scores)
+def _product(op: ops.ContractOp) -> Scores | None:
+    """The scores that a product is, if it is one of queries and keys."""
+    turned = op.right.owner
+    if not isinstance(turned, ops.TransposeOp):
+        return None
+    order = [int(axis) for axis in turned.permutation.get_values()]
+    rank = len(order)
+    swapped = [*range(rank - 2), rank - 1, rank - 2]
+    return Scores(op, op.left, turned.source) if order == swapped else None
 
 
 def _number(value: SSAValue) -> float | None:
@@ -179,25 +216,6 @@ def _reduced(value: SSAValue, kind: str, axis: int) -> SSAValue | None:
     return op.source if [int(each) for each in op.axes.get_values()] == [axis] else None
 
 
-def _scores(value: SSAValue) -> Scores | None:
-    op = value.owner
-    if isinstance(op, ops.ContractOp):
-        turned = op.right.owner
-        if not isinstance(turned, ops.TransposeOp):
-            return None
-        order = [int(axis) for axis in turned.permutation.get_values()]
-        rank = len(order)
-        swapped = [*range(rank - 2), rank - 1, rank - 2]
-        return Scores(op.left, turned.source) if order == swapped else None
-    factors, quotient = _inputs(value, "mul"), _inputs(value, "div")
-    pairs = [("mul", factors), ("mul", factors[::-1])] if factors else [("div", quotient)] if quotient else []
-    for kind, (product, factor) in pairs:
-        found = _scores(product) if isinstance(product.owner, ops.ContractOp) else None
-        if found is not None and not shape_of(factor.type):
-            return Scores(found.query, found.key, kind, factor)
-    return None
-
-
 def _inputs(value: SSAValue, kind: str) -> tuple[SSAValue, ...]:
     """The operands of the elementwise operator of a kind that computes a value; none if another does."""
     op = value.owner
@@ -209,8 +227,8 @@ def _fit(scores: Scores, value: SSAValue) -> bool:
     stretching. A factor of f64, such as NumPy's square root of an integer, makes scores of f64."""
     shapes = [shape_of(each.type) for each in (scores.query, scores.key, value)]
     dtypes = {dtype_of(each.type) for each in (scores.query, scores.key, value)}
-    if scores.factor is not None:
-        dtypes.add(dtype_of(scores.factor.type))
+    others = [*scores.factors, *scores.steps]
+    dtypes |= {dtype_of(each.type) for _, each in others if each is not None} - {"bool"}
     stacks = {shape[:-2] for shape in shapes}
     alike = len({len(shape) for shape in shapes}) == len(stacks) == 1 and len(shapes[0]) >= 2
     known = all("" not in shape for shape in shapes)

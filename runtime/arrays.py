@@ -1,39 +1,12 @@
-"""Arrays at the edges: dtypes by the names of the language, and .npy files."""
+"""Arrays at the edges: .npy files."""
 
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowc.runtime.errors import fail
 
 if TYPE_CHECKING:
     import numpy
-
-NAMES = {
-    "f64": "float64",
-    "f32": "float32",
-    "f16": "float16",
-    "i64": "int64",
-    "i32": "int32",
-    "i16": "int16",
-    "i8": "int8",
-    "u8": "uint8",
-    "bool": "bool",
-}
-"""NumPy's names of the dtypes that it has itself; `bf16` comes from ml_dtypes."""
-
-
-@functools.cache
-def dtype(name: str) -> "numpy.dtype[Any]":
-    """The NumPy dtype behind a dtype of the language."""
-    import numpy
-
-    if name == "bf16":
-        import ml_dtypes
-
-        wide: numpy.dtype[Any] = numpy.dtype(ml_dtypes.bfloat16)
-        return wide
-    return numpy.dtype(NAMES[name])
 
 
 def read_npy(path: Path) -> "numpy.ndarray":

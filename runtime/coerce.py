@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from flowc.runtime.dtypes import INTEGERS, integer_range
+from flowc.runtime.dtypes import INTEGERS, integer_range, numpy_dtype
 from flowc.runtime.types import (
     Array,
     Dict,
@@ -188,8 +188,6 @@ def _key(value: object) -> str:
 
 def _number(name: str, value: object) -> object:
     """A numeric scalar such as `f32`: held as a NumPy scalar, which rounds as the dtype does."""
-    from flowc.runtime.arrays import dtype
-
     if is_array(value) and value.ndim == 0:
         value = value[()]
     if name in INTEGERS:
@@ -197,8 +195,8 @@ def _number(name: str, value: object) -> object:
         low, high = integer_range(name)
         if isinstance(whole, int) and not low <= whole <= high:
             raise Mismatch(f"{name} ({'at least 0 and ' if low == 0 else ''}at most {high})", value)
-        return dtype(name).type(whole)
-    return dtype(name).type(_float(value))
+        return numpy_dtype(name).type(whole)
+    return numpy_dtype(name).type(_float(value))
 
 
 def _array(name: str, dims: tuple[int | str, ...], value: object) -> object:
@@ -225,9 +223,7 @@ def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
     """Converts within a kind of numbers and from whole to broken ones; what would lose an integer is
     refused.
     """
-    from flowc.runtime.arrays import dtype
-
-    target = dtype(name)
+    target = numpy_dtype(name)
     if given.dtype == target:
         return given
     kind = "f" if given.dtype.name == "bfloat16" else given.dtype.kind

@@ -29,7 +29,7 @@ _operators: dict[str, Callable[[int, int], int]] = {
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,
-    "floordiv": operator.floordiv,
+    "floordiv": lambda a, b: a // b if b else 0,  # as in native code
     "min": min,
     "max": max,
     "wrap": lambda a, b: a + b if a < 0 else a,

@@ -48,6 +48,16 @@ _messages = {
         "the edges of a histogram in kernel `{name}` do not rise",
         "it needs at least one bin, and the low end below the high one",
     ),
+    8: (
+        "E0763",
+        "a matrix in kernel `{name}` cannot be decomposed",
+        "`solve` and `inv` need a matrix that is not singular, `cholesky` one that is positive definite",
+    ),
+    9: (
+        "E0764",
+        "a condition that kernel `{name}` states does not hold",
+        "the line has an `assert`, or an `if` whose only statement is a `raise`",
+    ),
 }
 
 
@@ -66,14 +76,20 @@ def wrong_count(signature: KernelSignature, given: int) -> FlowError:
     )
 
 
+def _unsuitable(kernel: str, parameter: Parameter, problem: str, why: str, way_out: str) -> FlowError:
+    """An argument that a parameter cannot take."""
+    message = f"argument `{parameter.name}` of kernel `{kernel}` {problem}"
+    return fail("E0755", message, why=why, help=way_out)
+
+
 def wrong_rank(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
     """An array with too many or too few axes."""
-    wanted = len(parameter.dims)
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` must have {wanted} axes, not {array.ndim}",
-        why=f"it is declared as {parameter_text(parameter)}, and the array's shape is {array.shape}",
-        help="add an axis with `x[None]` or drop one with `x[0]`",
+    return _unsuitable(
+        kernel,
+        parameter,
+        f"must have {len(parameter.dims)} axes, not {array.ndim}",
+        f"it is declared as {parameter_text(parameter)}, and the array's shape is {array.shape}",
+        "add an axis with `x[None]` or drop one with `x[0]`",
     )
 
 
@@ -96,11 +112,12 @@ def wrong_extent(
 
 def wrong_dtype(kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]") -> FlowError:
     """An array of other elements."""
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` must have elements of type {parameter.dtype}",
-        why=f"it has elements of type {dtype_name(array.dtype) or array.dtype}",
-        help=f"convert it first: `{parameter.name}.astype({str(numpy_dtype(parameter.dtype))!r})`",
+    return _unsuitable(
+        kernel,
+        parameter,
+        f"must have elements of type {parameter.dtype}",
+        f"it has elements of type {dtype_name(array.dtype) or array.dtype}",
+        f"convert it first: `{parameter.name}.astype({str(numpy_dtype(parameter.dtype))!r})`",
     )
 
 
@@ -114,52 +131,46 @@ def failure(signature: KernelSignature, status: int) -> FlowError:
 
 def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:
     """An argument that NumPy cannot make an array of."""
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` is no array",
-        why=why,
-        help=f"pass {parameter_text(parameter)}",
-    )
+    return _unsuitable(kernel, parameter, "is no array", why, f"pass {parameter_text(parameter)}")
 
 
 def not_in_place(kernel: str, parameter: Parameter, why: str) -> FlowError:
     """An argument that the kernel changes, and that only a converted copy of could be given to it."""
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` cannot be changed in place",
-        why=why,
-        help=f"pass `numpy.array({parameter.name}, dtype={str(numpy_dtype(parameter.dtype))!r})`",
-    )
+    copy = f"numpy.array({parameter.name}, dtype={str(numpy_dtype(parameter.dtype))!r})"
+    return _unsuitable(kernel, parameter, "cannot be changed in place", why, f"pass `{copy}`")
 
 
 def not_a_number(kernel: str, parameter: Parameter, argument: object) -> FlowError:
     """An argument that is no number of the parameter's type."""
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` must be a number of type {parameter.dtype}",
-        why=f"it is {type(argument).__name__}",
-        help="pass a number, or an array of rank 0",
+    return _unsuitable(
+        kernel,
+        parameter,
+        f"must be a number of type {parameter.dtype}",
+        f"it is {type(argument).__name__}",
+        "pass a number, or an array of rank 0",
     )
 
 
 def does_not_fit(kernel: str, parameter: Parameter, value: int) -> FlowError:
     """An integer outside the range of the parameter's type."""
     low, high = integer_range(parameter.dtype)
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
-        why=f"it is {value}",
-        help=f"{parameter.dtype} holds {low} to {high}",
+    return _unsuitable(
+        kernel,
+        parameter,
+        f"does not fit in {parameter.dtype}",
+        f"it is {value}",
+        f"{parameter.dtype} holds {low} to {high}",
     )
 
 
 def too_large_a_number(kernel: str, parameter: Parameter) -> FlowError:
     """A whole number beyond the floating-point range."""
-    return fail(
-        "E0755",
-        f"argument `{parameter.name}` of kernel `{kernel}` does not fit in {parameter.dtype}",
-        why="it is beyond the largest number of floating point",
-        help="pass a smaller number",
+    return _unsuitable(
+        kernel,
+        parameter,
+        f"does not fit in {parameter.dtype}",
+        "it is beyond the largest number of floating point",
+        "pass a smaller number",
     )
 
 

@@ -44,11 +44,11 @@ REMEMBERED = 4096
 class Kernel:
     """A callable on NumPy arrays and numbers, safe to use from several threads at once; releases the GIL."""
 
-    def __init__(self, signature: KernelSignature, address: int, engine: object) -> None:
+    def __init__(self, signature: KernelSignature, address: int, memory: object) -> None:
         import numpy as np
 
         self.signature = signature
-        self._engine = engine
+        self._memory = memory  # the code lives in it
         self._array: Any = np.ndarray
         self._frame = frame(signature, CFUNCTYPE(c_int64, c_char_p)(address))
         self._prepared: dict[tuple[object, ...], Prepared] = {}
@@ -108,20 +108,11 @@ def unsealed(data: bytes) -> bytes:
 def load(object_code: bytes, signatures: Sequence[KernelSignature]) -> dict[str, Kernel]:
     """Maps sealed object code into the process and gives its kernels by name."""
     code = unsealed(object_code)
-    from llvmlite import binding
-
     from flowc.runtime.native.library import library
+    from flowc.runtime.native.linking import link
 
-    library()  # kernels call its functions by name
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    # One machine per engine: an engine takes it over, and two that share one crash.
-    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    module = binding.parse_assembly("")
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.add_object_file(binding.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return {s.name: Kernel(s, engine.get_function_address(symbol(s.name)), engine) for s in signatures}
+    found = link(code, [symbol(s.name) for s in signatures], library().addresses)
+    return {s.name: Kernel(s, found.addresses[symbol(s.name)], found.memory) for s in signatures}
 
 
 def symbol(name: str) -> str:

@@ -25,6 +25,8 @@ def read(key: str) -> bytes | None:
     """An entry, or None where there is none or it has been damaged or exchanged."""
     path = folder() / key
     try:
+        if not path.is_file():  # what is no file may never end, as a pipe does
+            return None
         data = path.read_bytes()
     except OSError:
         return None

@@ -8,6 +8,7 @@ from attrs import frozen
 from flowc.runtime.coerce import Mismatch, Tables
 from flowc.runtime.reading import parse_text
 from flowc.runtime.types import Enum, Scalar, Type, text
+from flowc.runtime.visible import visible
 
 
 @frozen
@@ -53,13 +54,11 @@ def has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def visible(prompt: str) -> str:
-    """The text with control characters escaped: a model wrote parts of it, and none may move the cursor."""
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in prompt)
-
-
 def ask_terminal(question: Question) -> object:
-    """Asks on standard error and reads the answer from standard input, again until it fits."""
+    """Asks on standard error and reads the answer from standard input, again until it fits.
+
+    A model wrote parts of the prompt, and none may move the cursor.
+    """
     choices = question.choices()
     hint = "/".join(choices) or text(question.result)
     sys.stderr.write(f"\n{visible(question.prompt)}\n")

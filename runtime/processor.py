@@ -1,9 +1,14 @@
 """Processors: this machine's, the levels that portable code is made for, and which a machine can run."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
-from attrs import frozen
+from attrs import asdict, frozen
+
+from flowc.runtime import object_cache
 
 
 @frozen
@@ -46,14 +51,51 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 """What a processor must have to run code of a level."""
 
 
+_ABILITIES = ("flags", "Features")
+_IDENTITY = (
+    *_ABILITIES,
+    *("vendor_id", "cpu family", "model", "model name", "stepping"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"),
+)
+"""How Linux calls what tells processors apart, on x86-64 and on ARM."""
+
+
 @cache
 def host() -> Processor:
-    """This machine's processor, with all it can do."""
+    """This machine's processor, with all it can do.
+
+    What LLVM says of it is kept on disk by what the system says of it: to load LLVM takes longer than to find
+    a kernel and run it.
+    """
+    import llvmlite
+
+    described = _described()
+    key = hashlib.sha256(f"llvmlite {llvmlite.__version__}\n{described}".encode()).hexdigest()
+    kept = object_cache.read(key) if described else None
+    if kept is not None:
+        return Processor(**json.loads(kept))
+    found = _host()
+    if described:
+        object_cache.write(key, json.dumps(asdict(found)).encode())
+    return found
+
+
+def _host() -> Processor:
     from llvmlite import binding
 
     found = binding.get_host_cpu_features()
     width = 512 if found.get("avx512f") else 256 if found.get("avx") else 128
     return Processor(binding.get_default_triple(), binding.get_host_cpu_name(), found.flatten(), width)
+
+
+def _described(path: Path = Path("/proc/cpuinfo")) -> str:
+    """What Linux says of the first core: what it is and all that it can do; empty where it does not say."""
+    try:
+        with path.open() as file:  # the file has a part for each core, and is made while it is read
+            lines = [line for line in iter(file.readline, "\n") if line.split("\t")[0].strip() in _IDENTITY]
+    except OSError:
+        return ""
+    return "".join(lines) if any(line.startswith(_ABILITIES) for line in lines) else ""
 
 
 def portable() -> dict[str, Processor]:

@@ -1,7 +1,8 @@
-"""One library: `python -m benchmarks.calls.child first|warm LIBRARY KERNEL FOLDER`.
+"""One library: `python -m benchmarks.calls.child first|alone|warm LIBRARY KERNEL FOLDER`.
 
 `first` says how long the first call of a kernel takes, after another kernel has made the library load what
-it loads lazily. `warm` serves a thousand calls at a time.
+it loads lazily; `alone`, how long it takes as the first of the process. `warm` serves a thousand calls at a
+time.
 """
 
 import contextlib
@@ -25,8 +26,8 @@ def main() -> None:
     """Measures one of both."""
     what, library, name, folder = sys.argv[1:5]
     channel = worker.claim_output()
-    if what == "first":
-        worker.serve(channel, {}, {}, {"seconds": first_call(library, name, Path(folder))})
+    if what != "warm":
+        worker.serve(channel, {}, {}, {"seconds": first_call(library, name, Path(folder), what == "alone")})
     else:
         calls = warm(library)
         for call in calls.values():
@@ -34,11 +35,11 @@ def main() -> None:
         worker.serve(channel, {key: worker.repeated(_many(call)) for key, call in calls.items()}, {}, {})
 
 
-def first_call(library: str, name: str, folder: Path) -> float:
+def first_call(library: str, name: str, folder: Path, alone: bool) -> float:
     """Seconds of the first call in this process."""
     known = kernels()
-    x = np.ones(1000, np.float32)
-    fresh(known["total"].forms[library]({"x": x}, 1))()
+    if not alone:
+        fresh(known["total"].forms[library]({"x": np.ones(1000, np.float32)}, 1))()
     call = fresh(known[name].forms[library](load(folder), 1))
     start = time.perf_counter()
     call()

@@ -17,16 +17,19 @@ TIMEOUT = 120.0
 
 def run(options: Options) -> Table:
     """Milliseconds of first calls, microseconds of warm ones."""
-    rows = [_first(name, options) for name in FIRST[: 1 if options.quick else None] if _wanted(name, options)]
+    names = [name for name in FIRST[: 1 if options.quick else None] if _wanted(name, options)]
+    rows = [_first(name, options) for name in names]
     if rows:
         columns = [key for key in rows[0] if key not in ("call", "unit")]
         rows.append(
             {"call": "median of the first calls", "unit": "ms"} | {c: _median(rows, c) for c in columns}
         )
+        rows.append(_first(names[0], options, "alone"))
     if _wanted("warm", options):
         rows += _warm(options)
     note = (
-        "First calls come after one other kernel, so that lazily loaded modules are loaded; fresh processes."
+        "First calls come after one other kernel, so that lazily loaded modules are loaded; alone without. "
+        "Fresh processes."
     )
     return Table("calls", "The first call and every call", tuple(rows), note)
 
@@ -40,19 +43,20 @@ def _median(rows: list[Row], column: str) -> object:
     return round(statistics.median(values), 1) if values else ""
 
 
-def _first(name: str, options: Options) -> Row:
+def _first(name: str, options: Options, what: str = "first") -> Row:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as cache:
         save(Path(folder), kernels()[name], 0.001)
         environment = (("FLOWC_CACHE_DIR", cache), ("TORCHINDUCTOR_CACHE_DIR", cache))
 
         def seconds(library: str) -> object:
             python = sys.executable if library == "flowc" else options.peers
-            words = ("first", library, name, folder)
+            words = (what, library, name, folder)
             command = Command(python, "benchmarks.calls.child", words, 1, environment)
             with started([command], TIMEOUT, lambda _, why: print(f"{library} {name}: {why}")) as workers:
                 return next((round(worker.facts["seconds"] * 1e3, 1) for worker in workers), "")
 
-        row: dict[str, object] = {"call": f"first call, {name}", "unit": "ms", "flowc": seconds("flowc")}
+        title = f"{'first call' if what == 'first' else 'alone'}, {name}"
+        row: dict[str, object] = {"call": title, "unit": "ms", "flowc": seconds("flowc")}
         row["flowc_from_disk"] = seconds("flowc")
         for library in () if options.quick else LIBRARIES[1:]:
             row[library] = seconds(library)

@@ -16,7 +16,7 @@ def dense(a: Any, b: Any, bias: Any) -> Any:
 
 def attention(q: Any, k: Any, v: Any) -> Any:
     """Softmax of scaled scores times values, per head."""
-    scores = q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[2])
+    scores = q @ k.transpose(0, 2, 1) / np.float32(np.sqrt(q.shape[2]))
     weights = np.exp(scores - np.max(scores, axis=2, keepdims=True))
     return (weights / np.sum(weights, axis=2, keepdims=True)) @ v
 

@@ -11,11 +11,27 @@ from benchmarks.worker import Call
 BEST = 10
 
 
+def _compiled_factor() -> Any:
+    """One over the length of a row."""
+    import numba
+
+    one = np.float32(1)
+
+    @numba.njit(fastmath=True)
+    def factor(rows, i):
+        square = np.float32(0)
+        for j in range(rows.shape[1]):
+            square += rows[i, j] * rows[i, j]
+        return one / np.sqrt(square)
+
+    return factor
+
+
 def scores(arrays: Arrays, threads: int) -> Mapping[str, Call]:
     """Cosines of one query in one sweep, of many by blocks of rows."""
     import numba
 
-    one = np.float32(1)
+    factor_of = _compiled_factor()
 
     @numba.njit(fastmath=True, parallel=True)
     def single(corpus, query):
@@ -39,10 +55,7 @@ def scores(arrays: Arrays, threads: int) -> Mapping[str, Call]:
             rows = corpus[low : low + block]
             scores = np.dot(rows, units)
             for i in range(rows.shape[0]):
-                square = np.float32(0)
-                for j in range(rows.shape[1]):
-                    square += rows[i, j] * rows[i, j]
-                factor = one / np.sqrt(square)
+                factor = factor_of(rows, i)
                 for k in range(scores.shape[1]):
                     out[low + i, k] = scores[i, k] * factor
         return out
@@ -57,11 +70,9 @@ def _units(queries: Any) -> Any:
     return np.ascontiguousarray((queries / np.linalg.norm(queries, axis=1, keepdims=True)).T)
 
 
-def best(arrays: Arrays, threads: int) -> Mapping[str, Call]:
-    """The best of each worker, kept while the rows go by; then the best of all."""
+def _compiled_insert() -> Any:
+    """Puts a score into its place among the best."""
     import numba
-
-    one = np.float32(1)
 
     @numba.njit(fastmath=True)
     def insert(best, score):
@@ -70,6 +81,15 @@ def best(arrays: Arrays, threads: int) -> Mapping[str, Call]:
             best[place] = best[place - 1]
             place -= 1
         best[place] = score
+
+    return insert
+
+
+def _compiled_search() -> Any:
+    """Many queries: products by blocks of rows."""
+    import numba
+
+    factor_of, insert = _compiled_factor(), _compiled_insert()
 
     @numba.njit(fastmath=True, parallel=True)
     def search(corpus, units, best, block):
@@ -81,14 +101,20 @@ def best(arrays: Arrays, threads: int) -> Mapping[str, Call]:
                 rows = corpus[part * block : (part + 1) * block]
                 scores = np.dot(rows, units)
                 for i in range(rows.shape[0]):
-                    square = np.float32(0)
-                    for j in range(rows.shape[1]):
-                        square += rows[i, j] * rows[i, j]
-                    factor = one / np.sqrt(square)
+                    factor = factor_of(rows, i)
                     for k in range(scores.shape[1]):
                         score = scores[i, k] * factor
                         if score > best[worker, k, best.shape[2] - 1]:
                             insert(best[worker, k], score)
+
+    return search
+
+
+def _compiled_search_one() -> Any:
+    """One query: product and length of a row in one sweep."""
+    import numba
+
+    insert = _compiled_insert()
 
     @numba.njit(fastmath=True, parallel=True)
     def search_one(corpus, query, best):
@@ -104,8 +130,14 @@ def best(arrays: Arrays, threads: int) -> Mapping[str, Call]:
                 if score > best[worker, 0, best.shape[2] - 1]:
                     insert(best[worker, 0], score)
 
+    return search_one
+
+
+def best(arrays: Arrays, threads: int) -> Mapping[str, Call]:
+    """The best of each worker, kept while the rows go by; then the best of all."""
     corpus, query = arrays.values()
     queries = query.reshape(-1, query.shape[-1])
+    search, search_one = _compiled_search(), _compiled_search_one()
 
     def call() -> Any:
         best = np.full((threads, len(queries), BEST), -2, np.float32)

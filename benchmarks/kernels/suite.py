@@ -21,6 +21,9 @@ LARGE = 400_000_000
 
 TIMEOUT = 240.0
 
+FAR = 10.0
+"""How many times as long as the quickest a form may take to be measured in more rounds than one."""
+
 
 @frozen
 class Work:
@@ -73,7 +76,8 @@ def _memory() -> str | None:
 
 
 def _measure(kernel: Kernel, work: Work, options: Options, count: int) -> tuple[Figures, int]:
-    """Medians over rounds in which all take turns; with large inputs, each peer beside ours alone."""
+    """Medians over rounds in which all that are in reach take turns; with large inputs, each peer beside
+    ours alone, in half as many rounds, since a call takes long and ours are in all of them."""
     peers = [library for library in kernel.forms if library not in OURS]
     if options.quick:
         peers = [library for library in peers if library == "numpy"]
@@ -89,11 +93,11 @@ def _measure(kernel: Kernel, work: Work, options: Options, count: int) -> tuple[
         words = (library, kernel.name, str(count), str(work.folder))
         return Command(python, "benchmarks.kernels.child", words, count)
 
-    rounds, seconds = (1, 0.01) if options.quick else (4, 0.3)
+    rounds, seconds = (1, 0.01) if options.quick else (4 if len(batches) == 1 else 2, 0.2)
     with started([command(library) for library in OURS if library in kernel.forms], TIMEOUT, failed) as ours:
         for batch in batches:
             with started([command(library) for library in batch], TIMEOUT, failed) as workers:
-                busy += interleave([*ours, *workers], rounds, seconds, options.patience)
+                busy += interleave([*ours, *workers], rounds, seconds, options.patience, far=FAR)
                 _collect(workers, figures, samples)
         _collect(ours, figures, samples)
     figures.seconds = {name: options.estimate(values) for name, values in samples.items()}
@@ -169,7 +173,7 @@ def note(rows: Sequence[Row], busy: int, options: Options) -> str:
         and float(str(row["peer/flowc"])) >= 1 > float(str(row["that/out="]))
     ]
     cores = os.cpu_count()
-    lines = [f"Milliseconds, {options.estimator}; {cores} cores; {busy} blocks began on a busy machine."]
+    lines = [f"Milliseconds, {options.estimator}; {cores} cores; {busy} rounds began on a busy machine."]
     if ratios:
         mean = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
         lines.append(

@@ -168,7 +168,7 @@ def _items(given: Given) -> Outcome:
 
 def _get(given: Given) -> Outcome:
     if isinstance(given.types[0], Optional):
-        return _get_optional(given, given.types[0])
+        return _get_optional(given.types[0])
     value = _dict(given, "get")
     if "default" not in given.present:
         result = value if isinstance(value, Optional) or value == JSON else Optional(value)
@@ -180,7 +180,7 @@ def _get(given: Given) -> Outcome:
     return Outcome(common, "apply", "get", coercions={2: common} if given.types[2] != common else {})
 
 
-def _get_optional(given: Given, source: Optional) -> Outcome:
+def _get_optional(source: Optional) -> Outcome:
     raise RuleError(
         "E0120",
         f"the dict is optional: `{text(source)}`",

@@ -118,12 +118,12 @@ def shape_text(extents: Shape) -> str:
     return f"[{', '.join(str(extent) if extent != '' else '?' for extent in extents)}]"
 
 
-def normalised_axis(axis: int, rank: int, argument: int | None = None) -> int:
+def normalised_axis(axis: int, rank: int) -> int:
     """The axis counted from the front; raises RuleError E0205."""
     if -rank <= axis < rank:
         return axis % rank
     axes = "axis 0" if rank == 1 else f"axes 0 to {rank - 1}"
-    raise RuleError("E0205", f"there is no axis {axis}", why=f"the array has {axes}", argument=argument)
+    raise RuleError("E0205", f"there is no axis {axis}", why=f"the array has {axes}")
 
 
 def reduced_shape(extents: Shape, axes: tuple[int, ...] | None, keepdims: bool) -> Shape:

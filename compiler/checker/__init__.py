@@ -1,6 +1,5 @@
 """Checks a program: names, types, shapes, effects, labels and limits, all errors in one go."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from flowc.compiler.checker.bodies import check_body
@@ -16,22 +15,15 @@ from flowc.compiler.diagnostics.model import CompileError, Source
 from flowc.compiler.syntax import Program
 
 
-def check(
-    program: Program,
-    source: Source,
-    *,
-    folder: Path | None = None,
-    python: Mapping[str, object] | None = None,
-) -> Checked:
+def check(program: Program, source: Source, *, folder: Path | None = None) -> Checked:
     """Checks a program and gives all that was found out.
 
     Python imports are resolved in `folder` and read, never run; without a folder they are taken on trust.
-    So are the tools in `python`, which are bound to Python objects already. Raises CompileError with every
-    error, in source order.
+    Raises CompileError with every error, in source order.
     """
     report, facts = Report(), Facts()
     world = declare(program, report)
-    bind_imports(program, world, report, folder, frozenset(python or ()))
+    bind_imports(program, world, report, folder)
     bodies = {
         name: check_body(world, report, facts, signature) for name, signature in world.callables.items()
     }

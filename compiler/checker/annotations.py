@@ -61,7 +61,7 @@ def _type(world: World, report: Report, written: TypeRef, labels: dict[str, Span
                 help=did_you_mean(label, known, f"the labels are {listed(known)}"),
             )
         elif chain in own:
-            _two_labels(world, report, written, own[chain], label)
+            _two_labels(report, written, own[chain], label)
         else:
             own[chain] = label
             labels[label] = written.span
@@ -71,7 +71,7 @@ def _type(world: World, report: Report, written: TypeRef, labels: dict[str, Span
     return found if found == Scalar("none") else Optional(found)
 
 
-def _two_labels(world: World, report: Report, written: TypeRef, first: str, second: str) -> None:
+def _two_labels(report: Report, written: TypeRef, first: str, second: str) -> None:
     report.error(
         "E0302",
         f"`{first}` and `{second}` exclude each other",

@@ -36,7 +36,7 @@ def check_body(world: World, report: Report, facts: Facts, signature: Signature)
     context = _context(world, report, facts, signature)
     for parameter in signature.parameters:
         if parameter.default is not None:
-            _check_default(context, signature, parameter)
+            _check_default(context, parameter)
     for parameter in signature.parameters:
         variable = Variable(parameter.name, parameter.type, parameter.span, parameter=True)
         define_variable(context.scope, variable)
@@ -56,11 +56,11 @@ def _context(world: World, report: Report, facts: Facts, signature: Signature) -
     return Context(
         world, report, facts, signature.name, signature.kind, Scope(), expression_type,
         result=signature.result, result_span=signature.declaration.result.span,
-        limits=((signature.limits, signature.declaration.header),),
+        limits=(signature.limits,),
     )  # fmt: skip
 
 
-def _check_default(context: Context, signature: Signature, parameter: ParameterInfo) -> None:
+def _check_default(context: Context, parameter: ParameterInfo) -> None:
     assert parameter.default is not None
     if not _is_constant(context, parameter.default):
         infer(context, parameter.default)

@@ -60,21 +60,21 @@ def _compare_pair(
 ) -> Type:
     first, second = node.operands[index], node.operands[index + 1]
     if operator in ("is", "is not"):
-        _identity(context, first, second, operator, right)
+        _identity(context, second, operator, right)
         return BOOL
     if operator in ("in", "not in"):
-        return _membership(context, node, first, second, operator, left, right)
+        return _membership(context, first, second, left, right)
     if isinstance(left, Array) or isinstance(right, Array):
         return _compare_arrays(context, node, first, second, operator, left, right)
     comparable = (
         _equality(context, left, right) if operator in ("==", "!=") else _ordered(context, left, right)
     )
     if not comparable:
-        _refuse_comparison(context, node, operator, (first, second), left, right)
+        _refuse_comparison(context, operator, (first, second), left, right)
     return BOOL
 
 
-def _identity(context: Context, first: Expression, second: Expression, operator: str, right: Type) -> None:
+def _identity(context: Context, second: Expression, operator: str, right: Type) -> None:
     if right == NONE:
         return
     context.report.error(
@@ -86,15 +86,7 @@ def _identity(context: Context, first: Expression, second: Expression, operator:
     )
 
 
-def _membership(
-    context: Context,
-    node: Compare,
-    first: Expression,
-    second: Expression,
-    operator: str,
-    left: Type,
-    right: Type,
-) -> Type:
+def _membership(context: Context, first: Expression, second: Expression, left: Type, right: Type) -> Type:
     match right:
         case List(element):
             fine = join(context, left, element) is not None
@@ -124,7 +116,7 @@ def _compare_arrays(
     right: Type,
 ) -> Type:
     if dtype(left) is None or dtype(right) is None:
-        _refuse_comparison(context, node, operator, (first, second), left, right)
+        _refuse_comparison(context, operator, (first, second), left, right)
         return BOOL
     try:
         dims = broadcast([shape(left), shape(right)])
@@ -160,7 +152,6 @@ def _ordered(context: Context, left: Type, right: Type) -> bool:
 
 def _refuse_comparison(
     context: Context,
-    node: Compare,
     operator: str,
     sides: tuple[Expression, Expression],
     left: Type,

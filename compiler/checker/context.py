@@ -75,7 +75,7 @@ class Context:
     result: Type | None = None
     result_span: Span | None = None
     loops: int = 0
-    limits: tuple[tuple[Limits, Span], ...] = ()
+    limits: tuple[Limits, ...] = ()
     calls: list[CallMade] = Factory(list)
     regions: list[Region] = Factory(list)
     holes: dict[str, Type | None] = Factory(dict)

@@ -4,6 +4,8 @@ Conversions lose nothing: `int` to `float`, `T` to `T?`, a narrow dtype to a wid
 an array and back. Literals take any dtype that holds them. Everything else is written by hand.
 """
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from flowc.compiler.builtins.dtypes import FLOATS, INTEGERS, array, is_number, promote, shape_text
@@ -286,6 +288,31 @@ def coerce(
         causes=causes,
     )
     return False
+
+
+def common_type(
+    context: Context, items: Sequence[Expression], types: Sequence[Type], headline: str, why: str
+) -> Type:
+    """The type that expressions have in common, to which each is converted; reports the first that has none
+    with those before it."""
+    common = types[0]
+    for item, type_ in zip(items, types, strict=True):
+        met = join(context, common, type_)
+        if met is None:
+            have, first = shown_type(context, type_), shown_type(context, common)
+            context.report.error(
+                "E0121",
+                headline.format(have=have, first=first),
+                item.span,
+                f"this is `{have}`",
+                why=why,
+                causes=((items[0].span, f"this is `{first}`"),),
+            )
+            return ERROR
+        common = met
+    for item, type_ in zip(items, types, strict=True):
+        coerce(context, item, type_, common)
+    return resolve(context, common)
 
 
 def check_range(context: Context, expression: Expression, want: Type) -> None:

@@ -1,6 +1,7 @@
 """The declarations of a program: what each name stands for, before any body is looked at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -12,7 +13,7 @@ from flowc.compiler.checker.limits import read_decorators
 from flowc.compiler.checker.model import FieldInfo, ParameterInfo, Signature
 from flowc.compiler.checker.names import listed
 from flowc.compiler.checker.report import Report
-from flowc.compiler.syntax import Callable, Enum, Import, LabelOrder, Program, Span
+from flowc.compiler.syntax import Callable, Enum, Field, Import, LabelOrder, Parameter, Program, Span
 from flowc.compiler.syntax import Record as RecordDeclaration
 from flowc.runtime.types import (
     BOOL,
@@ -143,24 +144,29 @@ def _members(declaration: Enum, report: Report) -> tuple[str, ...]:
 
 
 def _fields(world: World, declaration: RecordDeclaration, report: Report) -> tuple[FieldInfo, ...]:
-    seen: dict[str, Span] = {}
     found = []
-    for field in declaration.fields:
-        if field.name in seen:
-            report.error(
-                "E0104",
-                f"the record `{declaration.name}` has two fields `{field.name}`",
-                field.span,
-                help="rename or remove one",
-                causes=((seen[field.name], "first here"),),
-            )
-            continue
-        seen[field.name] = field.span
+    owner = f"the record `{declaration.name}` has two fields"
+    for field in _named_once(declaration.fields, owner, "rename or remove one", report):
         written = resolve_annotation(world, report, field.type)
         if isinstance(written.type, Tuple):
             _misplaced(report, field.type.span, "a field", "declare a record for the parts")
         found.append(FieldInfo(field.name, written.type, written.labels, field.span))
     return tuple(found)
+
+
+P = TypeVar("P", Field, Parameter)
+
+
+def _named_once(parts: Sequence[P], twice: str, help_: str, report: Report) -> Iterator[P]:
+    """The parts of a declaration, those left out whose name an earlier one has."""
+    seen: dict[str, Span] = {}
+    for part in parts:
+        if part.name not in seen:
+            seen[part.name] = part.span
+            yield part
+            continue
+        causes = ((seen[part.name], "first here"),)
+        report.error("E0104", f"{twice} `{part.name}`", part.span, help=help_, causes=causes)
 
 
 def _misplaced(report: Report, span: Span, place: str, help_: str, why: str = "") -> None:
@@ -233,19 +239,9 @@ def _signature(world: World, declaration: Callable, report: Report) -> Signature
 
 
 def _parameters(world: World, declaration: Callable, report: Report) -> tuple[ParameterInfo, ...]:
-    seen: dict[str, Span] = {}
     found: list[ParameterInfo] = []
-    for parameter in declaration.parameters:
-        if parameter.name in seen:
-            report.error(
-                "E0104",
-                f"`{declaration.name}` has two parameters `{parameter.name}`",
-                parameter.span,
-                help="rename one",
-                causes=((seen[parameter.name], "first here"),),
-            )
-            continue
-        seen[parameter.name] = parameter.span
+    owner = f"`{declaration.name}` has two parameters"
+    for parameter in _named_once(declaration.parameters, owner, "rename one", report):
         written = resolve_annotation(world, report, parameter.type)
         _check_parameter(declaration, parameter.name, written.type, parameter.type.span, report)
         found.append(

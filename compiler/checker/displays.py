@@ -3,7 +3,7 @@
 from flowc.compiler.builtins.arguments import is_text
 from flowc.compiler.builtins.dtypes import array
 from flowc.compiler.checker.context import ERROR, Context, a_type, infer, new_hole, resolve, shown_type
-from flowc.compiler.checker.convert import coerce, fits, is_literal, join, require
+from flowc.compiler.checker.convert import coerce, common_type, fits, is_literal, join, require
 from flowc.compiler.checker.narrowing import facts_of, with_facts
 from flowc.compiler.checker.operators import require_condition
 from flowc.compiler.checker.scope import Variable, child, define_variable, narrow
@@ -110,24 +110,7 @@ def _array_rows(context: Context, node: ListDisplay, wanted: Array) -> Type:
 
 def _common(context: Context, items: tuple[Expression, ...], rule: str) -> Type:
     types = [resolve(context, infer(context, item)) for item in items]
-    common = types[0]
-    for item, type_ in zip(items, types, strict=True):
-        met = join(context, common, type_)
-        if met is None:
-            have, first = shown_type(context, type_), shown_type(context, common)
-            context.report.error(
-                "E0121",
-                f"`{have}` and `{first}` have no common type",
-                item.span,
-                f"this is `{have}`",
-                why=rule,
-                causes=((items[0].span, f"this is `{first}`"),),
-            )
-            return ERROR
-        common = met
-    for item, type_ in zip(items, types, strict=True):
-        coerce(context, item, type_, common)
-    return resolve(context, common)
+    return common_type(context, items, types, "`{have}` and `{first}` have no common type", rule)
 
 
 def dict_type(context: Context, node: DictDisplay, expected: Type | None) -> Type:

@@ -100,13 +100,13 @@ def check_effects(world: World, bodies: Mapping[str, Body], order: Sequence[str]
             continue
         body = bodies[name]
         reached[name] = _reached(world, reached, body.calls)
-        _check_declared(world, reached, world.callables[name], report)
+        _check_declared(reached, world.callables[name], report)
         world.callables[name] = _with_effects(world.callables[name], reached[name])
         for region in body.regions:
             _check_region(world, reached, region, body.calls[region.first : region.last], report)
     for signature in world.callables.values():
         _check_undo(world, signature, report)
-        _check_settings(world, reached, signature, report)
+        _check_settings(signature, report)
 
 
 def effects_of(world: World, reached: Mapping[str, tuple[Reached, ...]], callee: str) -> tuple[Effect, ...]:
@@ -142,9 +142,7 @@ def _with_effects(signature: Signature, reached: tuple[Reached, ...]) -> Signatu
     return evolve(signature, effects=tuple(found.values()) or (PURE,))
 
 
-def _check_declared(
-    world: World, reached: Mapping[str, tuple[Reached, ...]], signature: Signature, report: Report
-) -> None:
+def _check_declared(reached: Mapping[str, tuple[Reached, ...]], signature: Signature, report: Report) -> None:
     written = signature.declaration.effects
     if signature.kind != "flow" or written is None:
         return
@@ -157,7 +155,7 @@ def _check_declared(
         if covered:
             continue
         pure = any(effect.kind == "pure" for effect in written)
-        path = _path(world, reached, each)
+        path = _path(reached, each)
         through = " -> ".join(f"`{name}`" for name in (signature.name, *path))
         report.error(
             "E0402" if pure else "E0403",
@@ -191,7 +189,7 @@ def _check_unused(
             )
 
 
-def _path(world: World, reached: Mapping[str, tuple[Reached, ...]], start: Reached) -> list[str]:
+def _path(reached: Mapping[str, tuple[Reached, ...]], start: Reached) -> list[str]:
     path, step = [start.call.callee], start
     while path[-1] in reached:
         step = next(each for each in reached[path[-1]] if each.effect == start.effect)
@@ -210,7 +208,7 @@ def _check_region(
         effect = each.effect
         if effect.kind != "writes" or (effect.idempotent and region.kind != "vote"):
             continue
-        path = " -> ".join(f"`{name}`" for name in _path(world, reached, each))
+        path = " -> ".join(f"`{name}`" for name in _path(reached, each))
         code, title, why, help_ = _REGIONS[region.kind]
         report.error(
             code, title.format(effect=describe(effect)), each.call.span, why=f"{path}: {why}", help=help_,
@@ -240,9 +238,7 @@ _REGIONS = {
 }
 
 
-def _check_settings(
-    world: World, reached: Mapping[str, tuple[Reached, ...]], signature: Signature, report: Report
-) -> None:
+def _check_settings(signature: Signature, report: Report) -> None:
     spans = {each.name: each.span for each in signature.declaration.decorators}
     for effect in signature.effects:
         if effect.kind != "writes":

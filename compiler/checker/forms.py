@@ -1,10 +1,8 @@
 """Special forms: race, vote, execute, endorse and declassify."""
 
-from collections.abc import Sequence
-
 from flowc.compiler.checker.arguments import Slot, match_arguments
 from flowc.compiler.checker.context import ERROR, CallMade, Context, Region, infer, resolve, shown_type
-from flowc.compiler.checker.convert import coerce, join, literal_value
+from flowc.compiler.checker.convert import common_type, literal_value
 from flowc.compiler.checker.model import BoundCall
 from flowc.compiler.syntax import Call, Constant, Expression
 from flowc.runtime.types import JSON, Array, List, PlanOf, Type
@@ -57,30 +55,10 @@ def _race(context: Context, node: Call, expected: Type | None) -> Type:
         types.append(resolve(context, infer(context, arm, expected)))
         context.regions.append(Region("race", first, len(context.calls), arm.span))
     context.facts.calls[id(node)] = BoundCall("race", "race", tuple(arms))
-    return _common(context, arms, types)
-
-
-def _common(context: Context, arms: Sequence[Expression], types: Sequence[Type]) -> Type:
-    if not types:
+    if not arms:
         return ERROR
-    common = types[0]
-    for arm, type_ in zip(arms, types, strict=True):
-        met = join(context, common, type_)
-        if met is None:
-            have, first = shown_type(context, type_), shown_type(context, common)
-            context.report.error(
-                "E0121",
-                f"the arms of a race give `{first}` and `{have}`",
-                arm.span,
-                f"this is `{have}`",
-                why="whichever wins, the result has one type",
-                causes=((arms[0].span, f"this is `{first}`"),),
-            )
-            return ERROR
-        common = met
-    for arm, type_ in zip(arms, types, strict=True):
-        coerce(context, arm, type_, common)
-    return resolve(context, common)
+    headline = "the arms of a race give `{first}` and `{have}`"
+    return common_type(context, arms, types, headline, "whichever wins, the result has one type")
 
 
 def _vote(context: Context, node: Call, expected: Type | None) -> Type:

@@ -29,10 +29,8 @@ class PythonFile:
     others: frozenset[str]
 
 
-def bind_imports(
-    program: Program, world: World, report: Report, folder: Path | None, bound: frozenset[str]
-) -> None:
-    """Names the Python function behind each imported tool and checks it; `bound` ones have theirs."""
+def bind_imports(program: Program, world: World, report: Report, folder: Path | None) -> None:
+    """Names the Python function behind each imported tool and checks it."""
     files: dict[str, PythonFile | None] = {}
     seen: dict[str, Span] = {}
     for declaration in program.declarations:
@@ -51,8 +49,7 @@ def bind_imports(
                 )
                 continue
             seen[name] = declaration.span
-            if name not in bound:
-                _bind(declaration, name, world, report, files[declaration.path])
+            _bind(declaration, name, world, report, files[declaration.path])
 
 
 def _bind(declaration: Import, name: str, world: World, report: Report, file: PythonFile | None) -> None:

@@ -237,7 +237,7 @@ _SHOWN = {
 }
 
 
-def check_nesting(report: Report, outer: Limits, outer_span: Span, inner: Limits, span: Span) -> None:
+def check_nesting(report: Report, outer: Limits, inner: Limits, span: Span) -> None:
     """Warns where an inner limit is larger than the one around it, which ends first."""
     for name in ("timeout", "money", "tokens", "calls", "memory"):
         around, within = getattr(outer, name), getattr(inner, name)

@@ -29,11 +29,9 @@ class Report:
         """Adds an error at `span`; `causes` are further places with what to say about them."""
         self._add(Diagnostic(code, title, _labels(span, label, causes), why, help))
 
-    def warning(
-        self, code: str, title: str, span: Span, label: str = "", *, why: str = "", help: str = ""
-    ) -> None:
+    def warning(self, code: str, title: str, span: Span, *, why: str = "", help: str) -> None:
         """Adds a warning: the program compiles all the same."""
-        self._add(Diagnostic(code, title, _labels(span, label, ()), why, help, severity="warning"))
+        self._add(Diagnostic(code, title, _labels(span, "", ()), why, help, severity="warning"))
 
     def _add(self, diagnostic: Diagnostic) -> None:
         self.found.setdefault((diagnostic.code, diagnostic.labels[0].span), diagnostic)

@@ -112,7 +112,7 @@ def merge(scope: Scope, branches: Sequence[Scope]) -> None:
         alive = list(branches)
     changed = dict.fromkeys(name for branch in alive for name in branch.variables)
     for name in changed:
-        scope.variables[name] = _joined(name, [lookup(branch, name) for branch in alive])
+        scope.variables[name] = _joined([lookup(branch, name) for branch in alive])
     for name in dict.fromkeys(name for branch in alive for name in branch.narrowed):
         views = [shown(branch, name) for branch in alive]
         agreed = {path: t for path, t in views[0].items() if all(view.get(path) == t for view in views)}
@@ -120,7 +120,7 @@ def merge(scope: Scope, branches: Sequence[Scope]) -> None:
             scope.narrowed[name] = agreed
 
 
-def _joined(name: str, versions: list[Variable | None]) -> Variable:
+def _joined(versions: list[Variable | None]) -> Variable:
     present = [version for version in versions if version is not None]
     first = present[0]
     definite = len(present) == len(versions) and all(version.definite for version in present)

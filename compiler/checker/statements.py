@@ -223,9 +223,9 @@ def _with(context: Context, statement: With) -> None:
     limits = _block_limits(context, statement)
     context.facts.limits[id(statement)] = limits
     outer = context.limits
-    for around, span in outer:
-        check_nesting(context.report, around, span, limits, statement.limits[0].span)
-    context.limits = (*outer, (limits, statement.span))
+    for around in outer:
+        check_nesting(context.report, around, limits, statement.limits[0].span)
+    context.limits = (*outer, limits)
     first = len(context.calls)
     check_block(context, statement.body)
     context.limits = outer

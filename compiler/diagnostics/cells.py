@@ -1,30 +1,12 @@
-"""How program text looks on a terminal: the cells of a character, and what stands for those that have none.
-
-Nothing of a program reaches the terminal as an escape sequence: control characters and characters that
-change the direction of writing are shown by their numbers.
-"""
+"""How program text looks on a terminal: the cells of a character, and lines cut to the cells there are."""
 
 import unicodedata
 
 from attrs import frozen
 
+from flowc.runtime.visible import glyph
+
 TAB = 4
-
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-
-
-def shown(text: str) -> str:
-    """The text with everything unprintable escaped; line ends and tabs are kept."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(character if character in "\n\t" else _glyph(character) for character in text)
-
-
-def _glyph(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) not in _UNSEEN:
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def width(text: str) -> int:
@@ -60,9 +42,9 @@ def line(text: str) -> Line:
     drawn: list[str] = []
     cells = [0]
     for character in text:
-        glyph = " " * (TAB - cells[-1] % TAB) if character == "\t" else _glyph(character)
-        drawn.append(glyph)
-        cells.append(cells[-1] + width(glyph))
+        seen = " " * (TAB - cells[-1] % TAB) if character == "\t" else glyph(character)
+        drawn.append(seen)
+        cells.append(cells[-1] + width(seen))
     return Line("".join(drawn), tuple(cells))
 
 

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from flowc.compiler.diagnostics.cells import Line, clip, line, shown, width
+from flowc.compiler.diagnostics.cells import Line, clip, line, width
 from flowc.compiler.diagnostics.model import Diagnostic, Label, Source
 from flowc.compiler.diagnostics.underline import underline
 from flowc.compiler.syntax import Span
+from flowc.runtime.visible import visible
 
 Piece = tuple[str, str]
 """Text and the name of its style: severity, headline, gutter, primary, secondary, aside, or nothing."""
@@ -40,7 +41,7 @@ def rows(diagnostic: Diagnostic, source: Source) -> Iterator[Row]:
     """The rows of the drawing, in order."""
     yield (
         (f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity),
-        (f": {shown(diagnostic.title)}", "headline"),
+        (f": {visible(diagnostic.title)}", "headline"),
     )
     lines = _lines(source, diagnostic.labels)
     labels = (
@@ -50,13 +51,13 @@ def rows(diagnostic: Diagnostic, source: Source) -> Iterator[Row]:
     pad = " " * gutter
     place = _place(diagnostic, source)
     if place:
-        yield ((f"{pad}--> {shown(place)}", "gutter"),)
+        yield ((f"{pad}--> {visible(place)}", "gutter"),)
     if labels:
         yield ((f"{pad} |", "gutter"),)
         yield from _snippet(labels, lines, gutter)
         yield ((f"{pad} |", "gutter"),)
     for name, text in (("why", diagnostic.why), ("help", diagnostic.help)):
-        yield from _remark(pad, name, shown(text))
+        yield from _remark(pad, name, visible(text))
     yield ((f"{pad} = ", "gutter"), (f"more: flowc explain {diagnostic.code}", "aside"))
 
 
@@ -85,7 +86,7 @@ def _remark(pad: str, name: str, text: str) -> Iterator[Row]:
 
 def _snippet(labels: list[Label], lines: list[str], gutter: int) -> Iterator[Row]:
     """The source lines with labels, and what the labels say."""
-    blocks = _blocks(labels, len(lines))
+    blocks = _blocks(labels)
     previous = 0
     for number in _wanted(labels, lines):
         if previous and number > previous + 1:
@@ -125,7 +126,7 @@ def _moved(label: Label, skipped: int) -> Label:
     return Label(moved, label.text, label.primary) if skipped else label
 
 
-def _blocks(labels: list[Label], last: int) -> list[_Block]:
+def _blocks(labels: list[Label]) -> list[_Block]:
     several = [label for label in labels if label.span.end_line > label.span.line]
     several.sort(key=lambda label: (label.span.line, -label.span.end_line))
     return [_Block(label, slot) for slot, label in enumerate(several)]
@@ -166,7 +167,7 @@ def _edges(
     lead = "  " if begins else " |"
     reach = 2 * (len(blocks) - block.slot - 1) + 1 + cell
     mark = "^" if block.label.primary else "-"
-    text = "" if begins else f" {shown(block.label.text)}".rstrip()
+    text = "" if begins else f" {visible(block.label.text)}".rstrip()
     yield (blank, *margin, (f"{lead}{'_' * reach}{mark}{text}", style))
 
 

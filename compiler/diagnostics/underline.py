@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from flowc.compiler.diagnostics.cells import Line, shown
+from flowc.compiler.diagnostics.cells import Line
 from flowc.compiler.diagnostics.model import Label
+from flowc.runtime.visible import visible
 
 Piece = tuple[str, str]
 
@@ -43,7 +44,7 @@ def underline(drawn: Line, labels: list[Label], start: int, room: int) -> Iterat
     *waiting, (first, last, label) = placed
     beside = label.text and all(end <= first or not other.text for _, end, other in waiting)
     if beside:
-        marks.put(max(end for _, end, _ in placed) + 1, shown(label.text), _style(label))
+        marks.put(max(end for _, end, _ in placed) + 1, visible(label.text), _style(label))
     else:
         waiting = placed
     yield marks.row()
@@ -62,7 +63,7 @@ def _hang(waiting: list[tuple[int, int, Label]]) -> Iterator[tuple[Piece, ...]]:
     while waiting:
         first, _, label = waiting.pop()
         canvas = _stems([entry for entry in waiting if entry[0] < first])
-        canvas.put(first, shown(label.text), _style(label))
+        canvas.put(first, visible(label.text), _style(label))
         yield canvas.row()
 
 

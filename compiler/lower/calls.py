@@ -1,6 +1,7 @@
 """Calls: built-ins, models, tools, people, kernels, flows, records, and the special forms."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from xdsl.ir import SSAValue
 
@@ -12,7 +13,7 @@ from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, To
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow.attributes import EffectsAttr
 from flowc.dialects.flow.compute import ApplyOp, CastOp, DeclassifyOp, EndorseOp, RecordOp, TupleOp
-from flowc.dialects.flow.control import RaceOp, VoteOp, YieldOp, region_of
+from flowc.dialects.flow.control import RaceOp, VoteOp
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import join, of_items, to_items
 from flowc.dialects.flow.types import IntType, PlanType, RecordType
@@ -123,20 +124,14 @@ def _record(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
 
 def _race(frame: Frame, arms: Sequence[Expression], result: Type) -> SSAValue:
     type_ = frame.lowering.type(result)
-    regions = []
-    for arm in arms:
-        region = region_of()
-        inner = frame.inner(region.block)
-        inner.add(YieldOp(inner.converted(inner.value(arm), type_)))
-        regions.append(region)
+    regions = [frame.yielding(type_, partial(Frame.value, expression=arm)) for arm in arms]
     return frame.emit(RaceOp([type_], regions))
 
 
 def _vote(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     type_ = frame.lowering.type(result)
-    region = region_of([IntType()])
-    inner = frame.inner(region.block)
-    inner.add(YieldOp(inner.converted(inner.value(bound.arguments[0]), type_)))
+    ballot = partial(Frame.value, expression=bound.arguments[0])
+    region = frame.yielding(type_, ballot, [IntType()])
     most, lead = (int(str(bound.options[key])) for key in ("max", "lead"))
     return frame.emit(VoteOp(type_, region, max=most, lead=lead))
 

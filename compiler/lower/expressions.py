@@ -129,13 +129,7 @@ def _short_circuit(frame: Frame, expression: syntax.Binary) -> SSAValue:
 
 def branch(frame: Frame, condition: SSAValue, type_: IrType, then: Produce, otherwise: Produce) -> SSAValue:
     """A value that is one thing or another."""
-    regions = []
-    for lower in (then, otherwise):
-        region = region_of()
-        inner = frame.inner(region.block)
-        inner.add(YieldOp(inner.converted(lower(inner), type_)))
-        regions.append(region)
-    return frame.emit(IfOp(condition, [type_], *regions))
+    return frame.emit(IfOp(condition, [type_], frame.yielding(type_, then), frame.yielding(type_, otherwise)))
 
 
 def _compare(frame: Frame, expression: syntax.Compare) -> SSAValue:
@@ -205,12 +199,8 @@ def _conditional(frame: Frame, expression: syntax.Conditional) -> SSAValue:
 
 def _attempt(frame: Frame, expression: syntax.TryElse) -> SSAValue:
     type_ = _type(frame, expression)
-    regions = []
-    for part in (expression.attempt, expression.otherwise):
-        region = region_of()
-        inner = frame.inner(region.block)
-        inner.add(YieldOp(inner.converted(inner.value(part), type_)))
-        regions.append(region)
+    parts = (expression.attempt, expression.otherwise)
+    regions = [frame.yielding(type_, partial(Frame.value, expression=part)) for part in parts]
     return frame.emit(AttemptOp([type_], *regions))
 
 

@@ -1,10 +1,11 @@
 """The state of lowering: what is known of the program, and where the next operation goes."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from attrs import define, field, frozen
 from xdsl.dialects.builtin import ArrayAttr, FileLineColLoc, IntAttr, StringAttr, i1
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from flowc.compiler.checker.model import Checked, Labels
 from flowc.compiler.lower.convert import converted_constant
@@ -13,6 +14,7 @@ from flowc.compiler.syntax import Expression, Span
 from flowc.dialects.array.types import dtype_of, is_array_type, shape_of
 from flowc.dialects.flow.attributes import EffectItem, EffectsAttr, Json
 from flowc.dialects.flow.compute import CastOp, ConstantOp
+from flowc.dialects.flow.control import YieldOp, region_of
 from flowc.runtime.plan import Effect
 from flowc.runtime.types import Type
 
@@ -129,6 +131,15 @@ class Frame:
         return Frame(
             self.lowering, block, variables, self.result_type, self.native, set(), self.span, self.depth + 1
         )
+
+    def yielding(
+        self, type_: Attribute, produce: Callable[["Frame"], SSAValue], arguments: Sequence[Attribute] = ()
+    ) -> Region:
+        """A region of an operation here that ends with the value that `produce` lowers in it."""
+        region = region_of(arguments)
+        inner = self.inner(region.block)
+        inner.add(YieldOp(inner.converted(produce(inner), type_)))
+        return region
 
     def assign(self, name: str, value: SSAValue) -> None:
         """Binds a variable; the value takes its name, if IR text can write it, for readers of the IR."""

@@ -10,8 +10,6 @@ from flowc.compiler.syntax import Argument, Call, Constant, Expression, Name, Sl
 OVER_FIRST_AXIS = {getattr(builtins, name): name for name in ("sum", "min", "max", "any", "all")}
 """Python's functions that go over an array row by row; the built-ins of these names take all elements."""
 
-JOINS = ("concatenate", "concat")
-
 
 def is_numpy(value: Any, *names: str) -> bool:
     """Whether `value` is the NumPy function of one of these names."""

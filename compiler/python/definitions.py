@@ -68,3 +68,7 @@ class Definition(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<flowc {self.kind} {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        """Goes to another process by its name, as a plain function does."""
+        return self.function.__qualname__

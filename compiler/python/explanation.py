@@ -8,12 +8,13 @@ from attrs import evolve
 
 from flowc.compiler.backends.llvm import kernels_of
 from flowc.compiler.driver import room
-from flowc.compiler.kernel_report import duration, measured, report, text
+from flowc.compiler.kernel_report import duration, report, text
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.native import kernel_of
 from flowc.compiler.python.specialisation import Specialisation
 from flowc.compiler.python.specialise import ArgumentType
+from flowc.compiler.roofline import fastest
 
 
 def explain(
@@ -39,7 +40,7 @@ def explain(
         np.array(argument) if parameter.written else argument
         for parameter, argument in zip(found.kernel.signature.params, kept, strict=True)
     ]
-    taken = measured(lambda: found.kernel(*given))
+    taken = fastest(lambda: found.kernel(*given))
     return text(evolve(made, signature=named, origin=origin, measured=taken))
 
 

@@ -1,8 +1,9 @@
 """What a Python function computes, as a text that is equal only for functions that compute the same.
 
 It is taken from the function's bytecode and from the values that its global and enclosing names have, so it
-needs neither the source nor a parser. What cannot be written down makes a function unknown: it has no
-fingerprint, and its code is found by the compiler's own key instead.
+needs neither the source nor a parser. Arrays count by dtype and shape alone, since code takes them as
+arguments. What cannot be written down makes a function unknown: it has no fingerprint, and its code is found
+by the compiler's own key instead.
 """
 
 import __future__
@@ -152,11 +153,20 @@ def _numpy(value: Any, seen: _Seen) -> str:
         return f"ufunc {value.__name__}"
     if isinstance(value, np.dtype):
         return f"dtype {value!r}"
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind not in "OV":
-        seen.arrays.append(value)
-        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return f"{type(value).__name__} {value.dtype.str} {value.shape} {content}"
+    if isinstance(value, np.generic) and value.dtype.kind not in "OV":
+        return f"{type(value).__name__} {value.dtype.str} {value.tobytes().hex()}"
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "OV":
+        return f"{type(value).__name__} {value.dtype.str} {value.shape} {_place(value, seen.arrays)}"
     raise _Unknown
+
+
+def _place(array: Any, arrays: list[Any]) -> int:
+    """Which of the arrays met it is: code takes them as arguments, one that has two names once."""
+    for place, each in enumerate(arrays):
+        if each is array:
+            return place
+    arrays.append(array)
+    return len(arrays) - 1
 
 
 def _module(value: Any) -> str:

@@ -8,7 +8,7 @@ kept in memory for each specialisation, and on disk for the next process.
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from flowc.compiler.python.definitions import Definition, Settings
@@ -41,6 +41,10 @@ class Jit(Definition[P, R]):
     ) -> None:
         import numpy as np
 
+        if isinstance(function, MethodType):
+            raise _no_method(function.__name__)
+        if isinstance(function, Definition) or not inspect.isfunction(inspect.unwrap(function)):
+            raise TypeError(f"flowc.jit compiles Python functions; {function!r} is none")
         super().__init__("kernel", function, Settings())
         self.options = options or Mode()
         self.execution = execution
@@ -72,6 +76,14 @@ class Jit(Definition[P, R]):
             if call is not None:
                 return cast(R, call(args, kwargs["out"]))
         return cast(R, self._run(args, kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """The function, when it is looked up in an object; raises FlowError (E0093) for a method."""
+        if instance is None or self.names[:1] not in (("self",), ("cls",)):
+            return self
+        if self.execution == "interpret":
+            return MethodType(self, instance)
+        raise _no_method(self.__name__)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         named = dict(kwargs)
@@ -196,6 +208,16 @@ class Jit(Definition[P, R]):
         return explain(self, self.names, self.options, self.specialisation(bound), known, bound)
 
 
+def _no_method(name: str) -> FlowError:
+    return fail(
+        "E0093",
+        f"`{name}` is a method, and native code takes arrays and numbers only",
+        why="its object is neither",
+        help="put `@staticmethod` above `@flowc.jit`, and pass the arrays it needs: "
+        f"`self.{name}(x, self.weights)`",
+    )
+
+
 def _is(first: object, second: object) -> bool:
     return first is second
 
@@ -224,6 +246,8 @@ def jit(
     if level not in (0, 1, 2) or mode not in ("native", "interpret"):
         raise ValueError(f'level is 0, 1 or 2 and mode "native" or "interpret", not {level!r} and {mode!r}')
     options = Mode(level, precise, reproducible)
-    if function is not None:
-        return Jit(function, options, mode)
-    return lambda decorated: Jit(decorated, options, mode)
+
+    def decorated(function: Any) -> Any:
+        return Jit(function.__func__ if isinstance(function, staticmethod) else function, options, mode)
+
+    return decorated if function is None else decorated(function)

@@ -28,14 +28,17 @@ def compile_native(
     names: tuple[str, ...],
     types: tuple[ArgumentType, ...],
     mode: Mode,
+    cached: bool,
 ) -> Compiled:
-    """The native code of a function for such arguments; raises CompileError where there can be none, and
-    NeedsFacts where more must be known of the arguments."""
+    """The native code of a function for such arguments; `cached` keeps it on disk by its kernel's text.
+
+    Raises CompileError where there can be none, and NeedsFacts where more must be known of the arguments.
+    """
     with room():
         built = built_of(definition, names, types, mode)
         layouts = [type_.layout for type_ in types if not type_.known]
         layouts += ["contiguous"] * len(built.captured)
-        options = Options(level=mode.level, layouts=tuple(layouts))
+        options = Options(level=mode.level, cached=cached, layouts=tuple(layouts))
         return Compiled(compile_kernels(ModuleOp([built.kernel]), options), built)
 
 

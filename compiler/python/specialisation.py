@@ -109,12 +109,15 @@ def _compiled(
     key: str | None,
     arrays: Sequence[Any],
 ) -> _Made:
-    """Compiles, and keeps on disk what came out, were it only what must be known besides."""
+    """Compiles, and keeps on disk what came out, were it only what must be known besides.
+
+    A function that has no lasting key is found again by the text of its kernel, which takes longer to make.
+    """
     from flowc.compiler.python.native import compile_native
 
     lasting = key if key is not None and is_current(definition.function) else None
     try:
-        compiled = compile_native(definition, names, types, mode)
+        compiled = compile_native(definition, names, types, mode, cached=lasting is None)
     except NeedsFacts as needed:
         _keep(lasting, {"facts": facts_to_json(needed.facts)}, b"")
         raise

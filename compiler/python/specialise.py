@@ -15,13 +15,10 @@ from flowc.runtime.kernel_arguments import layout_of, whole_strides
 class ArgumentType:
     """The type of one argument; `dims` is empty for a number, `value` set where code is made for one value.
 
-    An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal
-    names; or
-    a number that the code is made for. `layout` says how an array lies, a word of `LAYOUTS`. The dtypes
-    `int`,
-    `float` and `bool` are Python's own numbers; `same` is the extent that such a number is equal to, None
-    where
-    that does not matter.
+    An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal names;
+    or a number that the code is made for. `layout` says how an array lies, a word of `LAYOUTS`. The dtypes
+    `int`, `float` and `bool` are Python's own numbers; `same` is the extent that such a number is equal to,
+    None where that does not matter.
     """
 
     dtype: str

@@ -23,7 +23,12 @@ from flowc.dialects.flow.attributes import (
 )
 from flowc.dialects.flow.attributes import parse_json as read_json
 from flowc.dialects.flow.attributes import print_json as write_json
-from flowc.dialects.flow.signature import parse_typed_parameters, print_parameters
+from flowc.dialects.flow.signature import (
+    parse_promise,
+    parse_typed_parameters,
+    print_parameters,
+    print_promise,
+)
 
 SETTINGS = ("model", "temperature", "max_tokens", "cached", "module", "function", "documentation")
 
@@ -80,13 +85,7 @@ class DeclarationOp(IRDLOperation):
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
         print_parameters(printer, self.parameters.data, self.types.data)
-        printer.print_string(" -> ")
-        printer.print_attribute(self.result_type)
-        printer.print_string(" effects")
-        self.effects.print_parameter(printer)
-        if self.limits is not None:
-            printer.print_string(" limits")
-            self.limits.print_parameter(printer)
+        print_promise(printer, self.result_type, self.effects, self.limits)
         if self.setting:
             printer.print_string(" settings ")
             write_json(printer, self.settings.value)
@@ -97,14 +96,8 @@ class DeclarationOp(IRDLOperation):
         """Reads what `print` wrote."""
         name = parser.parse_symbol_name().data
         parameters, types = parse_typed_parameters(parser)
-        parser.parse_punctuation("->")
-        result = parser.parse_type()
-        parser.parse_keyword("effects")
-        effects = EffectsAttr(EffectsAttr.parse_parameter(parser))
-        limits = None
+        result, effects, limits = parse_promise(parser)
         settings: Json = {}
-        if parser.parse_optional_keyword("limits") is not None:
-            limits = LimitsAttr(LimitsAttr.parse_parameter(parser))
         if parser.parse_optional_keyword("settings") is not None:
             settings = read_json(parser)
         extra = parser.parse_optional_attr_dict_with_keyword()

@@ -39,6 +39,7 @@ from flowc.dialects.array.ops import (
     TransposeOp,
 )
 from flowc.dialects.array.products import AttentionOp, ConvolveOp
+from flowc.dialects.array.require import RequireOp
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import DimsAttr, RefType, ShapeError
 
@@ -68,6 +69,7 @@ Array = Dialect(
         RandomOp,
         ReadOp,
         ReduceOp,
+        RequireOp,
         ReshapeOp,
         ReturnOp,
         ScanOp,

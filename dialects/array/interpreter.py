@@ -15,6 +15,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from flowc.dialects.array import memory, ops
 from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kernel import KernelOp, ReturnOp
+from flowc.dialects.array.require import RequireOp
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 Evaluate = Callable[[Operation, Sequence[NumpyArray]], Sequence[NumpyArray]]
@@ -53,6 +54,9 @@ class Interpreter:
                 self.values[op.result] = self.refs[op.ref].copy()
             case memory.WriteOp():
                 self._write(op)
+            case RequireOp():
+                if not self.values[op.condition]:
+                    raise KernelFault(op.reason.data)
             case scf.IfOp():
                 region = op.true_region if self.values[op.cond] else op.false_region
                 self._bind(op.results, self._block(region.block) if region.blocks else [])

@@ -9,7 +9,7 @@ that those views show.
 from typing import ClassVar
 
 from xdsl.dialects.builtin import i64
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     base,
@@ -137,8 +137,3 @@ def read(ref: SSAValue) -> ReadOp:
 def write(value: SSAValue, target: SSAValue) -> WriteOp:
     """Stores a value into what `target` shows."""
     return WriteOp.create(operands=[value, target])
-
-
-def touches_memory(op: Operation) -> bool:
-    """Whether the order of an op among writes matters."""
-    return isinstance(op, ReadOp | WriteOp | VariableOp | EmptyOp)

@@ -3,7 +3,16 @@ operands do not fit."""
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects.builtin import DenseArrayBase, FloatAttr, IntegerAttr, UnitAttr, f64, i64
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    UnitAttr,
+    f64,
+    i64,
+)
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from flowc.dialects.array import build
@@ -23,18 +32,27 @@ def attention(
     causal: bool = False,
     window: int | None = None,
     hidden: float | None = None,
+    steps: Sequence[tuple[str, SSAValue | None]] = (),
 ) -> AttentionOp:
-    """softmax(scale * query @ key.T + mask) @ value."""
+    """softmax(scale * query @ key.T) @ value, the scores changed by `steps`, then by a mask.
+
+    A boolean mask says what is seen, any other is added.
+    """
+    if mask is not None:
+        steps = [*steps, ("where" if dtype_of(mask.type) == "bool" else "add", mask)]
     types = (query.type, key.type, value.type)
-    result = inference.attention_type(types, scale.type, mask.type if mask is not None else None, window)
+    changes = [(kind, None if other is None else other.type) for kind, other in steps]
+    result = inference.attention_type(types, scale.type, changes, window)
     properties: dict[str, Attribute] = {}
+    if steps:
+        properties["steps"] = ArrayAttr([StringAttr(kind) for kind, _ in steps])
     if causal:
         properties["causal"] = UnitAttr()
     if window is not None:
         properties["window"] = IntegerAttr(window, i64)
     if hidden is not None:
         properties["hidden"] = FloatAttr(hidden, f64)
-    operands = [query, key, value, scale, *([] if mask is None else [mask])]
+    operands = [query, key, value, scale, *(other for _, other in steps if other is not None)]
     return AttentionOp.create(operands=operands, properties=properties, result_types=[result])
 
 

@@ -15,11 +15,17 @@ from flowc.dialects.array.types import (
     shape_of,
 )
 
+STEPS = ("where", "add", "sub", "mul", "div", "minimum", "maximum", "tanh", "abs", "neg")
+"""The kinds of operators that may change the scores of attention."""
+
 
 def attention_type(
-    types: Sequence[Attribute], scale: Attribute, mask: Attribute | None, window: int | None
+    types: Sequence[Attribute],
+    scale: Attribute,
+    steps: Sequence[tuple[str, Attribute | None]],
+    window: int | None,
 ) -> Attribute:
-    """The type of attention over queries, keys and values."""
+    """The type of attention over queries, keys and values, by what changes its scores."""
     query, key, value = (shape_of(type_) for type_ in types)
     dtypes = {dtype_of(type_) for type_ in types}
     if len(dtypes) != 1 or not is_float(dtype_of(types[0])):
@@ -38,11 +44,15 @@ def attention_type(
         raise ShapeError(f"{query[-3]} heads of queries cannot share {key[-3]} heads of keys evenly")
     if window is not None and window < 1:
         raise ShapeError("the window of attention is at least 1")
-    if mask is not None:
-        whole = (*query[:-1], key[-2])
-        if len(shape_of(mask)) > len(whole) or len(broadcast([shape_of(mask), whole])) != len(whole):
+    whole = (*query[:-1], key[-2])
+    for kind, other in steps:
+        if kind not in STEPS:
+            raise ShapeError(f"the scores of attention cannot be changed by `{kind}`")
+        if other is None:
+            continue
+        if len(shape_of(other)) > len(whole) or len(broadcast([shape_of(other), whole])) != len(whole):
             raise ShapeError("the mask of attention must broadcast to the scores")
-        if dtype_of(mask) != "bool" and not is_float(dtype_of(mask)):
+        if not (dtype_of(other) == "bool" if kind == "where" else is_float(dtype_of(other))):
             raise ShapeError("the mask of attention is boolean or floating")
     return array_type(dtype_of(types[0]), (*query[:-1], value[-1]))
 

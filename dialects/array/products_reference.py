@@ -12,6 +12,18 @@ from flowc.dialects.array.types import shape_of
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
 
+_STEPS: dict[str, Callable[..., NumpyArray]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "tanh": np.tanh,
+    "abs": np.abs,
+    "neg": np.negative,
+}
+
 
 def attention(
     query: NumpyArray,
@@ -22,12 +34,14 @@ def attention(
     causal: bool = False,
     window: int | None = None,
     hidden: float | None = None,
+    changed: Callable[[NumpyArray], NumpyArray] = lambda scores: scores,
 ) -> NumpyArray:
     """Scores, their softmax and the weighted values, all of them in memory."""
     if query.ndim > 2 and key.shape[-3] != query.shape[-3]:
         group = query.shape[-3] // key.shape[-3]
         key, value = np.repeat(key, group, axis=-3), np.repeat(value, group, axis=-3)
     scores = (query.astype(np.float64) * scale) @ key.astype(np.float64).swapaxes(-1, -2)
+    scores = changed(scores)
     if mask is not None:
         unseen = -np.inf if hidden is None else hidden
         scores = np.where(mask, scores, unseen) if mask.dtype == np.bool_ else scores + mask
@@ -67,20 +81,31 @@ def convolve(
 
 def _attention(op: products.AttentionOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
     query, key, value, scale = inputs[:4]
-    mask = inputs[4] if len(inputs) > 4 else None
     fits = query.shape[-1] == key.shape[-1] and key.shape[:-1] == value.shape[:-1]
     if not fits or query.shape[:-3] != key.shape[:-3]:
         raise KernelFault("extents-differ")
     if query.ndim > 2 and (key.shape[-3] == 0 or query.shape[-3] % key.shape[-3] != 0):
         raise KernelFault("extents-differ")
-    if op.mask is not None and mask is not None:
-        whole = (*query.shape[:-1], key.shape[-2])
-        given = zip(reversed(shape_of(op.mask.type)), reversed(mask.shape), reversed(whole), strict=False)
+    whole = (*query.shape[:-1], key.shape[-2])
+    for declared, other in zip(op.others, inputs[4:], strict=True):
+        given = zip(reversed(shape_of(declared.type)), reversed(other.shape), reversed(whole), strict=False)
         if any(said != 1 and own != wanted for said, own, wanted in given):
             raise KernelFault("extents-differ")
     window = op.window.value.data if op.window is not None else None
     hidden = op.hidden.value.data if op.hidden is not None else None
-    return attention(query, key, value, float(scale), mask, op.causal is not None, window, hidden)
+    unseen = -np.inf if hidden is None else hidden
+
+    def changed(scores: NumpyArray) -> NumpyArray:
+        others = iter(inputs[4:])
+        for kind, other in op.changes():
+            if kind == "where":
+                scores = np.where(next(others), scores, unseen)
+            else:
+                scores = _STEPS[kind](scores, *([] if other is None else [next(others)]))
+        return scores
+
+    causal = op.causal is not None
+    return attention(query, key, value, float(scale), None, causal, window, hidden, changed)
 
 
 def _convolve(op: products.ConvolveOp, inputs: Sequence[NumpyArray]) -> NumpyArray:

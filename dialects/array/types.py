@@ -109,12 +109,11 @@ def shape_of(type_: Attribute) -> Shape:
     type_ = type_.value if isinstance(type_, RefType) else type_
     if not isinstance(type_, TensorType):
         return ()
-    sizes = type_.get_shape()
-    if isinstance(type_.encoding, DimsAttr):
-        names = [name.data for name in type_.encoding.names.data]
-    else:
-        names = [""] * len(sizes)
-    return tuple(size if size >= 0 else name for size, name in zip(sizes, names, strict=True))
+    sizes = type_.shape.data
+    if not isinstance(type_.encoding, DimsAttr):
+        return tuple([size.data if size.data >= 0 else "" for size in sizes])
+    names = type_.encoding.names.data
+    return tuple([s.data if s.data >= 0 else n.data for s, n in zip(sizes, names, strict=True)])
 
 
 def element_of(type_: Attribute) -> Attribute:

@@ -31,7 +31,7 @@ from flowc.dialects.flow.attributes import (
 )
 from flowc.dialects.flow.dominance import undefined_use
 from flowc.dialects.flow.effects import DeclaredEffects
-from flowc.dialects.flow.signature import parse_parameters, print_parameters
+from flowc.dialects.flow.signature import parse_parameters, parse_promise, print_parameters, print_promise
 
 
 @irdl_op_definition
@@ -148,13 +148,7 @@ class FunctionOp(IRDLOperation):
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
         print_parameters(printer, self.parameters.data, self.body.block.args)
-        printer.print_string(" -> ")
-        printer.print_attribute(self.result_type)
-        printer.print_string(" effects")
-        self.effects.print_parameter(printer)
-        if self.limits is not None:
-            printer.print_string(" limits")
-            self.limits.print_parameter(printer)
+        print_promise(printer, self.result_type, self.effects, self.limits)
         if self.documentation is not None:
             printer.print_string(" doc ")
             print_json(printer, self.documentation.value)
@@ -167,13 +161,8 @@ class FunctionOp(IRDLOperation):
         """Reads what `print` wrote."""
         name = parser.parse_symbol_name().data
         parameters, arguments = parse_parameters(parser)
-        parser.parse_punctuation("->")
-        result = parser.parse_type()
-        parser.parse_keyword("effects")
-        effects = EffectsAttr(EffectsAttr.parse_parameter(parser))
-        limits = documentation = None
-        if parser.parse_optional_keyword("limits") is not None:
-            limits = LimitsAttr(LimitsAttr.parse_parameter(parser))
+        result, effects, limits = parse_promise(parser)
+        documentation = None
         if parser.parse_optional_keyword("doc") is not None:
             documentation = parse_text(parser)
         extra = parser.parse_optional_attr_dict_with_keyword()

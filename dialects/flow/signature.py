@@ -1,4 +1,4 @@
-"""The parameter lists of flows and operations in IR text: `(question %q: !flow.str, k %k: !flow.int = 8)`.
+"""The signatures of flows and operations in IR text: `(question %q: !flow.str, k %k: !flow.int = 8) -> ...`.
 
 The name stands before the value because a value's name is only a hint to the printer.
 """
@@ -10,7 +10,15 @@ from xdsl.ir import Attribute, BlockArgument
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 
-from flowc.dialects.flow.attributes import JsonAttr, ParameterAttr, parse_json, parse_text, print_json
+from flowc.dialects.flow.attributes import (
+    EffectsAttr,
+    JsonAttr,
+    LimitsAttr,
+    ParameterAttr,
+    parse_json,
+    parse_text,
+    print_json,
+)
 
 
 def parameter(name: str, default: Attribute | None = None, labels: Sequence[str] = ()) -> ParameterAttr:
@@ -79,3 +87,27 @@ def _rest(parser: Parser, name: str) -> ParameterAttr:
     if parser.parse_optional_punctuation("=") is not None:
         default = JsonAttr.of(parse_json(parser))
     return parameter(name, default, labels)
+
+
+def print_promise(
+    printer: Printer, result: Attribute, effects: EffectsAttr, limits: LimitsAttr | None
+) -> None:
+    """Writes what follows the parameters: `-> type effects<..> limits<..>`."""
+    printer.print_string(" -> ")
+    printer.print_attribute(result)
+    printer.print_string(" effects")
+    effects.print_parameter(printer)
+    if limits is not None:
+        printer.print_string(" limits")
+        limits.print_parameter(printer)
+
+
+def parse_promise(parser: Parser) -> tuple[Attribute, EffectsAttr, LimitsAttr | None]:
+    """Reads what `print_promise` wrote."""
+    parser.parse_punctuation("->")
+    result = parser.parse_type()
+    parser.parse_keyword("effects")
+    effects = EffectsAttr(EffectsAttr.parse_parameter(parser))
+    if parser.parse_optional_keyword("limits") is None:
+        return result, effects, None
+    return result, effects, LimitsAttr(LimitsAttr.parse_parameter(parser))

@@ -2,8 +2,36 @@
 
 from xdsl.ir import Dialect
 
-from flowc.dialects.loops.ops import PLAIN, DotOp, EndOp, FenceOp, ParallelOp, PrefetchOp, RequireOp, StreamOp
+from flowc.dialects.loops.ops import (
+    PLAIN,
+    ROLLED,
+    DotOp,
+    EndOp,
+    FenceOp,
+    ParallelOp,
+    PrefetchOp,
+    RequireOp,
+    StreamOp,
+)
+from flowc.dialects.loops.vectors import PackOp, SortOp
 
-Loops = Dialect("loops", [DotOp, EndOp, FenceOp, ParallelOp, PrefetchOp, RequireOp, StreamOp], [])
+Loops = Dialect(
+    "loops",
+    [DotOp, EndOp, FenceOp, PackOp, ParallelOp, PrefetchOp, RequireOp, SortOp, StreamOp],
+    [],
+)
 
-__all__ = ["PLAIN", "DotOp", "EndOp", "FenceOp", "Loops", "ParallelOp", "PrefetchOp", "RequireOp", "StreamOp"]
+__all__ = [
+    "PLAIN",
+    "ROLLED",
+    "DotOp",
+    "EndOp",
+    "FenceOp",
+    "Loops",
+    "PackOp",
+    "ParallelOp",
+    "PrefetchOp",
+    "RequireOp",
+    "SortOp",
+    "StreamOp",
+]

@@ -36,6 +36,8 @@ from xdsl.utils.exceptions import VerifyException
 
 PLAIN = "loops.plain"
 """Marks an `scf.for` that is to be left as it is written, neither made vectors of nor unrolled."""
+ROLLED = "loops.rolled"
+"""Marks an `scf.for` of a known number of rounds not to be unrolled: vectors are made of its rounds."""
 
 
 def _verify_position(base: Attribute, indices: Sequence[SSAValue]) -> None:

@@ -8,57 +8,39 @@ normalizer calculation for softmax" (2018); Rabe and Staats, "Self-attention doe
 
 from collections.abc import Sequence
 
-from attrs import frozen
 from xdsl.dialects import arith, math, memref
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import products
+from flowc.dialects.array.types import bits
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.attention_roles import (
+    APART,
     Attention,
+    Panels,
+    Rows,
     attention_of,
     masked_score,
     of_head,
     seen_keys,
+    share_of,
 )
 from flowc.passes.array_to_loops.builder import CONTRACT, Index
 from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile, register_tile
-from flowc.passes.array_to_loops.contract.packing import BLOCK, pack_right
+from flowc.passes.array_to_loops.contract.packing import pack_right
 from flowc.passes.array_to_loops.contract.stacks import for_each_matrix
 from flowc.passes.array_to_loops.contract.tiles import padded_columns, sweep
 from flowc.passes.array_to_loops.decoding import lower_decoding
 from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.hidden_keys import in_order_of_sight, largest
 from flowc.passes.array_to_loops.reductions import combine, identity
+from flowc.passes.array_to_loops.visible_keys import sight_of
 
 TILE = 4 * ROWS
 """Queries that are treated together."""
 
-
-@frozen
-class Panels:
-    """The keys and values of one head, packed."""
-
-    stack: tuple[Index, ...]
-    key_shape: RegisterTile
-    keys: SSAValue
-    padded_keys: Index
-    value_shape: RegisterTile
-    values: SSAValue
-    padded_features: Index
-
-
-@frozen
-class Rows:
-    """What is at hand of a tile of queries: their scaled features, scores against a block of keys, weighted
-    values so far, the largest score so far and the sum of the weights."""
-
-    low: Index
-    count: Index
-    queries: SSAValue
-    scores: SSAValue
-    sums: SSAValue
-    top: SSAValue
-    total: SSAValue
+KEYS = 256
+"""Keys that they meet at once."""
 
 
 def lower_attention(s: Lowering, op: products.AttentionOp, destination: SSAValue) -> None:
@@ -77,17 +59,35 @@ def _head(s: Lowering, a: Attention, stack: tuple[Index, ...], work: Index) -> N
     b = s.b
     a = of_head(s, a, stack)
     key_shape = register_tile(a.dtype, s.vector_bits, a.scores.columns)
-    value_shape = register_tile(a.dtype, s.vector_bits, a.values.columns)
+    value_shape = _value_tile(s, a)
     padded_keys = padded_columns(s, a.scores, key_shape)
     padded_features = padded_columns(s, a.values, value_shape)
     keys = b.allocate(key_shape.element, [b.mul(a.scores.depth, padded_keys)])
     values = b.allocate(value_shape.element, [b.mul(a.values.depth, padded_features)])
-    pack_right(s, a.scores, key_shape, stack, keys, padded_keys)
-    pack_right(s, a.values, value_shape, stack, values, padded_features)
-    panels = Panels(stack, key_shape, keys, padded_keys, value_shape, values, padded_features)
+    pack_right(s, a.scores, key_shape, stack, keys, padded_keys, steps=b.max(a.scores.depth, 1))
+    pack_right(s, a.values, value_shape, stack, values, padded_features, steps=b.max(a.values.depth, 1))
+    sight = sight_of(s, a.op)
+    panels = Panels(
+        stack,
+        key_shape,
+        keys,
+        padded_keys,
+        value_shape,
+        values,
+        padded_features,
+        sight,
+        largest(b, keys, [b.mul(a.scores.depth, padded_keys)]) if sight is not None and sight.added else None,
+        largest(b, values, [b.mul(a.values.depth, padded_features)]) if sight is not None else None,
+    )
     b.parallel(a.scores.rows, TILE, work, lambda low, high: _tile(s, a, panels, low, high))
     b.append(memref.DeallocOp.get(values))
     b.append(memref.DeallocOp.get(keys))
+
+
+def _value_tile(s: Lowering, a: Attention) -> RegisterTile:
+    """Two vectors wide at most, so that few features are not padded to many."""
+    columns, wide = a.values.columns, 2 * s.vector_bits // max(bits(a.dtype), 32)
+    return register_tile(a.dtype, s.vector_bits, min(columns, wide) if isinstance(columns, int) else wide)
 
 
 def _tile(s: Lowering, a: Attention, panels: Panels, low: SSAValue, high: SSAValue) -> None:
@@ -96,7 +96,7 @@ def _tile(s: Lowering, a: Attention, panels: Panels, low: SSAValue, high: SSAVal
         low=low,
         count=b.sub(high, low),
         queries=b.allocate(held, [TILE, a.scores.depth]),
-        scores=b.allocate(held, [TILE, BLOCK]),
+        scores=b.allocate(held, [TILE, KEYS]),
         sums=b.allocate(held, [TILE, panels.padded_features]),
         top=b.allocate(held, [TILE]),
         total=b.allocate(held, [TILE]),
@@ -112,19 +112,22 @@ def _tile(s: Lowering, a: Attention, panels: Panels, low: SSAValue, high: SSAVal
     b.nest([TILE], lambda at: b.store(lowest, rows.top, at))
     b.nest([TILE], lambda at: b.store(zero, rows.total, at))
 
-    def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        _block(s, a, panels, rows, start)
-        return ()
+    first, end = seen_keys(s, a, low, high, APART)
 
-    b.loop(*seen_keys(s, a, low, high), (), block, step=BLOCK)
+    def blocks(first: Index, end: Index) -> None:
+        def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            _block(s, a, panels, rows, start, b.min(KEYS, b.sub(end, start)))
+            return ()
+
+        b.loop(first, end, (), block, step=KEYS)
+
+    if panels.sight is None:
+        blocks(first, end)
+    else:
+        in_order_of_sight(s, a, panels, rows, (first, end), blocks)
 
     def finish(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        total = b.load(rows.total, [i])
-        if a.op.hidden is None:
-            nothing = b.insert(arith.CmpfOp(total, zero, "oeq"))
-        else:
-            nothing = b.compare("eq", b.index(a.scores.columns), b.index(0))
-        share = b.insert(arith.DivfOp(b.constant(1, held), b.select(nothing, b.constant(1, held), total)))
+        share = share_of(s, a, b.load(rows.total, [i]))
 
         def feature(at: tuple[SSAValue, ...]) -> None:
             value = b.insert(arith.MulfOp(b.load(rows.sums, [i, at[0]]), share))
@@ -138,34 +141,28 @@ def _tile(s: Lowering, a: Attention, panels: Panels, low: SSAValue, high: SSAVal
         b.append(memref.DeallocOp.get(buffer))
 
 
-def _block(s: Lowering, a: Attention, panels: Panels, rows: Rows, start: SSAValue) -> None:
+def _block(s: Lowering, a: Attention, panels: Panels, rows: Rows, start: SSAValue, number: Index) -> None:
     """Scores against a block of keys, their weights, and the values so weighted."""
     b = s.b
-    number = b.min(BLOCK, b.sub(a.scores.columns, start))
 
-    def features(first: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        deep = b.min(BLOCK, b.sub(a.scores.depth, first))
-        base = b.mul(first, panels.padded_keys)
-        sweep(
-            s,
-            panels.key_shape,
-            (rows.count, number, deep),
-            lambda i, k: b.load(rows.queries, [i, b.add(first, k)]),
-            lambda j: (panels.keys, b.add(base, b.mul(b.add(start, j), deep))),
-            rows.scores,
-            first=b.compare("eq", first, b.index(0)),
-        )
-        return ()
-
-    b.loop(0, b.max(a.scores.depth, 1), (), features, step=BLOCK)
+    features = a.scores.depth
+    sweep(
+        s,
+        panels.key_shape,
+        (rows.count, number, features),
+        lambda i, k: b.load(rows.queries, [i, k]),
+        lambda j: (panels.keys, b.mul(b.add(start, j), features)),
+        rows.scores,
+        first=True,
+    )
     b.nest([rows.count], lambda at: _weigh(s, a, panels, rows, at[0], start, number))
-    base = b.mul(start, panels.padded_features)
+    base = b.mul(start, panels.value_shape.width)
     sweep(
         s,
         panels.value_shape,
         (rows.count, panels.padded_features, number),
         lambda i, k: b.load(rows.scores, [i, k]),
-        lambda j: (panels.values, b.add(base, b.mul(j, number))),
+        lambda j: (panels.values, b.add(base, b.mul(j, a.values.depth))),
         rows.sums,
         first=False,
     )
@@ -223,7 +220,7 @@ def _mask(
         b.nest([number], one)
         return ()
 
-    if a.op.mask is not None or a.op.window is not None:
+    if a.op.steps is not None or a.op.window is not None:
         all_of_them()
         return
     last = b.index(b.add(start, b.sub(number, 1)))

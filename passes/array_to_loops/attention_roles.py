@@ -1,20 +1,23 @@
-"""One attention: the roles of its operands, and what a query sees of the keys."""
+"""One attention: the roles of its operands, what is at hand of them, and what a query sees of the keys."""
 
 from collections.abc import Callable
 
 from attrs import evolve, frozen
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i1
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import products
 from flowc.dialects.array.types import dtype_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
-from flowc.passes.array_to_loops.contract.packing import BLOCK
+from flowc.passes.array_to_loops.contract.microkernel import RegisterTile
 from flowc.passes.array_to_loops.contract.product import Operand, Product, operand_of
 from flowc.passes.array_to_loops.elements import Lowering, aligned
 from flowc.passes.array_to_loops.reductions import identity
+from flowc.passes.array_to_loops.visible_keys import Sight
+
+APART = 64
+"""Blocks of keys begin at multiples of this, which any register tile's width divides."""
 
 
 @frozen
@@ -29,6 +32,37 @@ class Attention:
     offset: Index
     """The position of the first query among the keys."""
     destination: SSAValue
+
+
+@frozen
+class Panels:
+    """The keys and values of one head, packed; of what a mask shows of them by positions, if that is known,
+    and the largest magnitudes that are needed to make use of it."""
+
+    stack: tuple[Index, ...]
+    key_shape: RegisterTile
+    keys: SSAValue
+    padded_keys: Index
+    value_shape: RegisterTile
+    values: SSAValue
+    padded_features: Index
+    sight: Sight | None
+    largest_key: SSAValue | None
+    largest_value: SSAValue | None
+
+
+@frozen
+class Rows:
+    """What is at hand of a tile of queries: their scaled features, scores against a block of keys, weighted
+    values so far, the largest score so far and the sum of the weights."""
+
+    low: Index
+    count: Index
+    queries: SSAValue
+    scores: SSAValue
+    sums: SSAValue
+    top: SSAValue
+    total: SSAValue
 
 
 def attention_of(s: Lowering, op: products.AttentionOp, destination: SSAValue) -> Attention:
@@ -80,27 +114,39 @@ def of_head(s: Lowering, a: Attention, stack: tuple[Index, ...]) -> Attention:
     )
 
 
-def seen_keys(s: Lowering, a: Attention, low: Index, high: Index) -> tuple[Index, Index]:
-    """The keys that the queries of a tile see among them, from a whole number of blocks on."""
+def seen_keys(s: Lowering, a: Attention, low: Index, high: Index, step: int) -> tuple[Index, Index]:
+    """The keys that the queries of a tile see among them, from a multiple of `step` on."""
     b = s.b
     first: Index = 0
     end = a.scores.columns
     if a.op.window is not None:
         reach = a.op.window.value.data - 1
         first = b.max(b.sub(b.add(a.offset, low), reach), 0)
-        first = b.mul(b.floordiv(first, BLOCK), BLOCK)
+        first = b.mul(b.floordiv(first, step), step)
         end = b.min(end, b.add(b.add(a.offset, high), reach))
     if a.op.causal is not None:
         end = b.min(end, b.add(a.offset, high))
     return first, end
 
 
+def share_of(s: Lowering, a: Attention, total: SSAValue) -> SSAValue:
+    """By what the weighted values of a query are multiplied at last: its weights have that `total`."""
+    b = s.b
+    one = b.constant(1, total.type)
+    if a.op.hidden is None:
+        nothing = b.insert(arith.CmpfOp(total, b.constant(0, total.type), "oeq"))
+    else:
+        nothing = b.compare("eq", b.index(a.scores.columns), b.index(0))
+    return b.insert(arith.DivfOp(one, b.select(nothing, one, total)))
+
+
 def masked_score(
     s: Lowering, a: Attention, stack: tuple[Index, ...], query: Index, start: Index
 ) -> Callable[[SSAValue, SSAValue], SSAValue] | None:
-    """What a score becomes by its position among the keys and by the mask; None where all is seen."""
+    """What a score becomes by the steps and by its position among the keys; None where it stays."""
     op, b = a.op, s.b
-    if op.causal is None and op.window is None and op.mask is None:
+    changes = op.changes()
+    if op.causal is None and op.window is None and not changes:
         return None
     lowest = identity(b, "max", a.dtype)
     hidden = lowest if op.hidden is None else b.constant(op.hidden.value.data, lowest.type)
@@ -109,13 +155,16 @@ def masked_score(
     def score(value: SSAValue, j: SSAValue) -> SSAValue:
         key = b.add(start, j)
         apart = b.index(b.sub(position, key))
-        if op.mask is not None:
-            mask = s.element(op.mask, aligned(op.mask, (*stack, query, key)))
-            if mask.type == i1:
-                value = b.select(mask, value, hidden)
+        for kind, other in changes:
+            if other is None:
+                value = scalars.apply(b, kind, a.dtype, [value])
+                continue
+            element = s.element(other, aligned(other, (*stack, query, key)))
+            if kind == "where":
+                value = b.select(element, value, hidden)
             else:
-                bias = scalars.convert(b, mask, dtype_of(op.mask.type), a.dtype)
-                value = b.insert(arith.AddfOp(value, bias))
+                element = scalars.convert(b, element, dtype_of(other.type), a.dtype)
+                value = scalars.apply(b, kind, a.dtype, [value, element])
         if op.causal is not None:
             value = b.select(b.compare("sge", apart, b.index(0)), value, lowest)
         if op.window is not None:

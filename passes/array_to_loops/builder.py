@@ -4,7 +4,7 @@ An index is a Python number while it is known, and an SSA value of type `index` 
 loops of a kernel with static extents come out with constants.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 from xdsl.dialects import arith, memref, scf, vector
@@ -27,7 +27,7 @@ from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
-from flowc.dialects.loops import PLAIN, EndOp, ParallelOp
+from flowc.dialects.loops import PLAIN, ROLLED, EndOp, ParallelOp
 
 Index = int | SSAValue
 
@@ -119,6 +119,13 @@ class LoopBuilder:
             return b if a == 1 else a
         return self.insert(arith.MuliOp(self.index(a), self.index(b)))
 
+    def product(self, factors: Iterable[Index]) -> Index:
+        """All factors multiplied; 1 without any."""
+        total: Index = 1
+        for factor in factors:
+            total = self.mul(total, factor)
+        return total
+
     def floordiv(self, a: Index, b: int) -> Index:
         """a // b for a positive b."""
         if isinstance(a, int):
@@ -188,10 +195,11 @@ class LoopBuilder:
         body: Callable[[SSAValue, tuple[SSAValue, ...]], Sequence[SSAValue]],
         step: Index = 1,
         plain: bool = False,
+        rolled: bool = False,
     ) -> tuple[SSAValue, ...]:
         """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last
         round. A `plain` loop is left as it is written, neither made vectors of nor unrolled: it is short, or
-        its body has vectors already."""
+        its body has vectors already. The rounds of a `rolled` one, of a number known now, become vectors."""
         first, end, stride = self.index(low), self.index(high), self.index(step)
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
@@ -199,8 +207,29 @@ class LoopBuilder:
         self.append(scf.YieldOp(*results))
         self.block = outer
         loop = scf.ForOp(first, end, stride, carried, Region(inner))
-        if plain:
-            loop.attributes[PLAIN] = UnitAttr()
+        for name, wanted in ((PLAIN, plain), (ROLLED, rolled)):
+            if wanted:
+                loop.attributes[name] = UnitAttr()
+        self.append(loop)
+        return tuple(loop.results)
+
+    def repeat(
+        self,
+        carried: Sequence[SSAValue],
+        test: Callable[[tuple[SSAValue, ...]], tuple[SSAValue, Sequence[SSAValue]]],
+        body: Callable[[tuple[SSAValue, ...]], Sequence[SSAValue]],
+    ) -> tuple[SSAValue, ...]:
+        """While `test` of the carried values says so, `body` maps what it passes on to the next; gives what
+        it passed on at the end."""
+        outer = self.block
+        before = self.block = Block(arg_types=[value.type for value in carried])
+        condition, passed = test(tuple(before.args))
+        self.append(scf.ConditionOp(condition, *passed))
+        types = [value.type for value in passed]
+        after = self.block = Block(arg_types=types)
+        self.append(scf.YieldOp(*body(tuple(after.args))))
+        self.block = outer
+        loop = scf.WhileOp(carried, types, Region(before), Region(after))
         self.append(loop)
         return tuple(loop.results)
 
@@ -285,14 +314,30 @@ class LoopBuilder:
         self.append(op)
         return tuple(op.results)
 
+    def either(
+        self, condition: SSAValue | bool, then: Callable[[], None], otherwise: Callable[[], None]
+    ) -> None:
+        """`branch` of sides that give nothing; one of them alone where the condition is known."""
+        if isinstance(condition, bool):
+            (then if condition else otherwise)()
+            return
+
+        def side(build: Callable[[], None]) -> Callable[[], Sequence[SSAValue]]:
+            def run() -> Sequence[SSAValue]:
+                build()
+                return ()
+
+            return run
+
+        self.branch(condition, side(then), side(otherwise))
+
     def total(self, value: SSAValue) -> SSAValue:
-        """The sum of the numbers of a vector of integers."""
+        """The sum of the numbers of a vector, in any order."""
         assert isinstance(value.type, VectorType)
         kind = vector.CombiningKindAttr(vector.CombiningKindFlag.ADD)
         element = value.type.get_element_type()
-        none = arith.FastMathFlagsAttr("none")
         op = vector.ReductionOp.create(
-            operands=[value], result_types=[element], properties={"kind": kind, "fastmath": none}
+            operands=[value], result_types=[element], properties={"kind": kind, "fastmath": REASSOCIATE}
         )
         return self.insert(op)
 

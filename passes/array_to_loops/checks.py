@@ -14,12 +14,20 @@ from xdsl.dialects.builtin import IntegerAttr, LocationAttr, i1, i64
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from flowc.dialects import loops
+from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.lifetimes import Result, end_lifetimes
 
-INDEX_RANGE, TOO_MANY, EXTENTS_DIFFER, NOTHING_TO_REDUCE, KEY_RANGE, EDGES = 2, 3, 4, 5, 6, 7
-"""Codes of a status; 1 is memory that could not be had, which the back end reports itself."""
+INDEX_RANGE, TOO_MANY, EXTENTS_DIFFER, NOTHING_TO_REDUCE, KEY_RANGE, EDGES = range(2, 8)
+DECOMPOSITION, ASSERTION = 8, 9
+"""Codes of a status."""
+NO_MEMORY = 1
+"""The status where memory could not be had, which the back end reports itself."""
 
 SITES = 16
+CHUNK = 1 << 16
+"""Positions that a thread looks at before it gets more."""
+POSITION_PICOSECONDS = 200
 
 
 @frozen
@@ -30,7 +38,6 @@ class _Frame:
     condition: SSAValue
     failed: int
     location: LocationAttr
-    allocated: list[SSAValue]
 
 
 class Checks:
@@ -48,51 +55,71 @@ class Checks:
 
     def require(self, condition: SSAValue, code: int, op: Operation) -> None:
         """Goes on only where the condition holds."""
-        s = self._lowering
-        if op.location not in self.sites:
-            self.sites.append(op.location)
-        status = code + SITES * self.sites.index(op.location)
+        s, status = self._lowering, self._status(code, op)
         if s.nested:
             s.b.append(loops.RequireOp(condition, status))
             return
-        self._frames.append(_Frame(s.b.block, condition, status, op.location, s.allocated))
-        s.allocated = []
+        self._frames.append(_Frame(s.b.block, condition, status, op.location))
         s.b.block = s.top.block = Block()
 
-    def finish(self) -> SSAValue:
+    def require_everywhere(
+        self,
+        extents: Sequence[Index],
+        holds: Callable[[tuple[SSAValue, ...]], SSAValue],
+        code: int,
+        op: Operation,
+    ) -> None:
+        """Goes on only where a condition holds at all positions below `extents`; threads share the work."""
+        s, status = self._lowering, self._status(code, op)
+        rest: Index = 1
+        for extent in extents[1:]:
+            rest = s.top.mul(rest, extent)
+        grain = s.top.max(s.top.quotient(CHUNK, s.top.max(rest, 1)), 1)
+        work = s.top.quotient(s.top.mul(s.top.mul(extents[0], rest), POSITION_PICOSECONDS), 1000)
+
+        def chunk(low: SSAValue, high: SSAValue) -> None:
+            first = Range(low, high)
+            s.b.append(loops.RequireOp(_every(s, [first, *map(whole, extents[1:])], holds), status))
+
+        s.b.parallel(extents[0], grain, work, chunk)
+
+    def _status(self, code: int, op: Operation) -> int:
+        if op.location not in self.sites:
+            self.sites.append(op.location)
+        return code + SITES * self.sites.index(op.location)
+
+    def finish(self, results: Sequence[Result]) -> SSAValue:
         """Frees what was allocated and closes every check; gives the status of the kernel."""
         s = self._lowering
         status = s.b.insert(arith.ConstantOp(IntegerAttr(0, i64)))
-        self._free()
+        code = [*(frame.block for frame in self._frames), s.b.block]
+        outliving = end_lifetimes(s.allocated, code, results)
         while self._frames:
             frame = self._frames.pop()
             s.b.append(scf.YieldOp(status))
             then, otherwise = s.b.block, Block()
             s.b.location = frame.location
             s.b.block = otherwise
+            for buffer in outliving[len(self._frames)]:
+                s.b.append(memref.DeallocOp.get(buffer))
             s.b.append(scf.YieldOp(s.b.insert(arith.ConstantOp(IntegerAttr(frame.failed, i64)))))
             s.b.block = frame.block
             branch = scf.IfOp(frame.condition, [i64], Region(then), Region(otherwise))
             s.b.append(branch)
             status = branch.results[0]
-            s.allocated = frame.allocated
-            self._free()
         return status
 
-    def _free(self) -> None:
-        for buffer in reversed(self._lowering.allocated):
-            self._lowering.b.append(memref.DeallocOp.get(buffer))
 
-
-def every(
-    s: Lowering, extents: Sequence[int | SSAValue], holds: Callable[[tuple[SSAValue, ...]], SSAValue]
+def _every(
+    s: Lowering, ranges: Sequence[Range], holds: Callable[[tuple[SSAValue, ...]], SSAValue]
 ) -> SSAValue:
-    """Whether a condition holds at all positions below `extents`."""
+    """Whether a condition holds at all positions of some ranges."""
     start = s.b.constant(1, i1)
 
     def level(at: tuple[SSAValue, ...], so_far: SSAValue) -> SSAValue:
-        if len(at) == len(extents):
+        if len(at) == len(ranges):
             return s.b.insert(arith.AndIOp(so_far, holds(at)))
-        return s.b.loop(0, extents[len(at)], (so_far,), lambda i, inner: (level((*at, i), inner[0]),))[0]
+        here = ranges[len(at)]
+        return s.b.loop(here.low, here.high, (so_far,), lambda i, inner: (level((*at, i), inner[0]),))[0]
 
     return level((), start)

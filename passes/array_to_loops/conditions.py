@@ -8,17 +8,23 @@ from xdsl.dialects import arith
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops, products
+from flowc.dialects.array.require import RequireOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_extents import Expression, combine
 from flowc.passes.array_to_loops.checks import (
+    ASSERTION,
+    DECOMPOSITION,
     EXTENTS_DIFFER,
     INDEX_RANGE,
+    NO_MEMORY,
     NOTHING_TO_REDUCE,
     TOO_MANY,
     Checks,
-    every,
 )
 from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.irregular.vector_sort import POSITION_BITS, sorts_by_vectors
+
+_REASONS = {"decomposition": DECOMPOSITION, "assertion": ASSERTION}
 
 
 def check(s: Lowering, checks: Checks, op: Operation) -> None:
@@ -47,6 +53,8 @@ def check(s: Lowering, checks: Checks, op: Operation) -> None:
             _check_index(s, checks, op)
         case ops.GatherOp():
             _check_positions(s, checks, op.indices, s.extents.extent(op.source, 0), op)
+        case irregular.ArgsortOp() if sorts_by_vectors(s, op):
+            _check_countable(s, checks, op)
         case irregular.TakeAlongOp():
             _check_take_along(s, checks, op)
         case irregular.ScatterOp():
@@ -64,7 +72,17 @@ def check(s: Lowering, checks: Checks, op: Operation) -> None:
             _check_reduced(s, checks, op, [int(axis) for axis in op.axes.get_values()])
         case ops.ArgReduceOp():
             _check_reduced(s, checks, op, [op.axis.value.data])
+        case RequireOp():
+            checks.require(s.element(op.condition, ()), _REASONS[op.reason.data], op)
     _check_claims(s, checks, op)
+
+
+def _check_countable(s: Lowering, checks: Checks, op: irregular.ArgsortOp) -> None:
+    """The positions of a line have the bits that a sort leaves them; the memory for more would be 64 GiB."""
+    extent = s.size(s.extents.extent(op.source, op.axis.value.data))
+    if not isinstance(extent, int) or extent > 1 << POSITION_BITS:
+        fits = s.b.compare("sle", s.b.index(extent), s.b.index(1 << POSITION_BITS))
+        checks.require(fits, NO_MEMORY, op)
 
 
 def require_equal(s: Lowering, checks: Checks, a: Expression, b: Expression, op: Operation) -> None:
@@ -81,11 +99,11 @@ def _check_attention(s: Lowering, checks: Checks, op: products.AttentionOp) -> N
     pairs = [(query[-1], key[-1]), *zip(key[:-1], value[:-1], strict=True)]
     for a, b in (*pairs, *zip(query[:-3], key[:-3], strict=True)):
         require_equal(s, checks, a, b, op)
-    if op.mask is not None:
-        whole = (*query[:-1], key[-2])
-        for axis, extent in enumerate(reversed(shape_of(op.mask.type))):
+    whole = (*query[:-1], key[-2])
+    for other in op.others:
+        for axis, extent in enumerate(reversed(shape_of(other.type))):
             if extent != 1:
-                own = s.extents.extent(op.mask, len(shape_of(op.mask.type)) - 1 - axis)
+                own = s.extents.extent(other, len(shape_of(other.type)) - 1 - axis)
                 require_equal(s, checks, whole[-1 - axis], own, op)
     if len(query) > 2 and query[-3] != key[-3]:
         heads, shared = s.b.index(s.size(query[-3])), s.size(key[-3])
@@ -175,7 +193,7 @@ def _check_positions(
         place = s.b.wrap(s.b.to_index(s.as_dtype(indices, at, "i64")), extent)
         return s.b.compare("ult", s.b.index(place), s.b.index(extent))
 
-    checks.require(every(s, s.sizes(indices), inside), INDEX_RANGE, op)
+    checks.require_everywhere(s.sizes(indices), inside, INDEX_RANGE, op)
 
 
 def _check_take_along(s: Lowering, checks: Checks, op: irregular.TakeAlongOp) -> None:

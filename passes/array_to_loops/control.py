@@ -6,11 +6,11 @@ memory at other positions than it writes; then it goes through a temporary.
 
 from collections.abc import Mapping, Sequence
 
-from xdsl.dialects import memref, scf
+from xdsl.dialects import scf
 from xdsl.dialects.builtin import i1
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
-from flowc.dialects.array import memory, ops
+from flowc.dialects.array import irregular, memory, ops
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
@@ -18,7 +18,8 @@ from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.conditions import require_equal
 from flowc.passes.array_to_loops.elements import Lowering, Place
-from flowc.passes.array_to_loops.overlap import reads_elsewhere
+from flowc.passes.array_to_loops.lifetimes import end_lifetimes
+from flowc.passes.array_to_loops.overlap import is_in_place, reads_elsewhere, scatters_in_place
 from flowc.passes.array_to_loops.reshape import lower_reshape
 from flowc.passes.array_to_loops.segment import copy, lower_segment
 
@@ -49,6 +50,8 @@ def lower_block(
 
 
 def _interrupts(op: Operation) -> bool:
+    if isinstance(op, irregular.ScatterOp):
+        return scatters_in_place(op)
     return isinstance(
         op,
         memory.WriteOp | memory.VariableOp | memory.EmptyOp | ReshapeOp | scf.ForOp | scf.WhileOp | scf.IfOp,
@@ -61,6 +64,8 @@ def _control(s: Lowering, checks: Checks, op: Operation) -> None:
             if op.result not in s.buffers:
                 element = scalars.stored_type(dtype_of(op.result.type))
                 _keep(s, op.result, s.allocate(element, s.sizes(op.result)))
+        case irregular.ScatterOp():
+            lower_segment(s, checks, [op], {})
         case ReshapeOp():
             lower_reshape(s, checks, op)
         case scf.ForOp():
@@ -121,6 +126,9 @@ def _write(
     waiting: Sequence[Operation],
     destinations: Mapping[SSAValue, Place],
 ) -> None:
+    if is_in_place(op):
+        lower_segment(s, checks, waiting, destinations)
+        return
     elsewhere = reads_elsewhere(op)
     direct = not elsewhere and _fits(s, op) and _ready(s, op, waiting)
     if direct:
@@ -131,10 +139,10 @@ def _write(
     s.b.location = s.top.location = op.location
     _require_fit(s, checks, op)
     place = target_place(s, op.target)
-    if not shape_of(op.value.type) or s.buffers.get(op.value) is place.buffer:
+    if not shape_of(op.value.type):
         _spread(s, op, op.value, place)
         return
-    if elsewhere and shape_of(op.value.type):
+    if elsewhere:
         element = scalars.stored_type(dtype_of(op.value.type))
         kept = s.allocate(element, s.sizes(op.value))
         copy(s, op.value, Place(kept))
@@ -227,8 +235,7 @@ class _Scope:
 
     def __exit__(self, *_: object) -> None:
         s = self.s
-        for buffer in reversed(s.allocated):
-            s.b.append(memref.DeallocOp.get(buffer))
+        end_lifetimes(s.allocated, [s.b.block])
         s.top.block, s.allocated = self.outer
         s.restore_sizes(self.sizes)
         s.nested -= 1
@@ -273,16 +280,13 @@ def _if(s: Lowering, checks: Checks, op: scf.IfOp) -> None:
 
 
 def _while(s: Lowering, checks: Checks, op: scf.WhileOp) -> None:
-    start = [_passed(s, value) for value in op.arguments]
-    types = [value.type for value in start]
-    before, after = Block(arg_types=types), Block(arg_types=types)
-    outer = s.b.block
-    s.b.block = before
-    condition, *passed = _body(s, checks, op.before_region.block, before.args)
-    s.b.append(scf.ConditionOp(condition, *passed))
-    s.b.block = after
-    s.b.append(scf.YieldOp(*_body(s, checks, op.after_region.block, after.args)))
-    s.b.block = outer
-    loop = scf.WhileOp(start, types, Region(before), Region(after))
-    s.b.append(loop)
-    s.registers.update(zip(op.results, loop.results, strict=True))
+    def test(carried: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
+        condition, *passed = _body(s, checks, op.before_region.block, carried)
+        return condition, passed
+
+    results = s.b.repeat(
+        [_passed(s, value) for value in op.arguments],
+        test,
+        lambda passed: _body(s, checks, op.after_region.block, passed),
+    )
+    s.registers.update(zip(op.results, results, strict=True))

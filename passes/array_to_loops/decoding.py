@@ -11,7 +11,13 @@ from xdsl.dialects import arith, math, memref
 from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.attention_roles import Attention, masked_score, of_head, seen_keys
+from flowc.passes.array_to_loops.attention_roles import (
+    Attention,
+    masked_score,
+    of_head,
+    seen_keys,
+    share_of,
+)
 from flowc.passes.array_to_loops.builder import CONTRACT, REASSOCIATE, Index
 from flowc.passes.array_to_loops.contract.stacks import product, unflattened
 from flowc.passes.array_to_loops.elements import Lowering
@@ -43,7 +49,7 @@ def lower_decoding(s: Lowering, a: Attention) -> None:
     """Stores the weighted values of all heads, each with one query."""
     b, held = s.b, scalars.held_type(a.dtype)
     heads = product(s, a.scores.stack)
-    first, end = seen_keys(s, a, 0, 1)
+    first, end = seen_keys(s, a, 0, 1, step=1)
     number = b.max(b.ceiling(b.max(b.sub(end, first), 0), KEYS), 1)
     pieces = b.mul(heads, number)
     parts = Parts(
@@ -228,8 +234,7 @@ def _combine(s: Lowering, a: Attention, parts: Parts, stack: tuple[Index, ...]) 
 
     zero = b.constant(0, held)
     total = b.loop(0, parts.number, (zero,), add, plain=True)[0]
-    nothing = b.insert(arith.CmpfOp(total, zero, "oeq"))
-    inverse = b.insert(arith.DivfOp(b.constant(1, held), b.select(nothing, b.constant(1, held), total)))
+    inverse = share_of(s, a, total)
     collected = b.allocate(held, [a.values.columns])
     b.nest([a.values.columns], lambda f: b.store(zero, collected, f))
 

@@ -13,7 +13,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.kernel import PRECISE, KernelOp
+from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
 from flowc.dialects.array.types import Shape, dtype_of, promote, shape_of
 from flowc.passes.array_extents import Expression, ExtentAnalysis, combine
 from flowc.passes.array_to_loops import scalars
@@ -42,6 +42,12 @@ class Place:
         """Whether the buffer holds the value and nothing else, in its own axes."""
         return self.position is same_position
 
+    @property
+    def dense(self) -> bool:
+        """Whether the buffer holds the value and nothing else, in row-major order without gaps."""
+        layout = self.buffer.type.layout if isinstance(self.buffer.type, MemRefType) else None
+        return self.whole and isinstance(layout, NoneAttr)
+
 
 class Lowering:
     """What is known of a kernel while it is lowered.
@@ -49,7 +55,8 @@ class Lowering:
     `b` builds where the lowering stands, `top` in the enclosing straight-line code, before the loop being
     built; `scope` at the beginning of the innermost code that may own memory: `top`, or a parallel chunk.
     `tiles` has the values of which only a part is at hand; `groups` the operators lowered together so far;
-    `nested` counts the loops and branches of the kernel itself around the code being built.
+    `nested` counts the loops and branches of the kernel itself around the code being built; `scattered` has
+    the values that go to memory which does not hold them in row-major order.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class Lowering:
         self.top = LoopBuilder(block, location)
         self.scope = self.top
         self.vector_bits = vector_bits
+        self.ordered = PRECISE in kernel.attributes or REPRODUCIBLE in kernel.attributes
         self.extents = ExtentAnalysis(kernel)
         self.arguments: list[SSAValue] = []
         self.contiguous: set[SSAValue] = set()
@@ -69,6 +77,7 @@ class Lowering:
         self.allocated: list[SSAValue] = []
         self.groups: list[tuple[Operation, ...]] = []
         self.nested = 0
+        self.scattered: set[SSAValue] = set()
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
 
@@ -122,8 +131,7 @@ class Lowering:
             self.tiles[value] = place
             return
         self.buffers[value] = place.buffer
-        layout = place.buffer.type.layout if isinstance(place.buffer.type, MemRefType) else None
-        if isinstance(layout, NoneAttr):
+        if place.dense:
             self.contiguous.add(value)
 
     def stored(self, value: SSAValue) -> bool:

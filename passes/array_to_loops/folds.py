@@ -66,9 +66,7 @@ def finished(s: Lowering, op: ops.ReduceOp, carried: Carried) -> SSAValue:
     """The held result of a reduction."""
     value = close(s.b, carried)
     if op.kind.data == "mean":
-        number: Index = 1
-        for axis in axes_of(op):
-            number = s.b.mul(number, s.sizes(op.source)[axis])
+        number = s.b.product(s.sizes(op.source)[axis] for axis in axes_of(op))
         count = s.b.convert(arith.SIToFPOp, s.b.to_integer(number), value.type)
         value = s.b.insert(arith.DivfOp(value, count))
     held = reducer_of(op).held

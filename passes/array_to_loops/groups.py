@@ -161,6 +161,8 @@ def _follow(
         return None
     if axis == FLAT and stage.along and len(stage.along) < stage.rank:
         return None
+    if axis == FLAT and any(value in s.scattered for value in stage.op.results):
+        return None
     assert stage.space is not None
     extent: object = s.extents.shape(stage.space) if axis == FLAT else s.extents.extent(stage.space, axis)
     if track is not None and (extent != track.extent or (axis == FLAT) != (FLAT in track.axes.values())):

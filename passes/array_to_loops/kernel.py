@@ -15,6 +15,7 @@ from flowc.passes.array_to_loops.checks import EXTENTS_DIFFER, Checks
 from flowc.passes.array_to_loops.conditions import require_equal
 from flowc.passes.array_to_loops.control import lower_block
 from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_to_loops.lifetimes import Result
 from flowc.passes.array_to_loops.order import keep_order
 from flowc.passes.array_to_loops.segment import copy
 
@@ -47,11 +48,22 @@ def lower_kernel(
     _require_least(s, checks, kernel)
     _lower_body(s, checks, kernel, block.args[len(arguments) :])
     s.b.location = kernel.location
-    s.b.append(func.ReturnOp(checks.finish()))
+    s.b.append(func.ReturnOp(checks.finish(_results(s, kernel, block.args[len(arguments) :]))))
     function = func.FuncOp(name, ([*arguments, *results], [i64]), Region(block))
     function.location = kernel.location
     keep_order(kernel, function)
     return function, checks
+
+
+def _results(s: Lowering, kernel: KernelOp, outputs: Sequence[SSAValue]) -> list[Result]:
+    """The memory of the results, with extents where the lowering has asked for all of them."""
+    sizes = s.known_sizes()
+    found = []
+    for value, output in zip(kernel.returned, outputs, strict=True):
+        shape = s.extents.shape(value)
+        known = all(isinstance(extent, int) or extent in sizes for extent in shape)
+        found.append(Result(output, s.sizes(value) if known else None))
+    return found
 
 
 def _argument_type(type_: Attribute, layout: str) -> Attribute:

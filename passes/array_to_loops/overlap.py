@@ -2,7 +2,8 @@
 
 from xdsl.ir import Operation, SSAValue
 
-from flowc.dialects.array import memory, ops
+from flowc.dialects.array import irregular, memory, ops
+from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import shape_of
 
 
@@ -14,9 +15,50 @@ def reads_elsewhere(write: memory.WriteOp) -> bool:
     return _reads(write.value, write.target, write.ref, True, set())
 
 
+def is_in_place(write: memory.WriteOp) -> bool:
+    """Whether what a write is to store is there already."""
+    owner = write.value.owner
+    made = owner.source.owner if isinstance(owner, ReshapeOp) else owner
+    return isinstance(made, irregular.ScatterOp) and scatters_in_place(made)
+
+
+def scatters_in_place(scatter: irregular.ScatterOp) -> bool:
+    """Whether a scatter changes a whole memory, and its result is only written back there at once, so that
+    the memory may be changed where it is. Both may be seen with other extents in between."""
+    write = _only_write(scatter.result)
+    if write is None or not isinstance(write.target.owner, memory.ReadOp):
+        return False
+    base = scatter.base
+    if isinstance(base.owner, ReshapeOp):
+        if any(
+            use.operation is not scatter and not isinstance(use.operation, ops.DimOp) for use in base.uses
+        ):
+            return False
+        base = base.owner.source
+    if not isinstance(base.owner, memory.ReadOp) or base.owner.ref is not write.ref:
+        return False
+    others = (scatter.indices, scatter.values)
+    return not any(_reads(other, write.target, write.ref, False, set()) for other in others)
+
+
+def _only_write(value: SSAValue) -> memory.WriteOp | None:
+    """The write that is all that uses a value and follows it at once."""
+    op, use = value.owner, value.get_user_of_unique_use()
+    if not isinstance(op, Operation) or use is None or use.parent is not op.parent:
+        return None
+    between = op.next_op
+    while between is not None and between is not use:
+        if not isinstance(between, ops.DimOp | ops.ConstantOp | memory.ReadOp):
+            return None
+        between = between.next_op
+    if isinstance(use, ReshapeOp):
+        return _only_write(use.result)
+    return use if isinstance(use, memory.WriteOp) and between is use else None
+
+
 def _reads(value: SSAValue, target: SSAValue, ref: SSAValue, aligned: bool, seen: set[SSAValue]) -> bool:
     """Whether `value` reads `ref`, unless at each position just what the target shows there."""
-    if not shape_of(value.type) and not _gathers(value):
+    if not shape_of(value.type):  # numbers are read before anything is stored
         return False
     if aligned and same_positions(value, target):
         return False
@@ -31,11 +73,6 @@ def _reads(value: SSAValue, target: SSAValue, ref: SSAValue, aligned: bool, seen
         _reads(operand, target, ref, inside and shape_of(operand.type) == shape_of(value.type), seen)
         for operand in owner.operands
     )
-
-
-def _gathers(value: SSAValue) -> bool:
-    """Numbers are read before anything is stored; all other values may be read while storing."""
-    return False
 
 
 def same_positions(first: SSAValue, second: SSAValue) -> bool:

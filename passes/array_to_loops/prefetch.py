@@ -16,6 +16,8 @@ from flowc.passes.array_to_loops.tiling import Tiling
 
 AHEAD = 2
 """Rows between the one that is reduced and the one that is asked for."""
+SHORTEST = 64
+"""Elements of a row that is asked for; shorter rows are one stream."""
 LONGEST = 1024
 """Elements of a row that are asked for; the rest is a stream."""
 LINE_BYTES = 64
@@ -44,7 +46,9 @@ def prefetch_rows(s: Lowering, values: Sequence[SSAValue], row: Index) -> None:
         rows, columns = s.sizes(value)
         total = s.top.index(s.top.mul(rows, columns))
         large = s.top.compare("sge", total, s.top.index(LARGE_BYTES // size))
-        end = s.top.select(large, s.top.index(s.top.min(columns, LONGEST)), s.top.index(0))
+        long = s.top.compare("sge", s.top.index(columns), s.top.index(SHORTEST))
+        asked = s.top.select(long, s.top.index(s.top.min(columns, LONGEST)), s.top.index(0))
+        end = s.top.select(large, asked, s.top.index(0))
 
         def ask(
             i: SSAValue, _: tuple[SSAValue, ...], buffer: SSAValue = s.buffers[value]

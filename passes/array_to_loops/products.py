@@ -2,7 +2,8 @@
 
 A product goes with its users if one of them needs whole rows or columns of it, as topk and argmin do: then it
 is never stored. It goes with what reduces the rows or columns of an operand, so that those are read once. One
-whose only user is elementwise is finished by it, block by block; any other stands alone.
+whose only user is elementwise is finished by it, block by block, unless that already finishes another; any
+other stands alone.
 """
 
 from collections.abc import Sequence
@@ -58,7 +59,8 @@ def _goes_along(s: Lowering, group: Group, product: Stage) -> bool:
 def _apart(product: Stage, stages: Sequence[Stage]) -> list[Stage]:
     assert isinstance(product.op, ops.ContractOp)
     last = epilogue_of(product.op, {stage.op for stage in stages})
-    if last is None or not isinstance(last, ops.ElementwiseOp | ops.CastOp):
+    taken = any(stage.op is last and stage.product is not None for stage in stages)
+    if taken or last is None or not isinstance(last, ops.ElementwiseOp | ops.CastOp):
         return [evolve(stage, space=None) if stage is product else stage for stage in stages]
     return [
         evolve(stage, space=None, product=product.op) if stage.op is last else stage

@@ -7,14 +7,14 @@ by one. The lists of parts of the source combine into that of the whole, so the 
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
-from xdsl.dialects import arith, scf
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, i1, i64
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.types import dtype_of, integer_range, is_float
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.builder import Index, Range, index_type
+from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
 
 FEW = 128
@@ -197,22 +197,18 @@ def _moved(
 ) -> SSAValue:
     """Moves what the candidate ranks before one place down, from the end on; gives the place left free."""
     b = s.b
-    outer = b.block
-    before, after = Block(arg_types=[index_type]), Block(arg_types=[index_type])
-    b.block = before
-    place = before.args[0]
-    inside = b.compare("sgt", place, b.index(0))
-    worse = _ranks_before(s, op, new, entry(b.max(b.sub(place, 1), 0)))
-    b.append(scf.ConditionOp(b.insert(arith.AndIOp(inside, worse)), place))
-    b.block = after
-    place = after.args[0]
-    ahead = b.index(b.sub(place, 1))
-    put(place, entry(ahead))
-    b.append(scf.YieldOp(ahead))
-    b.block = outer
-    loop = scf.WhileOp([b.index(last)], [index_type], Region(before), Region(after))
-    b.append(loop)
-    return loop.res[0]
+
+    def is_worse(at: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
+        inside = b.compare("sgt", at[0], b.index(0))
+        worse = _ranks_before(s, op, new, entry(b.max(b.sub(at[0], 1), 0)))
+        return b.insert(arith.AndIOp(inside, worse)), at
+
+    def move(at: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        ahead = b.index(b.sub(at[0], 1))
+        put(at[0], entry(ahead))
+        return (ahead,)
+
+    return b.repeat([b.index(last)], is_worse, move)[0]
 
 
 def _ranks_before(s: Lowering, op: ops.TopKOp, x: Candidate, y: Candidate) -> SSAValue:

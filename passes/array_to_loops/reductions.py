@@ -89,25 +89,28 @@ def accumulate_all(
     first = [start(b, reducer) for reducer in reducers]
     blocked = any(reducer.sums_floats for reducer in reducers)
 
-    def split(flat: Sequence[SSAValue]) -> list[Carried]:
-        rest = iter(flat)
-        return [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
-
     def level(at: tuple[Index, ...], carried: Carried) -> Carried:
         if len(at) == len(ranges):
-            return _flat(_single(b, reducers, split(carried), elements(at)))
+            return _flat(_single(b, reducers, _split(reducers, carried), elements(at)))
         here = ranges[len(at)]
         if here.single:
             return level((*at, here.low), carried)
         if blocked and len(at) == len(ranges) - 1:
-            return _flat(_blocks(b, reducers, here, split(carried), lambda i: elements((*at, i))))
+            before = _split(reducers, carried)
+            return _flat(_blocks(b, reducers, here, before, lambda i: elements((*at, i))))
         return b.loop(here.low, here.high, carried, lambda i, inner: level((*at, i), inner))
 
-    return split(level((), _flat(first)))
+    return _split(reducers, level((), _flat(first)))
 
 
 def _flat(parts: Sequence[Carried]) -> Carried:
     return tuple(value for part in parts for value in part)
+
+
+def _split(reducers: Sequence[Reducer], flat: Sequence[SSAValue]) -> list[Carried]:
+    """What `_flat` joined, by reduction."""
+    rest = iter(flat)
+    return [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
 
 
 def _single(
@@ -153,12 +156,9 @@ def _blocks(
         return block(whole.low, whole.high, carried)
 
     def step(low: SSAValue, flat: Carried) -> Sequence[SSAValue]:
-        rest = iter(flat)
-        before = [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
-        return _flat(block(low, b.min(b.add(low, BLOCK), whole.high), before))
+        return _flat(block(low, b.min(b.add(low, BLOCK), whole.high), _split(reducers, flat)))
 
-    rest = iter(b.loop(whole.low, whole.high, _flat(carried), step, step=BLOCK))
-    return [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
+    return _split(reducers, b.loop(whole.low, whole.high, _flat(carried), step, step=BLOCK))
 
 
 def _add_block(b: LoopBuilder, carried: Carried, block: SSAValue) -> Carried:

@@ -5,33 +5,37 @@ from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import memory
+from flowc.dialects.array.irregular import ScatterOp
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import dtype_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.checks import EXTENTS_DIFFER, Checks
 from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_to_loops.overlap import scatters_in_place
 from flowc.passes.array_to_loops.segment import copy
 
 
 def lower_reshape(s: Lowering, checks: Checks, op: ReshapeOp) -> None:
     """The elements in row-major order under other extents."""
     before, after = s.sizes(op.source), s.sizes(op.result)
-    first, second = _count(s, before), _count(s, after)
+    first, second = s.b.product(before), s.b.product(after)
     if not (isinstance(first, int) and isinstance(second, int)):
         checks.require(s.b.compare("eq", s.b.index(first), s.b.index(second)), EXTENTS_DIFFER, op)
     buffer = s.buffers.get(op.source)
-    if buffer is None or op.source not in s.contiguous or isinstance(op.source.owner, memory.ReadOp):
+    changes = isinstance(op.source.owner, memory.ReadOp) and not _is_scattered_to(op)
+    if buffer is None or op.source not in s.contiguous or changes:
         buffer = s.allocate(scalars.stored_type(dtype_of(op.source.type)), before)
         copy(s, op.source, Place(buffer))
     s.settle(op.result, Place(_seen(s, buffer, after)))
 
 
-def _count(s: Lowering, extents: list[Index]) -> Index:
-    total: Index = 1
-    for extent in extents:
-        total = s.b.mul(total, extent)
-    return total
+def _is_scattered_to(op: ReshapeOp) -> bool:
+    """Whether memory is seen with other extents only to be changed where it is."""
+    return any(
+        isinstance(use.operation, ScatterOp) and use.index == 0 and scatters_in_place(use.operation)
+        for use in op.result.uses
+    )
 
 
 def _seen(s: Lowering, buffer: SSAValue, extents: list[Index]) -> SSAValue:

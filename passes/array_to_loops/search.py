@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects import arith, scf
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.dialects import arith
+from xdsl.ir import SSAValue
 
 from flowc.dialects.array.types import is_float
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.builder import Index, LoopBuilder, index_type
+from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 
 
 def insertion_point(
@@ -35,24 +35,18 @@ def insertion_point(
 
 def _halved(b: LoopBuilder, extent: Index, passes: Callable[[Index], SSAValue]) -> SSAValue:
     """Halves the range in which the last passing element may lie until one is left."""
-    outer = b.block
-    pair = [index_type, index_type]
-    before, after = Block(arg_types=pair), Block(arg_types=pair)
 
-    b.block = before
-    b.append(scf.ConditionOp(b.compare("ugt", before.args[1], b.index(1)), *before.args))
+    def several(found: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
+        return b.compare("ugt", found[1], b.index(1)), found
 
-    b.block = after
-    base, length = after.args
-    half = b.insert(arith.ShRUIOp(length, b.index(1)))
-    middle = b.index(b.add(base, half))
-    taken = b.select(passes(b.sub(middle, 1)), middle, base)
-    b.append(scf.YieldOp(taken, b.index(b.sub(length, half))))
+    def halve(found: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        base, length = found
+        half = b.insert(arith.ShRUIOp(length, b.index(1)))
+        middle = b.index(b.add(base, half))
+        taken = b.select(passes(b.sub(middle, 1)), middle, base)
+        return taken, b.index(b.sub(length, half))
 
-    b.block = outer
-    loop = scf.WhileOp([b.index(0), b.index(extent)], pair, Region(before), Region(after))
-    b.append(loop)
-    return loop.res[0]
+    return b.repeat([b.index(0), b.index(extent)], several, halve)[0]
 
 
 def _less(b: LoopBuilder, dtype: str, x: SSAValue, y: SSAValue) -> SSAValue:

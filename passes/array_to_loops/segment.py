@@ -17,10 +17,12 @@ from flowc.passes.array_to_loops.convolution import lower_convolution
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.groups import group_stages
 from flowc.passes.array_to_loops.irregular import is_irregular, lower_irregular
+from flowc.passes.array_to_loops.overlap import scatters_in_place
 from flowc.passes.array_to_loops.products import with_products_apart
 from flowc.passes.array_to_loops.selection import lower_topk
 from flowc.passes.array_to_loops.stages import Stage, reads_of, stage_of
 from flowc.passes.array_to_loops.tiles import lower_group
+from flowc.passes.array_walks import is_lazy
 
 
 def lower_segment(
@@ -34,8 +36,8 @@ def lower_segment(
     waiting: list[Stage] = []
     for op in operations:
         s.b.location = s.top.location = op.location
-        if waiting and _awaits(s, op, waiting):
-            _lower_stages(s, checks, waiting, destinations)
+        if waiting and (awaited := _awaited(s, op, waiting)):
+            _lower_stages(s, checks, waiting, destinations, awaited)
             waiting = []
             s.b.location = s.top.location = op.location
         check(s, checks, op)
@@ -54,8 +56,8 @@ def _is_stage(op: Operation, destinations: Mapping[SSAValue, Place]) -> bool:
     return "inline" not in op.properties or op.results[0] in destinations
 
 
-def _awaits(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> bool:
-    """Whether positions or extents of an operator depend on values that are still to be computed."""
+def _awaited(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> set[SSAValue]:
+    """The values, still to be computed, on which positions or extents of an operator depend."""
     members = {value for stage in waiting for value in stage.op.results}
     match op:
         case ops.GatherOp() | irregular.TakeAlongOp():
@@ -70,13 +72,19 @@ def _awaits(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> bool:
             needed = [op.operands[position] for position in op.INTEGER_OPERANDS]
         case _:
             needed = list(op.operands)
-    return any(value in members for operand in needed for value, _ in reads_of(s, [(operand, None)], members))
+    return {value for value, _ in reads_of(s, [(operand, None) for operand in needed], members)} & members
 
 
 def _lower_stages(
-    s: Lowering, checks: Checks, stages: Sequence[Stage], destinations: Mapping[SSAValue, Place]
+    s: Lowering,
+    checks: Checks,
+    stages: Sequence[Stage],
+    destinations: Mapping[SSAValue, Place],
+    awaited: Set[SSAValue] = frozenset(),
 ) -> None:
-    live = with_products_apart(s, _live(stages, destinations))
+    """Computes the stages; those in `awaited` are wanted even if nothing reads what they were awaited for."""
+    s.scattered = {value for value, place in destinations.items() if not place.dense}
+    live = with_products_apart(s, _live(stages, {*destinations, *awaited}))
     computed = {stage.op for stage in live}
     for group in group_stages(s, live):
         inside = {stage.op for stage in group.stages}
@@ -89,7 +97,8 @@ def _lower_stages(
             value: _place(s, value, destinations)
             for stage in group.stages
             for value in stage.op.results
-            if shape_of(value.type) and (value in destinations or _used_outside(value, inside, computed))
+            if shape_of(value.type)
+            and (value in destinations or value in awaited or _used_outside(value, inside, computed))
         }
         lower_group(s, group, places)
     for stage in stages:
@@ -98,13 +107,11 @@ def _lower_stages(
                 s.store(s.registers[value], destinations[value], ())
 
 
-def _live(stages: Sequence[Stage], destinations: Mapping[SSAValue, Place]) -> list[Stage]:
-    """The stages whose values something reads, were it only another of them."""
+def _live(stages: Sequence[Stage], wanted: Set[SSAValue]) -> list[Stage]:
+    """The stages whose values are wanted or read, were it only by another of them."""
     computed, dead = {stage.op for stage in stages}, set[Operation]()
     for stage in reversed(stages):
-        if not any(
-            value in destinations or _used_outside(value, dead, computed) for value in stage.op.results
-        ):
+        if not any(value in wanted or _used_outside(value, dead, computed) for value in stage.op.results):
             dead.add(stage.op)
     return [stage for stage in stages if stage.op not in dead]
 
@@ -117,7 +124,7 @@ def _used_outside(value: SSAValue, inside: Set[Operation], computed: Set[Operati
             user = use.operation
             if user in inside or user in seen or isinstance(user, ops.DimOp):
                 continue
-            if user in computed or not (ops.is_view(user) or "inline" in user.properties):
+            if user in computed or not is_lazy(user):
                 return True
             seen.add(user)
             pending += user.results
@@ -132,7 +139,10 @@ def _lower_alone(s: Lowering, checks: Checks, stage: Stage, destinations: Mappin
         lower_with_epilogue(s, stage.product, op, place)
         s.settle(stage.result, place)
         return
-    places = [_buffer(s, value, destinations) for value in op.results]
+    if isinstance(op, irregular.ScatterOp) and scatters_in_place(op):
+        places: list[SSAValue | None] = [s.buffers[op.base]]
+    else:
+        places = [_buffer(s, value, destinations) for value in op.results]
     first = places[0]
     match op:
         case ops.ContractOp():

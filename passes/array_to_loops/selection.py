@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from attrs import frozen
-from xdsl.dialects import arith, scf
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import i8, i64
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.types import dtype_of, is_float
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.builder import Index, LoopBuilder, index_type
+from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.elements import Lowering
 
 
@@ -103,33 +103,31 @@ def _sort(b: LoopBuilder, heap: Heap, count: Index) -> None:
 
 def _sift(b: LoopBuilder, heap: Heap, root: Index, size: Index, value: SSAValue, position: SSAValue) -> None:
     """Puts a candidate at `root` and moves it down below every worse child."""
-    outer = b.block
-    before, after = Block(arg_types=[index_type]), Block(arg_types=[index_type, index_type])
 
-    b.block = before
-    place = before.args[0]
-    first = b.add(b.mul(place, 2), 1)
-    last = b.sub(size, 1)
-    one, two = b.min(first, last), b.min(b.add(first, 1), last)
-    children = [(b.load(heap.values, [c]), b.load(heap.positions, [c])) for c in (one, two)]
-    second_worse = _worse(b, heap.floating, children[1], children[0])
-    child = b.select(second_worse, b.index(two), b.index(one))
-    worst = tuple(b.select(second_worse, x, y) for x, y in zip(children[1], children[0], strict=True))
-    there = b.compare("slt", b.index(first), b.index(size))
-    below = b.insert(arith.AndIOp(there, _worse(b, heap.floating, (worst[0], worst[1]), (value, position))))
-    b.append(scf.ConditionOp(below, place, child))
+    def below(at: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
+        place = at[0]
+        first = b.add(b.mul(place, 2), 1)
+        last = b.sub(size, 1)
+        one, two = b.min(first, last), b.min(b.add(first, 1), last)
+        children = [(b.load(heap.values, [c]), b.load(heap.positions, [c])) for c in (one, two)]
+        second_worse = _worse(b, heap.floating, children[1], children[0])
+        child = b.select(second_worse, b.index(two), b.index(one))
+        value_of_worst, its_position = (
+            b.select(second_worse, x, y) for x, y in zip(children[1], children[0], strict=True)
+        )
+        there = b.compare("slt", b.index(first), b.index(size))
+        worse = _worse(b, heap.floating, (value_of_worst, its_position), (value, position))
+        return b.insert(arith.AndIOp(there, worse)), (place, child)
 
-    b.block = after
-    place, child = after.args
-    b.store(b.load(heap.values, [child]), heap.values, [place])
-    b.store(b.load(heap.positions, [child]), heap.positions, [place])
-    b.append(scf.YieldOp(child))
+    def move(at: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        place, child = at
+        b.store(b.load(heap.values, [child]), heap.values, [place])
+        b.store(b.load(heap.positions, [child]), heap.positions, [place])
+        return (child,)
 
-    b.block = outer
-    loop = scf.WhileOp([b.index(root)], [index_type, index_type], Region(before), Region(after))
-    b.append(loop)
-    b.store(value, heap.values, [loop.res[0]])
-    b.store(position, heap.positions, [loop.res[0]])
+    place = b.repeat([b.index(root)], below, move)[0]
+    b.store(value, heap.values, [place])
+    b.store(position, heap.positions, [place])
 
 
 def _worse(

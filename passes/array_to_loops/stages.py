@@ -77,9 +77,7 @@ def stage_of(op: Operation) -> Stage:
             return Stage(op, op.source, frozenset([op.axis.value.data]))
         case ops.ElementwiseOp() | ops.CastOp() | ops.GatherOp() | ops.ConcatOp():
             return Stage(op, op.results[0])
-        case _ if isinstance(op, irregular.ELEMENTWISE):
-            return Stage(op, op.results[0])
-        case _ if ops.is_view(op):
+        case _ if isinstance(op, irregular.ELEMENTWISE) or ops.is_view(op):
             return Stage(op, op.results[0])
     return Stage(op, None)
 

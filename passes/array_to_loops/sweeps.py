@@ -14,14 +14,16 @@ from flowc.dialects.array.irregular import ScanOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops import partials, ranking
 from flowc.passes.array_to_loops.builder import Index, Range
+from flowc.passes.array_to_loops.cache_lines import sweep_lines
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.folds import Fold, axes_of, by_rows, in_register, lower_folds, storing
 from flowc.passes.array_to_loops.lines import lower_scan, lower_softmax
 from flowc.passes.array_to_loops.partials import Partial
 from flowc.passes.array_to_loops.positions import Best, lower_argreduce
 from flowc.passes.array_to_loops.stages import Stage, reads
-from flowc.passes.array_to_loops.streams import Stream, sweep_blocks
+from flowc.passes.array_to_loops.streams import Stream
 from flowc.passes.array_to_loops.transposes import sweep_in_blocks
+from flowc.passes.array_walks import origins
 
 Places = Mapping[SSAValue, Place]
 Ended = Mapping[SSAValue, tuple[Partial, Index]]
@@ -36,22 +38,22 @@ def nests(
     kept: Set[SSAValue],
     ended: Ended | None = None,
     settle: Callable[[Stage], None] = lambda _: None,
-    streams: Sequence[tuple[Stream, SSAValue]] = (),
+    streams: Sequence[Stream] = (),
 ) -> None:
     """Writes the sweeps of stages in order; those that go through the same positions share one.
 
     A value that is not `kept` is stored in its place only if a later sweep reads it. Those of `streams` go
-    out in blocks, by way of the memory that comes with each.
+    out line by line.
     """
-    blocks = {stream.value: (stream, scratch) for stream, scratch in streams}
+    lines = {stream.value: stream for stream in streams}
     rest = list(stages)
     while rest:
         s.b.location = rest[0].op.location
         here = ranges(rest[0])
-        together = _together(s, rest, here, set(blocks))
+        together = _together(s, rest, here, set(lines))
         rest = rest[len(together) :]
         wanted = {value: place for value, place in places.items() if value in kept or _read(s, value, rest)}
-        _sweep(s, together, here, wanted, ended or {}, blocks)
+        _sweep(s, together, here, wanted, ended or {}, lines)
         for stage in together:
             settle(stage)
 
@@ -61,11 +63,11 @@ def _read(s: Lowering, value: SSAValue, stages: Sequence[Stage]) -> bool:
 
 
 def _together(
-    s: Lowering, stages: Sequence[Stage], ranges: Sequence[Range], blocks: Set[SSAValue]
+    s: Lowering, stages: Sequence[Stage], ranges: Sequence[Range], lines: Set[SSAValue]
 ) -> list[Stage]:
     """The first stages that can share a sweep: elementwise, and reductions along the same last axes.
 
-    A reduction shares none with a value that goes out in blocks.
+    A reduction shares none with a value that goes out line by line.
     """
     found: list[Stage] = []
     for stage in stages:
@@ -75,7 +77,7 @@ def _together(
             break
         if found and not _fits(s, found, stage):
             break
-        streamed = any(other.result in blocks for other in (*found, stage))
+        streamed = any(other.result in lines for other in (*found, stage))
         if streamed and not all(other.elementwise for other in (*found, stage)):
             break
         found.append(stage)
@@ -107,7 +109,7 @@ def _sweep(
     ranges: Sequence[Range],
     places: Places,
     ended: Ended,
-    blocks: Mapping[SSAValue, tuple[Stream, SSAValue]],
+    lines: Mapping[SSAValue, Stream],
 ) -> None:
     first = stages[0]
     if not all(stage.elementwise or isinstance(stage.op, ops.ReduceOp) for stage in stages):
@@ -128,9 +130,9 @@ def _sweep(
             for value, place in stores:
                 s.store(s.element(value, at), instead.get(value, place), at)
 
-        streamed = [blocks[value] for value in values if value in blocks]
+        streamed = [lines[value] for value in values if value in lines]
         if streamed:
-            sweep_blocks(s, streamed, ranges, store)
+            sweep_lines(s, streamed, ranges, store)
         else:
             sweep_in_blocks(s, values, ranges, store)
 
@@ -189,14 +191,12 @@ def _rank(s: Lowering, op: ops.TopKOp, ranges: Sequence[Range], places: Places, 
 
 def _lies_across(s: Lowering, source: SSAValue) -> bool:
     """Whether a value comes from a product whose columns are at hand as rows."""
-    pending, seen = [source], set[SSAValue]()
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        if isinstance(value.owner, ops.ContractOp) and value in s.tiles and len(shape_of(source.type)) == 2:
-            return True
-        if not s.stored(value) and isinstance(value.owner, ops.ArrayOperation):
-            pending += value.owner.operands
-    return False
+
+    def further(value: SSAValue) -> Sequence[SSAValue]:
+        if isinstance(value.owner, ops.ArrayOperation) and not s.stored(value):
+            return value.owner.operands
+        return ()
+
+    return len(shape_of(source.type)) == 2 and any(
+        isinstance(value.owner, ops.ContractOp) and value in s.tiles for value in origins([source], further)
+    )

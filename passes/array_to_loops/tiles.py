@@ -9,9 +9,7 @@ chunk and combined in order afterwards.
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
-from xdsl.dialects import memref
-from xdsl.ir import Operation, SSAValue
-from xdsl.rewriter import Rewriter
+from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kinds import compute_dtype
@@ -21,6 +19,7 @@ from flowc.passes.array_to_loops.builder import Index, LoopBuilder, Range, whole
 from flowc.passes.array_to_loops.contract import Prepared, prepare
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.groups import Group, group_stages
+from flowc.passes.array_to_loops.lifetimes import end_lifetimes
 from flowc.passes.array_to_loops.partials import Partial
 from flowc.passes.array_to_loops.prefetch import prefetch_rows, prefetched
 from flowc.passes.array_to_loops.stages import FLAT, Stage, reads
@@ -66,13 +65,13 @@ class Work:
 @frozen
 class Chunk:
     """One chunk of a group's positions: its number, and its memory for one tile of each value, with the axes
-    of the value that the memory has."""
+    of the value that the memory has; `scratch` is that of streams which go out tile by tile."""
 
     work: Work
     number: Index
     memory: dict[SSAValue, tuple[SSAValue | None, list[int]]]
     product: SSAValue | None
-    scratch: list[SSAValue]
+    scratch: list[tuple[Stream, SSAValue]]
 
 
 def lower_group(s: Lowering, group: Group, places: Places) -> None:
@@ -136,15 +135,11 @@ def _all_of(s: Lowering, stage: Stage) -> list[Range]:
 
 
 def with_memory(s: Lowering, body: Callable[[], None]) -> None:
-    """Builds code whose memory is its own: allocated at its beginning, freed at its end."""
+    """Builds code whose memory is its own: allocated at its beginning, freed where its use ends."""
     scope, allocated = s.scope, s.allocated
     s.scope, s.allocated = LoopBuilder(s.b.block, s.b.location), []
     body()
-    for buffer in reversed(s.allocated):
-        if buffer.uses:
-            s.b.append(memref.DeallocOp.get(buffer))
-        elif isinstance(buffer.owner, Operation):
-            Rewriter.erase_op(buffer.owner)
+    end_lifetimes(s.allocated, [s.b.block])
     s.scope, s.allocated = scope, allocated
 
 
@@ -198,23 +193,24 @@ def _chunk(s: Lowering, work: Work, low: Index, high: Index, number: Index) -> N
         value: _memory(s, value, tiling)
         for stage in work.stages
         for value in stage.op.results
-        if value not in work.places and value not in work.partials
+        if tiling.tile is not None and value not in work.places and value not in work.partials
     }
     product = None
     if work.prepared is not None:
         product = work.prepared.buffer(s, tiling.tile or 1)
         s.allocated.append(product)
-    chunk = Chunk(work, number, memory, product, [scratch_of(s, stream) for stream in work.streams])
-    if tiling.tile is None:
-        _tile(s, chunk, [low], high)
-        return
+    scratch = [(stream, scratch_of(s, stream)) for stream in work.streams if not stream.by_lines]
+    chunk = Chunk(work, number, memory, product, scratch)
 
     def step(at: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
         end = high if tiling.single else s.b.min(s.b.add(at, tiling.tile or 1), high)
         _tile(s, chunk, _unravelled(s, tiling, at), end)
         return ()
 
-    s.b.loop(low, high, (), step, step=tiling.tile)
+    if tiling.tile is None:
+        _tile(s, chunk, [low], high)
+    else:
+        s.b.loop(low, high, (), step, step=tiling.tile)
     fence(s, work.streams)
 
 
@@ -244,16 +240,8 @@ def _tile(s: Lowering, chunk: Chunk, low: Sequence[Index], high: Index) -> None:
     for value, (buffer, axes) in chunk.memory.items():
         if buffer is not None:
             places[value] = Place(buffer, _window(s, value, tiling, low, axes))
-    streamed = [
-        tile_of(s, stream, scratch, low, high)
-        for stream, scratch in zip(work.streams, chunk.scratch, strict=True)
-        if not stream.by_blocks
-    ]
-    blocks = [
-        (stream, scratch)
-        for stream, scratch in zip(work.streams, chunk.scratch, strict=True)
-        if stream.by_blocks
-    ]
+    streamed = [tile_of(s, stream, scratch, low, high) for stream, scratch in chunk.scratch]
+    by_lines = [stream for stream in work.streams if stream.by_lines]
     places |= {tile.stream.value: tile.place for tile in streamed}
     done: list[SSAValue] = []
 
@@ -273,7 +261,7 @@ def _tile(s: Lowering, chunk: Chunk, low: Sequence[Index], high: Index) -> None:
     rest = [stage for stage in stages if stage is not work.product and stage not in first]
     for part in (first, rest):
         needed = set(work.places) | (set(kept) if part is not stages and part is first else set())
-        nests(s, part, kept, ranges, needed, ended, settle, blocks)
+        nests(s, part, kept, ranges, needed, ended, settle, by_lines)
         if work.product is not None and part is first:
             done.append(_product_tile(s, chunk, low[0], high))
     for tile in streamed:

@@ -6,7 +6,7 @@ Chunks depend on extents and nothing else, so that results do not depend on the 
 from collections.abc import Sequence
 
 from attrs import frozen
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.irregular import ScanOp
@@ -17,7 +17,10 @@ from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.groups import Group, Track
 from flowc.passes.array_to_loops.stages import FLAT, Stage, reads
+from flowc.passes.array_walks import evaluated, lazy_owner
 
+WHOLE_LINES = 64
+"""Chunks of vectors have a multiple of so many elements: lines of the cache, also of bytes."""
 TILE = 512
 """Elements of a tile where stages go along vectors: some of them fit in the first-level cache, and what is
 streamed out of one tile leaves while the next is computed."""
@@ -88,14 +91,11 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
     outer = [track for track in group.tracks if track not in flat and track.outer]
     free = [track for track in outer if not track.partial]
     alone = _nothing_kept(s, group)
+    elementwise = all(stage.elementwise for stage in group.stages)
     if flat or lines:
         chosen = (flat or group.tracks)[:1]
-        return Tiling(tuple(chosen), None if alone else TILE) if chosen else None
-    if (
-        free
-        and all(stage.elementwise for stage in group.stages)
-        and any(_reads_across(s, stage, group) for stage in group.stages)
-    ):
+        return Tiling(tuple(chosen), None if alone or elementwise else TILE) if chosen else None
+    if free and elementwise and any(_reads_across(s, stage, group) for stage in group.stages):
         return Tiling((free[-1],), BLOCK_ROWS)
     if free:
         return Tiling(tuple(free), 1)
@@ -124,10 +124,7 @@ def _nothing_kept(s: Lowering, group: Group) -> bool:
 
 def extent_of(s: Lowering, tiling: Tiling) -> Index:
     """The number of positions along all tracks together."""
-    total: Index = 1
-    for size in track_sizes(s, tiling):
-        total = s.top.mul(total, size)
-    return total
+    return s.top.product(track_sizes(s, tiling))
 
 
 def track_sizes(s: Lowering, tiling: Tiling) -> list[Index]:
@@ -141,10 +138,7 @@ def _track_size(s: Lowering, track: Track) -> Index:
     sizes = s.sizes(stage.space)
     if axis != FLAT:
         return sizes[axis]
-    total: Index = 1
-    for size in sizes:
-        total = s.top.mul(total, size)
-    return total
+    return s.top.product(sizes)
 
 
 def picoseconds(s: Lowering, group: Group, tiling: Tiling) -> Index:
@@ -160,20 +154,11 @@ def picoseconds(s: Lowering, group: Group, tiling: Tiling) -> Index:
 
 def stage_picoseconds(s: Lowering, stage: Stage) -> int:
     """About how long one element of a stage's sweep takes."""
-    counted = {stage.result}
-    pending = list(stage.op.operands)
     total = array_costs.picoseconds(stage.op) + bytes_of(stage.result) * BYTE_PICOSECONDS
-    while pending:
-        value = pending.pop()
-        if value in counted:
-            continue
-        counted.add(value)
-        owner = value.owner
-        inline = isinstance(owner, Operation) and ("inline" in owner.properties or ops.is_view(owner))
-        if inline:
-            assert isinstance(owner, Operation)
+    for value in evaluated(stage.op):
+        owner = lazy_owner(value)
+        if owner is not None:
             total += array_costs.picoseconds(owner)
-            pending += owner.operands
         elif shape_of(value.type):
             total += bytes_of(value) * BYTE_PICOSECONDS
     return total
@@ -184,11 +169,8 @@ def _beside(s: Lowering, stage: Stage, tiling: Tiling) -> Index:
     if stage.space is None:
         return 1
     axes = {track.axes[stage] for track in tiling.tracks}
-    total: Index = 1
-    for axis, size in enumerate(s.sizes(stage.space)):
-        if axis not in axes and FLAT not in axes:
-            total = s.top.mul(total, size)
-    return total
+    sizes = enumerate(s.sizes(stage.space))
+    return s.top.product(size for axis, size in sizes if axis not in axes and FLAT not in axes)
 
 
 def grain_of(
@@ -202,7 +184,7 @@ def grain_of(
         grain = b.max(grain, least)
     if partial != 0:
         grain = b.max(grain, b.ceiling(b.mul(extent, partial), PARTIAL_BYTES))
-    tile = tiling.tile or 16
+    tile = tiling.tile or WHOLE_LINES
     return b.max(b.mul(b.ceiling(grain, tile), tile), 1)
 
 

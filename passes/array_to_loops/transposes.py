@@ -15,6 +15,7 @@ from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_walks import origins
 
 COLUMNS, PADDING = 64, 16
 """Columns of a block, and elements between its rows that keep them in different sets of the cache."""
@@ -61,16 +62,15 @@ def _turn(s: Lowering, value: SSAValue, place: Place, rows: Range, columns: Rang
 
 def _transposes(s: Lowering, values: Sequence[SSAValue]) -> list[SSAValue]:
     """The transposed matrices that elements of `values` are computed from, position for position."""
-    found: list[SSAValue] = []
-    pending, seen = list(values), set[SSAValue]()
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
+
+    def further(value: SSAValue) -> Sequence[SSAValue]:
         op = value.owner
-        if isinstance(op, ops.TransposeOp) and not s.stored(value):
-            found.append(value)
-        elif isinstance(op, ops.ElementwiseOp | ops.CastOp) and (value in values or not s.stored(value)):
-            pending += [each for each in op.operands if s.extents.shape(each) == s.extents.shape(value)]
-    return [value for value in found if len(shape_of(value.type)) == 2]
+        if isinstance(op, ops.ElementwiseOp | ops.CastOp) and (value in values or not s.stored(value)):
+            return [each for each in op.operands if s.extents.shape(each) == s.extents.shape(value)]
+        return ()
+
+    return [
+        value
+        for value in origins(values, further)
+        if isinstance(value.owner, ops.TransposeOp) and not s.stored(value) and len(shape_of(value.type)) == 2
+    ]

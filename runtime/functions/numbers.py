@@ -4,9 +4,11 @@ conversions.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from flowc.runtime.values import as_text, is_numpy_scalar
+
+Number = TypeVar("Number", int, float)
 
 
 def _is_numpy_float(x: Any) -> bool:
@@ -100,26 +102,23 @@ def _greatest(x: Any, y: Any) -> Any:
 
 def to_int(value: Any) -> int:
     """A whole number from a number (towards zero), a text or json."""
-    if isinstance(value, str):
-        try:
-            return int(value.strip().replace(",", ""))
-        except ValueError:
-            raise ValueError(f"{value!r:.60} is no whole number") from None
-    if value is None or isinstance(value, list | dict):
-        raise ValueError(f"{as_text(value):.60} is no number")
-    return int(value)
+    return _converted(int, "whole number", value)
 
 
 def to_float(value: Any) -> float:
     """A number from a number, a text or json."""
+    return _converted(float, "number", value)
+
+
+def _converted(kind: Callable[[Any], Number], name: str, value: Any) -> Number:
     if isinstance(value, str):
         try:
-            return float(value.strip().replace(",", ""))
+            return kind(value.strip().replace(",", ""))
         except ValueError:
-            raise ValueError(f"{value!r:.60} is no number") from None
+            raise ValueError(f"{value!r:.60} is no {name}") from None
     if value is None or isinstance(value, list | dict):
         raise ValueError(f"{as_text(value):.60} is no number")
-    return float(value)
+    return kind(value)
 
 
 def to_bool(value: Any) -> bool:

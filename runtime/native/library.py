@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -11,7 +11,9 @@ from threading import Lock
 from attrs import frozen
 
 from flowc.runtime import object_cache
+from flowc.runtime.native.linking import link
 from flowc.runtime.native.width import threads
+from flowc.runtime.processor import host
 
 _PARTS = ("pool.ll", "arena.ll", "source.py")
 """The files that the library is made from, next to this one."""
@@ -26,7 +28,7 @@ class Library:
     allocate: Callable[[int], int | None]
     free: Callable[[int, int], None]
     trim: Callable[[], None]
-    addresses: dict[str, int]
+    addresses: Mapping[str, int]
 
 
 _signatures: dict[str, tuple[type | None, tuple[type, ...]]] = {
@@ -82,48 +84,28 @@ def _library() -> Library:
 def _object_code() -> bytes:
     """The object code, from the disk cache or compiled now."""
     import llvmlite
-    from llvmlite import binding
 
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    binding.initialize_native_asmparser()
-    triple = binding.get_default_triple()
+    triple = host().triple
     key = hashlib.sha256(f"{triple}, llvmlite {llvmlite.__version__}".encode())
     for part in _PARTS:
         key.update(Path(__file__).with_name(part).read_bytes())
     found = object_cache.read(key.hexdigest())
-    if found is not None:
-        return found
-    from flowc.runtime.native.source import source
+    if found is None:
+        from flowc.runtime.native.source import compiled
 
-    machine = binding.Target.from_default_triple().create_target_machine(opt=2, reloc="pic")
-    module = binding.parse_assembly(source())
-    module.triple = triple
-    module.data_layout = str(machine.target_data)
-    module.verify()
-    builder = binding.create_pass_builder(machine, binding.PipelineTuningOptions(speed_level=2))
-    builder.getModulePassManager().run(module, builder)
-    code: bytes = machine.emit_object(module)
-    object_cache.write(key.hexdigest(), code)
-    return code
+        found = compiled(triple)
+        object_cache.write(key.hexdigest(), found)
+    return found
 
 
-def _mapped(code: bytes) -> dict[str, int]:
+def _mapped(code: bytes) -> Mapping[str, int]:
     """Maps the object code and gives the addresses of its functions.
 
     Nothing ever unmaps it: workers sleep in it until the process ends, later than Python does.
     """
-    from llvmlite import binding
-
-    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    engine.add_object_file(binding.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    addresses = {name: engine.get_function_address(name) for name in _signatures}
-    engine.detach()
-    for name, address in addresses.items():
-        binding.add_symbol(name, address)
-    return addresses
+    found = link(code, _signatures, {})
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(found.memory))
+    return found.addresses
 
 
 def _call_in_forked_children(address: int, function: Callable[[], None]) -> None:

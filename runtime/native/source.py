@@ -1,4 +1,4 @@
-"""The text of the native library for this platform: `pool.ll` and `arena.ll` with their capitals filled in.
+"""The native library for this platform: `pool.ll` and `arena.ll` with their capitals filled in, and compiled.
 
 It is needed only to compile the library. A process that finds it compiled does without these imports.
 """
@@ -10,12 +10,30 @@ import signal
 import time
 from pathlib import Path
 
+from llvmlite import binding
+
 PARTS = ("pool.ll", "arena.ll")
 _INSIDE = (1 << 62) - 1
 _pauses = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
 """The instruction that tells a processor that its thread only waits; elsewhere none is known."""
 
 _WORD = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
+
+
+def compiled(triple: str) -> bytes:
+    """The object code of the library."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    binding.initialize_native_asmparser()
+    machine = binding.Target.from_triple(triple).create_target_machine(opt=2, reloc="pic", codemodel="small")
+    module = binding.parse_assembly(source())
+    module.triple = triple
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    builder = binding.create_pass_builder(machine, binding.PipelineTuningOptions(speed_level=2))
+    builder.getModulePassManager().run(module, builder)
+    code: bytes = machine.emit_object(module)
+    return code
 
 
 def source() -> str:

@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attrs import define
-
 from flowc.runtime.errors import FlowError, fail
 
 MOST = 4096
@@ -14,8 +12,9 @@ MOST = 4096
 VARIABLE = "FLOWC_THREADS"
 
 
-@define
 class _Setting:
+    """Plain, since every process that runs a kernel waits for this module."""
+
     chosen: int | None = None
 
 

@@ -231,7 +231,7 @@ def _value(type_: Type, request: Request, reading: Reading, name: str) -> Json:
     extra = terms(name.replace("_", " "))
     match type_:
         case Scalar(kind):
-            return _scalar(kind, request, reading, extra)
+            return _scalar(kind, reading, extra)
         case Enum(of):
             return _member(request.tables.enums[of], reading)
         case Optional(inner):
@@ -247,7 +247,7 @@ def _value(type_: Type, request: Request, reading: Reading, name: str) -> Json:
         case PlanOf():
             return {"steps": []}
         case Array(dtype, dims):
-            value: Json = _scalar("bool" if dtype == "bool" else dtype, request, reading, extra)
+            value: Json = _scalar(dtype, reading, extra)
             for dim in reversed(dims):
                 value = [value] * (dim if isinstance(dim, int) else 1)
             return value
@@ -270,7 +270,7 @@ def _list(element: Type, request: Request, reading: Reading, name: str, extra: l
     ]
 
 
-def _scalar(kind: str, request: Request, reading: Reading, extra: list[str]) -> Json:
+def _scalar(kind: str, reading: Reading, extra: list[str]) -> Json:
     match kind:
         case "str":
             return _cited(best(reading, 1 if extra else BEST, extra)) or UNKNOWN

@@ -48,7 +48,11 @@ QUICK_CALLS = 16
 
 
 class Instruction:
-    """A node, ready to run. `priority` is the negative rank, since the smallest leaves a heap first."""
+    """A node, ready to run. `priority` is the negative rank, since the smallest leaves a heap first.
+
+    `lets_go` has the slots of arrays that it reads, each behind the place in `pending` that counts who still
+    reads it.
+    """
 
     __slots__ = (
         "act",
@@ -60,6 +64,7 @@ class Instruction:
         "index",
         "inputs",
         "kind",
+        "lets_go",
         "node",
         "operation",
         "output",
@@ -86,6 +91,7 @@ class Instruction:
         self.priority = -node.rank
         self.blocks = blocks
         self.dependents: tuple[tuple[int, Instruction], ...] = ()
+        self.lets_go: tuple[tuple[int, int], ...] = ()
 
 
 @define(eq=False)
@@ -156,6 +162,25 @@ class Block:
         starters = [instruction for instruction in self.instructions if not self.before[instruction.index]]
         self.order = _topological(self.instructions, self.pending)
         self.initial = tuple(sorted(starters, key=lambda instruction: instruction.priority))
+        self._count_readers()
+
+    def _count_readers(self) -> None:
+        """Counts who reads each array, behind the counts of nodes: it need not live until the block ends."""
+        readers: dict[int, list[Instruction]] = {slot: [] for slot in self._arrays()}
+        for instruction in self.instructions:
+            inner = (source for block in instruction.blocks for source, _ in block.captures)
+            for slot in {*instruction.inputs, *inner} & readers.keys():
+                readers[slot].append(instruction)
+        for slot, found in readers.items():
+            for instruction in found:
+                instruction.lets_go += ((len(self.pending), slot),)
+            self.pending.append(len(found))
+
+    def _arrays(self) -> set[int]:
+        """The slots that kernels read or write, without those that the block gives."""
+        kernels = [instruction for instruction in self.instructions if instruction.node.op == "kernel"]
+        slots = {slot for instruction in kernels for slot in (*instruction.inputs, *instruction.outputs)}
+        return slots - {*self.results}
 
 
 def _topological(instructions: tuple[Instruction, ...], pending: list[int]) -> tuple[int, ...]:

@@ -15,18 +15,15 @@ from flowc.runtime.plan import Limits
 from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
-from flowc.runtime.scheduler.structure import Return, log_structure
+from flowc.runtime.scheduler.structure import Return, Step
 from flowc.runtime.values import canonical
 
 
-class Race:
+class Race(Step):
     """race: all arms at once; the first to succeed wins and the others are cancelled."""
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        self.engine = engine
-        self.frame = frame
-        self.instruction = instruction
-        self.start = engine.clock()
+        super().__init__(engine, frame, instruction)
         self.problems: list[Problem] = []
         self.scopes: list[Scope] = []
 
@@ -48,8 +45,7 @@ class Race:
             elif not scope.cancelled:
                 self.engine.stop_scope(scope, abandon=True)
                 self.engine.settle(scope)
-        log_structure(self.engine, self.frame, self.instruction, self.start)
-        self.engine.finish(self.frame, self.instruction, values)
+        self.conclude(values)
 
     def _lost(self, problem: Problem) -> None:
         self.problems.append(problem)
@@ -64,7 +60,7 @@ def enter_race(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     Race(engine, frame, instruction).begin()
 
 
-class Vote:
+class Vote(Step):
     """vote: ballots until the leading answer is `lead` ahead or `max` are in; the plurality wins.
 
     Only as many ballots are open as might still be needed: with `lead` 3 the first three start at once, and
@@ -73,10 +69,7 @@ class Vote:
     """
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        self.engine = engine
-        self.frame = frame
-        self.instruction = instruction
-        self.start = engine.clock()
+        super().__init__(engine, frame, instruction)
         settings = instruction.node.settings
         most, lead = settings.get("max"), settings.get("lead")
         self.most = most if isinstance(most, int) else 1
@@ -136,8 +129,7 @@ class Vote:
             self.engine.settle(self.scope)
         else:
             self.scope.leave()
-        log_structure(self.engine, self.frame, self.instruction, self.start)
-        self.engine.finish(self.frame, self.instruction, [chosen])
+        self.conclude([chosen])
 
     def _failed(self, problem: Problem) -> None:
         self.engine.fail(self.frame, self.instruction, problem)

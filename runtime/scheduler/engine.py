@@ -136,7 +136,8 @@ class Engine:
         self.queue(self.release(frame, instruction))
 
     def release(self, frame: Frame, instruction: Instruction) -> tuple[float, int, Frame, Instruction] | None:
-        """Readies the nodes that waited for this one only; returns one of them instead of queueing it."""
+        """Readies the nodes that waited for this one only, and drops the arrays that it was the last to read;
+        returns one of the nodes instead of queueing it."""
         pending = frame.pending
         following = None
         for index, other in instruction.dependents:
@@ -148,6 +149,10 @@ class Engine:
                 else:
                     heappush(self.ready, (other.priority, self.sequence(), frame, other))
                     self.workers.wake()
+        for index, slot in instruction.lets_go:
+            pending[index] -= 1
+            if not pending[index]:
+                frame.slots[slot] = None
         frame.remaining -= 1
         if not frame.remaining:
             self.close(frame)

@@ -4,6 +4,8 @@ Every function here is called under the engine's lock and returns at once; what 
 through the `done` of its frames.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from flowc.runtime.errors import fail
@@ -13,11 +15,6 @@ from flowc.runtime.scheduler.frames import Frame
 
 WIDTH = 64
 """How many elements of a map run at once where the program does not say."""
-
-
-def open_frame(engine: Engine, block: Block, frame: Frame, instruction: Instruction, done: Any) -> Frame:
-    """A frame of `block` inside `frame`, whose results go to `done`."""
-    return Frame(block, frame.scope, done, frame, instruction, -1)
 
 
 class Return:
@@ -46,7 +43,7 @@ def log_structure(engine: Engine, frame: Frame, instruction: Instruction, start:
 
 def enter_call(engine: Engine, frame: Frame, instruction: Instruction, block: Block) -> None:
     """call: the flow's body in a frame of its own."""
-    child = open_frame(engine, block, frame, instruction, Return(engine))
+    child = Frame(block, frame.scope, Return(engine), frame, instruction, -1)
     for slot, source in zip(block.parameters, instruction.inputs, strict=True):
         child.slots[slot] = frame.slots[source]
     engine.enter(child)
@@ -56,17 +53,29 @@ def enter_if(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     """if: one of two regions."""
     condition = frame.slots[instruction.inputs[0]]
     block = instruction.blocks[0 if condition else 1]
-    engine.enter(open_frame(engine, block, frame, instruction, Return(engine)))
+    engine.enter(Frame(block, frame.scope, Return(engine), frame, instruction, -1))
 
 
-class Map:
-    """map: the elements side by side, at most `width` at a time, results in order."""
+class Step:
+    """A node of control flow under way."""
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
         self.engine = engine
         self.frame = frame
         self.instruction = instruction
         self.start = engine.clock()
+
+    def conclude(self, values: list[Any]) -> None:
+        """Ends the node: these are its values."""
+        log_structure(self.engine, self.frame, self.instruction, self.start)
+        self.engine.finish(self.frame, self.instruction, values)
+
+
+class Map(Step):
+    """map: the elements side by side, at most `width` at a time, results in order."""
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        super().__init__(engine, frame, instruction)
         self.columns = [frame.slots[slot] for slot in instruction.inputs]
         settings = instruction.node.settings
         width = settings.get("width")
@@ -87,14 +96,14 @@ class Map:
     def begin(self) -> None:
         """Starts the first elements."""
         if not self.count:
-            self._conclude()
+            self._gather()
             return
         block = self.instruction.blocks[0]
         if not block.count:
             while self.next < self.count:
                 child = self._open()
                 self.results[child.position] = child.results()
-            self._conclude()
+            self._gather()
             return
         for _ in range(min(self.width, self.count)):
             self.engine.enter(self._open())
@@ -116,15 +125,14 @@ class Map:
         if self.next < self.count:
             self.engine.enter(self._open())
         elif self.ended == self.count:
-            self._conclude()
+            self._gather()
 
-    def _conclude(self) -> None:
+    def _gather(self) -> None:
         if self.filtered:
             value = [result[1] for result in self.results if result[0]]
         else:
             value = [result[0] for result in self.results]
-        log_structure(self.engine, self.frame, self.instruction, self.start)
-        self.engine.finish(self.frame, self.instruction, [value])
+        self.conclude([value])
 
 
 def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
@@ -132,43 +140,53 @@ def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     Map(engine, frame, instruction).begin()
 
 
-class For:
-    """for: one element after the other, the carried values handed on, until the list or `stop` ends it."""
+class Loop(Step, ABC):
+    """Frames one after the other that hand on the carried values; `first` is the input that bounds them."""
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        self.engine = engine
-        self.frame = frame
-        self.instruction = instruction
-        self.start = engine.clock()
-        values = [frame.slots[slot] for slot in instruction.inputs]
-        self.elements, self.carried = values[0], values[1:]
-        self.next = 0
+        super().__init__(engine, frame, instruction)
+        self.first: Any
+        self.first, *self.carried = [frame.slots[slot] for slot in instruction.inputs]
+        self.turn = 0
 
     def go_on(self) -> None:
-        """Runs the next element; bodies without nodes are gone through here, not by recursion."""
-        block = self.instruction.blocks[0]
-        while self.next < len(self.elements):
-            position = self.next
-            self.next += 1
-            child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, position)
-            for slot, value in zip(block.parameters, (self.elements[position], *self.carried), strict=True):
+        """Runs the next frame; blocks without nodes are gone through here, not by recursion."""
+        while (entry := self._next()) is not None:
+            block, values = entry
+            child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, self.turn)
+            for slot, value in zip(block.parameters, values, strict=True):
                 child.slots[slot] = value
             if block.count:
                 self.engine.enter(child)
                 return
             self._take(child)
-        log_structure(self.engine, self.frame, self.instruction, self.start)
-        self.engine.finish(self.frame, self.instruction, self.carried)
+        self.conclude(self.carried)
 
+    @abstractmethod
+    def _next(self) -> tuple[Block, Sequence[Any]] | None:
+        """The block to run and its arguments; None at the end."""
+
+    @abstractmethod
     def _take(self, child: Frame) -> None:
-        stop, *self.carried = child.results()
-        child.close()
-        if stop:
-            self.next = len(self.elements)
+        """Takes over what a frame gave."""
 
     def _ended(self, child: Frame) -> None:
         self._take(child)
         self.go_on()
+
+
+class For(Loop):
+    """for: one element after the other, until the list or `stop` ends it."""
+
+    def _next(self) -> tuple[Block, Sequence[Any]] | None:
+        if self.turn >= len(self.first):
+            return None
+        return self.instruction.blocks[0], (self.first[self.turn], *self.carried)
+
+    def _take(self, child: Frame) -> None:
+        stop, *self.carried = child.results()
+        child.close()
+        self.turn = len(self.first) if stop else self.turn + 1
 
 
 def enter_for(engine: Engine, frame: Frame, instruction: Instruction) -> None:
@@ -176,49 +194,27 @@ def enter_for(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     For(engine, frame, instruction).go_on()
 
 
-class While:
-    """while: test, then body, at most `bound` times; at the bound the loop ends."""
+class While(Loop):
+    """while: test, then body, at most so many times; at the bound the loop ends."""
 
-    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        self.engine = engine
-        self.frame = frame
-        self.instruction = instruction
-        self.start = engine.clock()
-        values = [frame.slots[slot] for slot in instruction.inputs]
-        self.bound, self.carried = values[0], values[1:]
-        self.turn = 0
-        self.testing = True
+    testing = True
 
-    def go_on(self) -> None:
-        """Runs the next test or body; what has no nodes is gone through here, not by recursion."""
-        while self.turn < self.bound:
-            block = self.instruction.blocks[0 if self.testing else 1]
-            child = Frame(block, self.frame.scope, self._ended, self.frame, self.instruction, self.turn)
-            for slot, value in zip(block.parameters, self.carried, strict=True):
-                child.slots[slot] = value
-            if block.count:
-                self.engine.enter(child)
-                return
-            self._take(child)
-        log_structure(self.engine, self.frame, self.instruction, self.start)
-        self.engine.finish(self.frame, self.instruction, self.carried)
+    def _next(self) -> tuple[Block, Sequence[Any]] | None:
+        if self.turn >= self.first:
+            return None
+        return self.instruction.blocks[0 if self.testing else 1], self.carried
 
     def _take(self, child: Frame) -> None:
         if self.testing:
             going = child.results()[0]
-            self.testing = False
         else:
             stop, *self.carried = child.results()
             going = not stop
             self.turn += 1
-            self.testing = True
+        self.testing = not self.testing
         child.close()
         if not going:
-            self.turn = self.bound
-
-    def _ended(self, child: Frame) -> None:
-        self._take(child)
-        self.go_on()
+            self.turn = self.first
 
 
 def enter_while(engine: Engine, frame: Frame, instruction: Instruction) -> None:

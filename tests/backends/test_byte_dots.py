@@ -44,7 +44,7 @@ def _numbers(n: int, k: int) -> tuple[Any, Any]:
     return rows, one
 
 
-def _levels() -> list[processor.Processor]:
+def levels() -> list[processor.Processor]:
     """This machine with all it can do, without byte products, and the portable levels that it can run."""
     host = processor.host()
     plain = host.features.replace("+avx512vnni", "-avx512vnni").replace("+avxvnni", "-avxvnni")
@@ -66,7 +66,7 @@ def test_products_of_bytes_are_exact_at_every_length(kernel: Any, dtype: str) ->
         np.testing.assert_array_equal(native(reversed_, one), wanted)
 
 
-@pytest.mark.parametrize("target", _levels(), ids=lambda target: f"{target.cpu}-{target.vector_bits}")
+@pytest.mark.parametrize("target", levels(), ids=lambda target: f"{target.cpu}-{target.vector_bits}")
 def test_every_kind_of_machine_gives_the_same_products(target: processor.Processor) -> None:
     layouts = ("contiguous", "contiguous")
     code = compile_kernels(as_module(_product("i32")), Options(cached=False, target=target, layouts=layouts))

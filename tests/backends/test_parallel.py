@@ -19,6 +19,7 @@ from flowc.compiler.backends.llvm.emit import emit_function
 from flowc.compiler.backends.llvm.target import assemble
 from flowc.dialects.registry import context
 from flowc.runtime.native.library import library
+from flowc.runtime.native.linking import link
 from flowc.runtime.processor import host
 
 ROOT = Path(__file__).parents[2]
@@ -31,14 +32,12 @@ class Compiled:
 
     function: Any
     llvm_ir: str
-    engine: object
+    memory: object
 
 
 @cache
 def compiled(text: str) -> Compiled:
     """The only function of a module, of addresses and numbers to a status."""
-    from llvmlite import binding
-
     module: ModuleOp = Parser(context(everything=True), text).parse_module()
     module.verify()
     (function,) = module.ops
@@ -54,13 +53,10 @@ def compiled(text: str) -> Compiled:
     entry = f"define i64 @entry({parameters}) {{\n  %s = call i64 @inner({parameters})\n  ret i64 %s\n}}"
     made = assemble("\n".join([*sorted(emitted.called), *emitted.lines, entry]), host(), listing=True)
     library().set_threads(4)
-    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    engine.add_object_file(binding.ObjectFileRef.from_data(made.object_code))
-    engine.finalize_object()
+    linked = link(made.object_code, ["entry"], library().addresses)
     kinds = {"ptr": ctypes.c_void_p, "float": ctypes.c_float, "double": ctypes.c_double, "i1": ctypes.c_bool}
     prototype = ctypes.CFUNCTYPE(ctypes.c_int64, *[kinds.get(each, ctypes.c_int64) for each in types])
-    return Compiled(prototype(engine.get_function_address("entry")), made.llvm_ir, engine)
+    return Compiled(prototype(linked.addresses["entry"]), made.llvm_ir, linked.memory)
 
 
 SCALE = """

@@ -15,6 +15,13 @@ print("libraries may print")
 variants = {"works": worker.repeated(lambda: None), "fails": worker.repeated(lambda: 1 / 0)}
 worker.serve(channel, variants, {}, {})
 """
+APART = """
+import json, sys
+print(json.dumps({"ready": ["quick", "slow"], "problems": {}, "facts": {}}), flush=True)
+for line in sys.stdin:
+    figure = {"quick": 1.0, "slow": 20.0}[json.loads(line)["run"]]
+    print(json.dumps({"samples": [figure] * 3}), flush=True)
+"""
 DIES = "raise SystemExit('no such library')"
 SLEEPS = "import sys; sys.stdin.read()"
 
@@ -23,7 +30,7 @@ SLEEPS = "import sys; sys.stdin.read()"
 def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Children as modules of a folder beside the repository's."""
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{rounds.ROOT}")
-    for name, text in {"good": GOOD, "dies": DIES, "sleeps": SLEEPS}.items():
+    for name, text in {"good": GOOD, "apart": APART, "dies": DIES, "sleeps": SLEEPS}.items():
         Path(tmp_path, f"{name}_child.py").write_text(text)
 
 
@@ -40,6 +47,14 @@ def test_samples_come_from_the_variants_that_work_and_problems_from_those_that_d
         assert "fails" not in worker.samples
         assert worker.problems == {"fails": "ZeroDivisionError: division by zero"}
     assert not failures
+
+
+def test_a_variant_that_is_far_behind_is_measured_in_one_round() -> None:
+    with started([command("apart")], 30, lambda _, why: None) as workers:
+        interleave(workers, 4, 0, 0, far=10)
+        (worker,) = workers
+        assert len(worker.samples["quick"]) == 12
+        assert len(worker.samples["slow"]) == 3
 
 
 def test_a_child_that_dies_is_reported_with_its_last_words() -> None:

@@ -38,6 +38,18 @@ def test_the_passes_of_xdsl_run_too() -> None:
     assert "arith.addi" not in opt(text, "main.mlir", "canonicalize")
 
 
+def test_the_passes_over_kernels_run_one_by_one() -> None:
+    text = "kernel grown(x: f32[n]) -> f32[n]:\n    return exp(x) * 2.0\n"
+    fused = opt(text, "main.flow", "fuse-array")
+    assert "array.kernel @grown" in fused
+    assert "{inline}" in fused
+    assert opt(fused, "main.mlir") == fused
+    loops = opt(fused, "main.mlir", "array-to-loops{layout=contiguous}")
+    assert "func.func @grown" in loops
+    assert "array." not in loops
+    assert opt(loops, "main.mlir") == loops
+
+
 def test_a_program_is_lowered_first() -> None:
     assert "flow.func @main" in opt("flow main(n: int) -> int:\n    return n\n", "main.flow", "canonicalise")
 

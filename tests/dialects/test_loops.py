@@ -48,3 +48,33 @@ def test_what_makes_no_sense_is_refused(old: str, new: str, complaint: str) -> N
         text = text.replace("%out[%high]", "%out[%low]")
     with pytest.raises(VerifyException, match=complaint):
         parsed(text).verify()
+
+
+VECTORS = """
+func.func @parted(%v: vector<8xi64>, %m: vector<8xi1>) -> vector<8xi64> {
+  %packed, %count = loops.pack %v, %m : vector<8xi64>, vector<8xi1> -> vector<8xi64>
+  %low, %high = loops.sort %v, %packed : vector<8xi64>, vector<8xi64> -> vector<8xi64>, vector<8xi64>
+  func.return %low : vector<8xi64>
+}
+"""
+
+
+def test_vectors_of_keys_read_back() -> None:
+    module = parsed(VECTORS)
+    module.verify()
+    assert module.is_structurally_equivalent(parsed(str(module)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("vector<8xi1>", "vector<4xi1>", "no mask"),
+        ("vector<8xi1>", "vector<8xi8>", "no mask"),
+        ("i64", "f64", "orders integers"),
+        ("8x", "6x", "not two or a greater power"),
+        ("%v, %packed : vector<8xi64>,", "%packed, %packed, %v : vector<8xi64>, vector<8xi64>,", "as many"),
+    ],
+)
+def test_vectors_that_cannot_be_sorted_or_packed_are_refused(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(VerifyException, match=complaint):
+        parsed(VECTORS.replace(old, new)).verify()

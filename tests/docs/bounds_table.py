@@ -1,12 +1,12 @@
 """Writes the table of bounds of docs/kernels.md: `python -m tests.docs.bounds_table`; a test compares."""
 
-import re
 from pathlib import Path
 
 from flowc.compiler.backends.llvm.mathematics import BOUNDS
+from tests.docs.generated import between
 
 PAGE = Path(__file__).parents[2] / "docs" / "kernels.md"
-TABLE = re.compile(r"(<!-- bounds -->\n).*?(<!-- /bounds -->)", re.DOTALL)
+START, END = "<!-- bounds -->\n", "<!-- /bounds -->"
 
 
 def with_table(page: str) -> str:
@@ -16,7 +16,7 @@ def with_table(page: str) -> str:
         rows.setdefault(tuple(bounds), []).append(f"`{name}`")
     lines = ["| function | f32 | f64 |", "|---|---|---|"]
     lines += [f"| {', '.join(names)} | {f32} | {f64} |" for (f32, f64), names in sorted(rows.items())]
-    return TABLE.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], page)
+    return between(page, START, "\n".join(lines) + "\n", END)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from xdsl.ir import Attribute, Dialect, Operation
 from xdsl.irdl import IRDLOperation
+from xdsl.passes import ModulePass
 
 from flowc.dialects import agent, flow, plan
 from flowc.dialects.array import Array
 from flowc.dialects.loops import Loops
+from flowc.passes.kernel_passes import KERNEL_PASSES
 from flowc.passes.pipelines import PASSES, PIPELINES
 
 PAGE = Path(__file__).parents[2] / "docs" / "ir.md"
@@ -83,10 +85,17 @@ def _passes() -> str:
         levels = [
             level for level, passes in PIPELINES.items() if any(isinstance(each, found) for each in passes)
         ]
-        module = inspect.getmodule(found)
-        lines.append(f"| `{name}` | {_story(inspect.getdoc(module) or '', name)} | {', '.join(levels)} |")
+        lines.append(f"| `{name}` | {_told(name, found)} | {', '.join(levels)} |")
     lines += ["", "The order of each level:", ""]
     lines += [f"- `-{level}`: {', '.join(_named(passes))}" for level, passes in PIPELINES.items()]
+    lines += [
+        "",
+        "The compiler of kernels has passes of its own, in this order:",
+        "",
+        "| pass | |",
+        "|---|---|",
+    ]
+    lines += [f"| `{name}` | {_told(name, found)} |" for name, found in KERNEL_PASSES.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -94,7 +103,8 @@ def _named(passes: Iterable[object]) -> list[str]:
     return [str(getattr(each, "name", "")) for each in passes]
 
 
-def _story(text: str, name: str) -> str:
+def _told(name: str, found: type[ModulePass]) -> str:
+    text = inspect.getdoc(inspect.getmodule(found)) or ""
     return " ".join(text.split()).removeprefix(f"{name}: ").replace("|", "\\|")
 
 

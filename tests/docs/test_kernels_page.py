@@ -16,9 +16,7 @@ def test_the_table_of_bounds_is_the_one_of_the_compiler() -> None:
 
 
 def test_every_file_that_the_page_names_exists() -> None:
-    names = re.findall(
-        r"`([\w/]+(?:\.py|\.ll|\.txt|/)|(?:passes|compiler|benchmarks)/[\w/]+)`", PAGE.read_text("utf-8")
-    )
+    names = NAMED.findall(PAGE.read_text("utf-8"))
     assert len(names) > 10
     missing = [name for name in names if not any(Path(ROOT, folder, name).exists() for folder in FOLDERS)]
     assert not missing

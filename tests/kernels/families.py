@@ -203,11 +203,13 @@ def attentions(sketch: Sketch) -> Program:
     if mask is not None:
         shape: list[Extent] = [sketch.one(length, 1), sketch.one(keys, 1)]
         sketch.array(mask, [sketch.one(heads, 1), *shape] if rank > 2 and sketch.one(True, False) else shape)
+    bounded = sketch.one(True, False)
     causal, window, scale = sketch.one(True, False), sketch.one(None, None, 1, 2, 17), sketch.one(None, 0.5)
 
     def body(add: Add, q: SSAValue, k: SSAValue, v: SSAValue, mask: SSAValue | None = None) -> SSAValue:
         factor = products_build.scale_of(add, q, scale)
-        return add(products_build.attention(q, k, v, factor, mask, causal, window))
+        steps = [("tanh", None), ("mul", add(build.constant(3.0, dtype)))] if bounded else []
+        return add(products_build.attention(q, k, v, factor, mask, causal, window, steps=steps))
 
     return sketch.done(body)
 

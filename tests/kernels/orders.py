@@ -92,6 +92,10 @@ def matmul(x: Any) -> Any:
     return x @ x.T, x.T @ x, x @ x[0], x[:, 0] @ x, x[:3] @ x.T, x[:, :5].T @ x[:, 5:7], np.dot(x[0], x[1])
 
 
+def deep(x: Any) -> Any:
+    return x.T @ x, x[:, :3].T @ x[:, 3:], x[:, 2:3].T @ x, x.T @ x[:, 0]
+
+
 def layer(x: Any) -> Any:
     return np.maximum(x @ x.T + x[:, 0], 0), np.sum((x @ x.T) ** 2, axis=1), np.argmin(x @ x.T, axis=1)
 
@@ -105,7 +109,13 @@ def nearest(x: Any) -> Any:
 
 
 def scans(x: Any) -> Any:
-    return np.cumsum(x[0]), np.cumsum(x, axis=1), np.cumsum(x, axis=0), np.cumprod(x[:, :40], axis=1)
+    return (
+        np.cumsum(x[0]),
+        np.cumsum(x.ravel()),
+        np.cumsum(x, axis=1),
+        np.cumsum(x, axis=0),
+        np.cumprod(x[:, :40], axis=1),
+    )
 
 
 def tables(x: Any, keys: Any) -> Any:
@@ -139,6 +149,7 @@ _plain: tuple[Function, ...] = (
 )  # fmt: skip
 FUNCTIONS: Mapping[str, tuple[Function, tuple[Any, ...]]] = {
     **{each.__name__: (each, (_wide,)) for each in _plain},
+    "deep": (deep, (numbers(9001, 7),)),
     "tables": (tables, (_wide, _keys)),
     "sums of f64": (sums, (_tall,)),
     "reductions of f64": (reductions, (_tall,)),
@@ -155,5 +166,16 @@ FUNCTIONS: Mapping[str, tuple[Function, tuple[Any, ...]]] = {
 ALMOST_ALL = [name for name in FUNCTIONS if name not in ("matmul of f64", "reductions of f64", "stencil")]
 """Those of which each shows something of its own between processors."""
 
-THREADED = ["sums", "reductions", "softmax", "matmul", "layer", "nearest", "scans", "tables", "attention"]
+THREADED = [
+    "sums",
+    "reductions",
+    "softmax",
+    "matmul",
+    "deep",
+    "layer",
+    "nearest",
+    "scans",
+    "tables",
+    "attention",
+]
 """Those whose loops are cut into chunks in ways of their own."""

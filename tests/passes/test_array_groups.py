@@ -153,7 +153,7 @@ def test_a_number_cast_between_two_stages_does_not_part_them() -> None:
 
     module = lowered({"a": VECTOR, "b": VECTOR}, body)
     assert count(module, ParallelOp) == 1
-    assert count(module, memref.AllocOp) == 1, "the tile that is streamed"
+    assert count(module, memref.AllocOp) == 0
 
 
 def test_the_norm_of_a_query_does_not_turn_rows_into_columns() -> None:
@@ -166,7 +166,7 @@ def test_the_norm_of_a_query_does_not_turn_rows_into_columns() -> None:
     assert whole_temporaries(module) == []
 
 
-def test_rows_that_are_streamed_go_out_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_streamed_go_out_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LARGE_BYTES", 1000)
     for types, body in CASES[:2]:
         kernel = make_kernel(types, body)
@@ -179,6 +179,32 @@ def test_rows_that_are_streamed_go_out_in_blocks(monkeypatch: pytest.MonkeyPatch
             compare(kernel, run, arguments)
             out = np.full((37, m + 1), 7, np.float32).ravel()[3 : 3 + 37 * m].reshape(37, m)
             np.testing.assert_array_equal(run(*arguments, out=out), run(*arguments))
+
+
+@pytest.mark.parametrize("offsets", [(0, 0, 0), (3, 3, 3), (0, 5, 0), (16, 1, 2)])
+def test_results_whose_lines_lie_otherwise_are_streamed_all_or_none(
+    monkeypatch: pytest.MonkeyPatch, offsets: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(streams, "LARGE_BYTES", 1000)
+
+    def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
+        wide = add(build.cast(x, "f64"))
+        return [elementwise(add, "mul", x, x), elementwise(add, "exp", wide), elementwise(add, "lt", x, wide)]
+
+    kernel = make_kernel({"x": VECTOR}, body)
+    run = native(kernel, 2)
+    for length in (0, 1, 63, 64, 65, 1000, 2051):
+        x = array_of("f32", (length,), length)
+        wanted = run(x)
+        compare(kernel, run, [x])
+        kinds = [value.dtype for value in wanted]
+        memory = [np.full(64 + length + 64, 1, kind) for kind in kinds]
+        out = tuple(whole[offset : offset + length] for whole, offset in zip(memory, offsets, strict=True))
+        for got, value in zip(run(x, out=out), wanted, strict=True):
+            np.testing.assert_array_equal(got, value)
+        for whole, offset in zip(memory, offsets, strict=True):
+            assert (whole[:offset] == 1).all()
+            assert (whole[offset + length :] == 1).all()
 
 
 @pytest.mark.parametrize("shape", [(3, 5000), (5000, 3), (0, 2000), (700, 1500), (1, 513)])
@@ -231,7 +257,7 @@ def test_a_value_whose_uses_share_its_loop_is_not_stored() -> None:
 
     module = lowered({"a": VECTOR, "b": VECTOR}, body)
     stored = [op for op in module.walk() if isinstance(op, memref.StoreOp)]
-    assert len(stored) == 3, "the result, and the two ends of a streamed copy"
+    assert len(stored) == 2, "the result in lines of the cache, and what is left over"
 
 
 def test_scores_are_never_stored_on_their_way_to_the_best() -> None:
@@ -248,6 +274,40 @@ def test_large_results_are_streamed_and_small_ones_are_not() -> None:
 
     assert count(lowered({"x": VECTOR}, double), StreamOp) == 1
     assert count(lowered({"x": array_type("f32", (1000,))}, double), StreamOp) == 0
+
+
+def test_a_large_temporary_of_halves_is_streamed_as_it_is_held() -> None:
+    def below_the_largest(add: Add, x: SSAValue) -> SSAValue:
+        power = elementwise(add, "pow", x, x)
+        return elementwise(add, "sub", power, add(build.reduce("max", power, [0])))
+
+    module = lowered({"x": array_type("f16", ("n",))}, below_the_largest)
+    lines = {str(op.vector.type) for op in module.walk() if isinstance(op, StreamOp)}
+    assert lines == {"vector<16xf32>", "vector<32xf16>"}
+
+
+@pytest.mark.parametrize(("kind", "line"), [("exp", "<16 x float>"), ("sqrt", "<16 x float>")])
+def test_what_is_streamed_goes_from_registers_to_memory_by_whole_lines(kind: str, line: str) -> None:
+    kernel = make_kernel({"x": VECTOR}, lambda add, x: elementwise(add, kind, x))
+    options = Options(cached=False, listing=True, layouts=("contiguous",))
+    text = compile_kernels(as_module(kernel), options).llvm_ir
+    past = [row for row in text.splitlines() if "!nontemporal" in row]
+    assert len(past) == 1
+    assert f"store {line}" in past[0]
+    count, element = line.strip("<>").split(" x ")
+    assert f"alloca [{count} x {element}]" not in text
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "any"])
+@pytest.mark.parametrize("kind", ["exp", "sin", "isnan"])
+def test_lines_of_any_kind_are_made_without_a_word_from_llvm(
+    kind: str, layout: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x = array_type("f64", ("n",))
+    kernel = make_kernel({"x": x}, lambda add, x: elementwise(add, kind, x))
+    text = compile_kernels(as_module(kernel), Options(cached=False, listing=True, layouts=(layout,))).llvm_ir
+    assert "!nontemporal" in text
+    assert capfd.readouterr().err == ""
 
 
 def native(kernel: Any, level: int = 0) -> Any:

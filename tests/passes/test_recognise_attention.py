@@ -78,6 +78,46 @@ def _hides_all_keys(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue
     return add(build.contract(add(build.softmax(scores, 2)), v))
 
 
+def _biased_then_hidden(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    seen, number = _causal(add, q, k), add(build.constant(-np.inf, "f32"))
+    bias = add(build.cast(seen, "f32"))
+    scores = add(build.elementwise("add", [_scores(add, q, k), bias]))
+    hidden = add(build.elementwise("where", [add(build.elementwise("not", [seen])), number, scores]))
+    return add(build.contract(add(build.softmax(hidden, 2)), v))
+
+
+def _bounded(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    bound = add(build.constant(3.0, "f32"))
+    scores = add(build.elementwise("div", [_scores(add, q, k), bound]))
+    scores = add(build.elementwise("mul", [bound, add(build.elementwise("tanh", [scores]))]))
+    return add(build.contract(add(build.softmax(scores, 2)), v))
+
+
+def _by_a_number_a_key(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    keys = add(build.cast(add(build.iota(add(build.dim(k, 1)))), "f32"))
+    scores = add(build.elementwise("mul", [_scores(add, q, k), keys]))
+    return add(build.contract(add(build.softmax(scores, 2)), v))
+
+
+def _with_a_wide_bias(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    bias = add(build.cast(_causal(add, q, k), "f64"))
+    scores = add(build.elementwise("add", [add(build.cast(_scores(add, q, k), "f64")), bias]))
+    return add(build.contract(add(build.softmax(scores, 2)), v))
+
+
+def _taken_from_a_bias(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    bias = add(build.cast(_causal(add, q, k), "f32"))
+    scores = add(build.elementwise("sub", [bias, _scores(add, q, k)]))
+    return add(build.contract(add(build.softmax(scores, 2)), v))
+
+
+def _hidden_by_its_own_sign(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+    scores = _scores(add, q, k)
+    positive = add(build.elementwise("gt", [scores, add(build.constant(0.0, "f32"))]))
+    scores = add(build.elementwise("where", [positive, scores, add(build.constant(-1.0, "f32"))]))
+    return add(build.contract(add(build.softmax(scores, 2)), v))
+
+
 def _along_the_queries(add: Add, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
     return add(build.contract(add(build.softmax(_scores(add, q, k), 1)), v))
 
@@ -107,6 +147,12 @@ def kernel_of(body: Body) -> KernelOp:
         (_with_a_bias, 1),
         (_hides_all_keys, 1),
         (_over_a_wide_root, 1),
+        (_biased_then_hidden, 1),
+        (_bounded, 1),
+        (_by_a_number_a_key, 1),
+        (_with_a_wide_bias, 1),
+        (_taken_from_a_bias, 0),
+        (_hidden_by_its_own_sign, 0),
         (_along_the_queries, 0),
         (_other_maximum, 0),
     ],

@@ -19,6 +19,11 @@ def polynomial(x, y):
 
 
 @flowc.jit
+def in_steps(x, step):
+    return x[::step]
+
+
+@flowc.jit
 def gelu(x):
     inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
     return 0.5 * x * (1 + np.tanh(inner))
@@ -192,6 +197,12 @@ def test_arguments_of_other_types_are_refused() -> None:
         gelu([1.0, 2.0])
     with pytest.raises(flowc.FlowError, match="MaskedArray"):  # its mask would be lost
         gelu(np.ma.masked_array([1.0, 2.0], mask=[True, False]))
+
+
+@pytest.mark.parametrize("step", [3, -3, 2**61 + 1, 2**63 - 1, -(2**63) + 1, -(2**63)])
+def test_a_step_may_be_longer_than_any_axis(step: int) -> None:
+    x = np.arange(10.0)
+    np.testing.assert_array_equal(in_steps(x, step), x[::step])
 
 
 def test_an_axis_that_a_slice_leaves_one_long_stretches_as_in_numpy() -> None:

@@ -1,6 +1,9 @@
 """Calls of `@jit` functions around the mathematics: buffers, defaults, modes, the cache, explanations."""
 
+import copy
+import functools
 import json
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -193,8 +196,15 @@ def test_the_next_process_finds_the_code_on_disk() -> None:
     assert (origins(first), origins(second)) == (["compiled"], ["cache"])
 
 
+def test_a_function_is_kept_on_disk_once(private_cache: Path) -> None:
+    fresh(by_factor)(X)
+    before = set(private_cache.iterdir())
+    fresh(scaled)(X, X)
+    assert len(set(private_cache.iterdir()) - before) == 1
+
+
 @pytest.mark.usefixtures("private_cache")
-def test_code_with_arrays_from_around_is_found_by_their_content() -> None:
+def test_code_with_arrays_from_around_is_found_by_their_form_whatever_they_hold() -> None:
     def using(table: np.ndarray[Any, Any]) -> Any:
         @flowc.jit
         def looked_up(x):  # type: ignore[no-untyped-def]
@@ -203,9 +213,37 @@ def test_code_with_arrays_from_around_is_found_by_their_content() -> None:
         return looked_up
 
     x = np.array([2, 0])
-    functions = [using(np.array(table)) for table in ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [5.0, 6.0, 7.0])]
-    assert [list(function(x)) for function in functions] == [[3.0, 1.0], [3.0, 1.0], [7.0, 5.0]]
-    assert [origins(function)[0] for function in functions] == ["compiled", "cache", "compiled"]
+    functions = [using(np.array(table)) for table in ([1.0, 2.0, 3.0], [5.0, 6.0, 7.0], [1, 2, 3], [1.0] * 9)]
+    assert [list(function(x)) for function in functions] == [[3.0, 1.0], [7.0, 5.0], [3, 1], [1.0, 1.0]]
+    assert [origins(function)[0] for function in functions] == ["compiled", "cache", "compiled", "compiled"]
+
+
+@pytest.mark.usefixtures("private_cache")
+def test_code_for_one_array_of_two_names_is_not_code_for_two_arrays() -> None:
+    def using(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> Any:
+        @flowc.jit
+        def summed(x):  # type: ignore[no-untyped-def]
+            return x + first + second
+
+        return summed
+
+    one, other = np.ones(3), np.ones(3)
+    np.testing.assert_array_equal(using(one, one)(np.zeros(3)), [2.0, 2.0, 2.0])
+    function = using(one, other)
+    function(np.zeros(3))
+    other[:] = 5
+    np.testing.assert_array_equal(function(np.zeros(3)), [6.0, 6.0, 6.0])
+
+
+def test_a_function_goes_to_other_processes_by_its_name() -> None:
+    assert pickle.loads(pickle.dumps(scaled)) is scaled
+    assert copy.deepcopy(scaled) is scaled
+
+
+@pytest.mark.parametrize("bad", [len, np.exp, 3, Jit, functools.partial(divmod, 3), scaled])
+def test_what_is_no_python_function_is_refused_where_it_is_decorated(bad: Any) -> None:
+    with pytest.raises(TypeError, match="compiles Python functions"):
+        flowc.jit(bad)
 
 
 @pytest.mark.usefixtures("private_cache")
@@ -242,7 +280,7 @@ def program(x):
 
 value = program(np.ones(4))
 origins = [each.origin for each in program.specialisations.values()]
-unneeded = ("xdsl", "lark", "ml_dtypes", "flowc.compiler.syntax", "flowc.runtime.native.source")
+unneeded = ("llvmlite.binding", "xdsl", "lark", "ml_dtypes", "flowc.compiler.syntax")
 print(json.dumps([origins, [name for name in unneeded if name in sys.modules], value.tolist()]))
 """
 

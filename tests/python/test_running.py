@@ -76,6 +76,14 @@ def cosine(q: flowc.f32[m, d], r: flowc.f32[n, d]) -> flowc.f32[m, n]:
     return q @ r.T
 
 
+@flowc.kernel
+def rearranged(x: flowc.f64[m, n]) -> flowc.f64[n, m]:
+    limited = np.clip(x, -0.5, 0.5)
+    turned = np.transpose(limited, (1, 0)) + limited.transpose(1, 0)
+    doubled = np.concatenate([x, x]).astype(np.float64)
+    return turned + sum(x)[:, None] + doubled.sum() * np.sqrt(4)
+
+
 @flowc.human
 def approve(what: str) -> bool:
     """May {what} be done?"""
@@ -107,6 +115,11 @@ def test_a_kernel_gives_what_the_plain_function_gives() -> None:
     q = random.standard_normal((3, 16), dtype=np.float32)
     r = random.standard_normal((5, 16), dtype=np.float32)
     np.testing.assert_allclose(cosine(q, r), cosine.function(q, r), rtol=1e-5, atol=1e-6)
+
+
+def test_a_kernel_may_clip_turn_and_join_arrays_and_add_axes_as_numpy_does() -> None:
+    x = np.random.default_rng(2).standard_normal((3, 4))
+    np.testing.assert_allclose(rearranged(x), rearranged.function(x), rtol=1e-12)
 
 
 def test_the_coroutine_form_runs_on_the_running_loop() -> None:

@@ -4,9 +4,11 @@ import ctypes
 from collections.abc import Callable
 
 from attrs import frozen
-from llvmlite import binding
 
+from flowc.compiler.backends.llvm.target import assemble
 from flowc.runtime.native.library import library
+from flowc.runtime.native.linking import link
+from flowc.runtime.processor import host
 
 LONG = 1 << 40
 """Nanoseconds of work for which every thread is worth it."""
@@ -72,22 +74,19 @@ Launch = Callable[[int, int, int, int], None]
 
 @frozen
 class Bodies:
-    """What can be launched; `engine` keeps the code."""
+    """What can be launched; `memory` keeps the code."""
 
     count: Launch
     rows: Launch
     stay: Launch
-    engine: object
+    memory: object
 
 
 def bodies() -> Bodies:
     """The launchers, compiled."""
-    library()
-    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(_TEXT.replace("WORK", str(LONG))), machine)
-    engine.finalize_object()
+    text = f'target triple = "{host().triple}"\n' + _TEXT.replace("WORK", str(LONG))
+    names = ("launch_count", "launch_rows", "launch_stay")
+    linked = link(assemble(text, host()).object_code, names, library().addresses)
     prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)
-    count, rows, stay = (
-        prototype(engine.get_function_address(f"launch_{name}")) for name in ("count", "rows", "stay")
-    )
-    return Bodies(count, rows, stay, engine)
+    count, rows, stay = (prototype(linked.addresses[name]) for name in names)
+    return Bodies(count, rows, stay, linked.memory)

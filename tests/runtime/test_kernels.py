@@ -183,16 +183,16 @@ def test_compiling_again_comes_from_the_cache(private_cache: Path) -> None:
     assert (first.from_cache, second.from_cache) == (False, True)
     assert first.object_code == second.object_code
     assert first.signatures == second.signatures
-    assert [path.name.startswith(".") for path in private_cache.iterdir()] == [False]
+    assert not any(path.name.startswith(".") for path in private_cache.iterdir())
 
 
 def test_a_damaged_cache_entry_is_compiled_anew(private_cache: Path) -> None:
     module = as_module(make_kernel(PAIR, scaled))
     compile_kernels(module)
-    (entry,) = private_cache.iterdir()
-    data = bytearray(entry.read_bytes())
-    data[len(data) // 2] ^= 1
-    entry.write_bytes(bytes(data))
+    for entry in private_cache.iterdir():
+        data = bytearray(entry.read_bytes())
+        data[len(data) // 2] ^= 1
+        entry.write_bytes(bytes(data))
     assert not compile_kernels(module).from_cache
     assert compile_kernels(module).from_cache
 

@@ -27,6 +27,12 @@ def test_a_damaged_entry_is_none(damage: bytes) -> None:
     assert object_cache.read("key") is None
 
 
+def test_what_is_no_file_is_no_entry_and_is_not_waited_for() -> None:
+    object_cache.write("other", b"content")
+    os.mkfifo(object_cache.folder() / "key")
+    assert object_cache.read("key") is None
+
+
 def test_writers_of_one_entry_never_show_half_of_it() -> None:
     contents = [bytes([number]) * 50_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -59,3 +65,27 @@ def test_this_machine_runs_its_own_levels_and_lacks_none_of_its_features() -> No
     assert processor.lacking(",".join(f"+{name}" for name in missing[:3])) == missing[:3]
     assert not processor.runs("no such level")
     assert "baseline" in processor.portable()
+
+
+def test_a_processor_is_asked_for_once_on_a_machine_and_again_when_it_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    answer = processor.host()
+    monkeypatch.setattr(processor, "_host", lambda: asked.append(1) or answer)
+    for described, times in [("flags: a", 1), ("flags: a", 1), ("flags: b", 2), ("", 3), ("", 4)]:
+        monkeypatch.setattr(processor, "_described", lambda described=described: described)
+        assert processor.host.__wrapped__() == answer
+        assert len(asked) == times
+
+
+def test_a_processor_is_described_by_what_its_first_core_can_do(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    core = "processor\t: {}\nmodel\t\t: 2\ncpu MHz\t\t: {}\nflags\t\t: fpu {}\n\n"
+    path.write_text(core.format(0, 2596.1, "avx2") + core.format(1, 2400.0, "other"))
+    first = processor._described(path)
+    assert first == "model\t\t: 2\nflags\t\t: fpu avx2\n"
+    path.write_text(core.format(0, 1000.0, "avx2"))
+    assert processor._described(path) == first
+    path.write_text("processor\t: 0\nmodel\t\t: 2\n\n")
+    assert processor._described(path) == processor._described(tmp_path / "none") == ""

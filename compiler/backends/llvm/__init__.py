@@ -61,8 +61,12 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     target = options.target or processor.host()
     kernels = kernels_of(module)
     base = first_line(kernels)
-    key = kernels_key(kernels, target, options.level, options.layouts, options.listing)
-    found = object_cache.read(key) if options.cached else None
+    key = (
+        kernels_key(kernels, target, options.level, options.layouts, options.listing)
+        if options.cached
+        else ""
+    )
+    found = object_cache.read(key) if key else None
     if found is not None:
         return _unpacked(found, base, target)
     copies = ModuleOp([kernel.clone() for kernel in kernels])
@@ -72,7 +76,7 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
         fuse_array(copies)
     emitted = emit_module(kernels_of(copies), target, options.layouts)
     result = assemble(emitted.text, target, 2 if options.level > 0 else 0, options.listing)
-    if options.cached:
+    if key:
         object_cache.write(key, _packed(result, emitted.signatures, base))
     return _object(result, emitted.signatures, target, False)
 

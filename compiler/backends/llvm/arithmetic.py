@@ -7,11 +7,12 @@ from typing import Any
 
 from attrs import evolve
 from xdsl.dialects import arith, llvm, math, vector
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float64Type
+from xdsl.dialects.builtin import AnyFloat, BFloat16Type, Float16Type, Float64Type
 from xdsl.ir import Operation
 
 from flowc.compiler.backends.llvm.byte_dots import emit_dot
 from flowc.compiler.backends.llvm.function import FunctionEmitter, llvm_type, number, suffix
+from flowc.compiler.backends.llvm.key_vectors import emit_mask, emit_pack, emit_sort
 from flowc.compiler.backends.llvm.memory import Writer
 from flowc.dialects import loops
 from flowc.dialects.array.kernel import REPRODUCIBLE
@@ -162,14 +163,24 @@ def _broadcast(e: FunctionEmitter, op: vector.BroadcastOp) -> None:
 
 
 def _total(e: FunctionEmitter, op: vector.ReductionOp) -> None:
-    """The sum of a vector of integers."""
-    name = f"llvm.vector.reduce.add.{suffix(op.vector.type)}"
-    e.values[op.dest] = e.call(name, llvm_type(op.dest.type), [e.typed(op.vector)])
+    """The sum of a vector."""
+    vector_type, type_ = op.vector.type, llvm_type(op.dest.type)
+    if isinstance(op.dest.type, AnyFloat):
+        name = f"llvm.vector.reduce.fadd.{suffix(vector_type)}"
+        e.called.add(f"declare {type_} @{name}({type_}, {llvm_type(vector_type)})")
+        zero = number(-0.0, op.dest.type)
+        e.values[op.dest] = e.emit(f"call {_flags(op)}{type_} @{name}({type_} {zero}, {e.typed(op.vector)})")
+    else:
+        name = f"llvm.vector.reduce.add.{suffix(vector_type)}"
+        e.values[op.dest] = e.call(name, type_, [e.typed(op.vector)])
 
 
 writers: dict[type[Operation], Writer] = {
     vector.ReductionOp: _total,
     loops.DotOp: emit_dot,
+    loops.PackOp: emit_pack,
+    loops.SortOp: emit_sort,
+    vector.CreateMaskOp: emit_mask,
     vector.BroadcastOp: _broadcast,
     vector.FMAOp: _intrinsic("fmuladd"),
     math.FmaOp: _intrinsic("fma"),

@@ -21,6 +21,7 @@ _AS_WRITTEN = (
     '!2 = !{!"llvm.loop.vectorize.enable", i1 false}',
     '!3 = !{!"llvm.loop.unroll.disable"}',
 )
+_ROLLED = ("!6 = distinct !{!6, !3}", _AS_WRITTEN[2])
 _WRITTEN_OUT = ("!4 = distinct !{!4, !5}", '!5 = !{!"llvm.loop.unroll.full"}')
 
 
@@ -106,6 +107,9 @@ def _advice(e: FunctionEmitter, op: scf.ForOp) -> str:
     if loops.PLAIN in op.attributes:
         e.called.update(_AS_WRITTEN)
         return ", !llvm.loop !1"
+    if loops.ROLLED in op.attributes:
+        e.called.update(_ROLLED)
+        return ", !llvm.loop !6"
     bounds = [e.operand(value) for value in (op.lb, op.ub, op.step)]
     if all(map(_is_number, bounds)) and len(range(*map(int, bounds))) <= FEW:
         e.called.update(_WRITTEN_OUT)
@@ -121,8 +125,10 @@ def _if(e: FunctionEmitter, op: scf.IfOp) -> None:
     then, otherwise, end = e.fresh("then"), e.fresh("else"), e.fresh("end")
     e.do(f"br i1 {e.operand(op.cond)}, label {then}, label {otherwise}")
     incoming = []
+    held = list(e.held)
     for label, region in ((then, op.true_region), (otherwise, op.false_region)):
         e.open(label)
+        e.held = list(held)  # both sides free what ends with either
         emit_block(e, region.block)
         last = region.block.last_op
         assert isinstance(last, scf.YieldOp)

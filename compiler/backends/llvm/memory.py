@@ -12,7 +12,14 @@ from xdsl.dialects import memref, vector
 from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, VectorType
 from xdsl.ir import Operation, SSAValue
 
-from flowc.compiler.backends.llvm.function import ALIGNMENT, ALLOCATE, Buffer, FunctionEmitter, llvm_type
+from flowc.compiler.backends.llvm.function import (
+    ALIGNMENT,
+    ALLOCATE,
+    Buffer,
+    FunctionEmitter,
+    llvm_type,
+    suffix,
+)
 from flowc.dialects import loops
 
 OUT_OF_MEMORY = 1
@@ -136,6 +143,21 @@ def _vector_store(e: FunctionEmitter, op: vector.StoreOp) -> None:
     e.do(f"store {e.typed(op.vector)}, ptr {address}, align {_size_in_bytes(element)}")
 
 
+def _masked_load(e: FunctionEmitter, op: vector.MaskedLoadOp) -> None:
+    address, element = _address(e, op.base, op.indices, inside="")
+    type_ = op.result.type
+    arguments = [f"ptr align {_size_in_bytes(element)} {address}", e.typed(op.mask), e.typed(op.pass_thru)]
+    e.values[op.result] = e.call(f"llvm.masked.load.{suffix(type_)}.p0", llvm_type(type_), arguments)
+
+
+def _masked_store(e: FunctionEmitter, op: vector.MaskedStoreOp) -> None:
+    address, element = _address(e, op.base, op.indices, inside="")
+    value, mask = op.value_to_store, op.mask
+    name, aligned = f"llvm.masked.store.{suffix(value.type)}.p0", f"ptr align {_size_in_bytes(element)}"
+    e.called.add(f"declare void @{name}({llvm_type(value.type)}, {aligned}, {llvm_type(mask.type)})")
+    e.do(f"call void @{name}({e.typed(value)}, {aligned} {address}, {e.typed(mask)})")
+
+
 def _stream(e: FunctionEmitter, op: loops.StreamOp) -> None:
     address, element = _address(e, op.base, op.indices)
     vector_type = op.vector.type
@@ -189,5 +211,7 @@ writers: dict[type[Operation], Writer] = {
     memref.LoadOp: _load,
     memref.StoreOp: _store,
     vector.LoadOp: _vector_load,
+    vector.MaskedLoadOp: _masked_load,
+    vector.MaskedStoreOp: _masked_store,
     vector.StoreOp: _vector_store,
 }

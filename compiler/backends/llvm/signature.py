@@ -13,7 +13,7 @@ from flowc.runtime.kernel_signature import Extent, KernelSignature, Parameter, R
 
 def signature_of(kernel: KernelOp, sites: Iterable[LocationAttr] = ()) -> KernelSignature:
     """What a caller must know; raises ShapeError where a result's extent depends on computed values."""
-    extents = ExtentAnalysis(kernel)
+    extents = ExtentAnalysis(kernel, quotients=True)
     parameters = tuple(
         Parameter(name, dtype_of(type_), shape_of(type_), isinstance(type_, RefType))
         for name, type_ in zip(kernel.arg_names, kernel.function_type.inputs, strict=True)

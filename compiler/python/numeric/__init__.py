@@ -19,7 +19,7 @@ from flowc.compiler.backends.llvm.signature import signature_of
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.facts import Facts, NeedsFacts
 from flowc.compiler.python.numeric.assumptions import state, wanted
-from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.dead import remove_dead
 from flowc.compiler.python.numeric.errors import Refused, compile_error, located
 from flowc.compiler.python.numeric.frame import Frame, Program, frame_of
@@ -40,9 +40,8 @@ ATTEMPTS = 12
 @frozen
 class Built:
     """A kernel, how to put together what the function returns, which parameters it writes, and the arrays
-    from
-    around the function that it takes as last arguments. `limits` are the numbers that must fit in a dtype,
-    with it."""
+    from around the function that it takes as last arguments. `limits` are the numbers that must fit in a
+    dtype, with it."""
 
     kernel: KernelOp
     structure: Structure
@@ -111,9 +110,12 @@ def _require_known_extents(attempt: "_Attempt", built: Built) -> None:
     try:
         signature_of(built.kernel)
     except ShapeError:
-        numbers = {p.name for p in attempt.parameters if p.dtype in ("int", "bool") and not p.known}
+        whole = ("int", "bool", *INTEGERS)
+        numbers = {p.name for p in attempt.parameters if p.dtype in whole and not p.dims and not p.known}
         if numbers:
             raise NeedsFacts(Facts(values=frozenset(numbers))) from None
+        if attempt.c.open_extents and not attempt.c.picked:
+            raise NeedsFacts(Facts(extents=attempt.c.open_extents)) from None
         refused = Refused(
             "an extent of what is returned depends on values that only the code computes",
             help="pass the extent as an argument, or return a larger array and the number of elements in use",
@@ -149,7 +151,7 @@ class _Attempt:
                 raise Refused("an asynchronous function has no native form", help="write `def`")
         c.at(file.path, node.lineno + file.offset, 0)
         frame = frame_of(self.program, self.definition.function, file, node)
-        c.calls.append(self.definition.function)
+        c.calls.append(node)
         for parameter in self.parameters:
             self.values[parameter.name] = self._argument(parameter)
         self._name_extents()

@@ -1,7 +1,7 @@
 """Operators on values of every kind, with NumPy 2's rule for Python numbers: they are weak."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from xdsl.dialects.builtin import IntegerAttr
@@ -11,16 +11,14 @@ from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.equivalence import equivalent
 from flowc.compiler.python.numeric.errors import BY_ZERO, SHAPES, Refused
 from flowc.compiler.python.numeric.picking import picked
-from flowc.compiler.python.numeric.values import Array, Masked, Number, is_run_time
+from flowc.compiler.python.numeric.values import Array, Listed, Masked, Number, is_run_time
 from flowc.dialects.array import build, ops
-from flowc.dialects.array.kinds import COMPARISON, TEST, arity
+from flowc.dialects.array.kinds import COMPARISON, arity
 from flowc.dialects.array.types import (
-    ShapeError,
     dtype_of,
     integer_range,
     is_float,
     promote_all,
-    shape_of,
 )
 
 _python: dict[str, Callable[..., Any]] = {
@@ -35,7 +33,8 @@ _bits = {"bitand": "and", "bitor": "or", "bitxor": "ne", "invert": "not"}
 """What an operator on bits is between bools."""
 WIDER = {"u8": "i16", "i8": "i16", "i16": "i32", "i32": "i64"}
 """The next wider dtype of whole numbers."""
-_samples: dict[str, bool | int | float] = {"bool": True, "i64": 1, "f64": 1.0}
+SAMPLES: dict[str, bool | int | float] = {"bool": True, "i64": 1, "f64": 1.0}
+"""One of Python's own numbers of each dtype, the narrowest first."""
 
 
 def apply(c: Context, kind: str, *operands: object, numpy: bool = False) -> object:
@@ -46,17 +45,7 @@ def apply(c: Context, kind: str, *operands: object, numpy: bool = False) -> obje
         if _under_one_mask(operands):
             return _masked(c, kind, operands)
         operands = tuple(settled(c, operand) for operand in operands)
-    dtypes = [
-        operand.dtype
-        for operand in operands
-        if isinstance(operand, Array) or (isinstance(operand, Number) and not operand.weak)
-    ]
-    if kind == "where":
-        dtypes = [
-            operand.dtype
-            for operand in operands[1:]
-            if isinstance(operand, Array) or (isinstance(operand, Number) and not operand.weak)
-        ]
+    dtypes = strong_dtypes(operands[1:] if kind == "where" else operands)
     if not dtypes:
         return _weakly(c, kind, operands, numpy)
     common = promote_all(dtypes)
@@ -148,7 +137,7 @@ def beside(c: Context, operand: object, common: str) -> SSAValue:
         case bool() | int() | float():
             return c.constant(operand, build.weak_dtype(operand, common))
         case Number(weak=True):
-            dtype = build.weak_dtype(_samples[operand.dtype], common)
+            dtype = build.weak_dtype(SAMPLES[operand.dtype], common)
             c.limit(operand, dtype)
             return operand.value if dtype == operand.dtype else c.emit(build.cast(operand.value, dtype))
     return value_of(c, operand)
@@ -169,6 +158,8 @@ def value_of(c: Context, operand: object) -> SSAValue:
             return c.value(operand)
         case Masked():
             return picked(c, operand)
+        case Listed():
+            return c.value(operand.array)
         case list() | tuple():
             return value_of(c, stacked(c, operand))
     raise Refused(f"{_shown(operand)} is neither a number nor an array")
@@ -179,7 +170,7 @@ def stacked(c: Context, items: Sequence[object]) -> Array:
     if not items:
         raise Refused("an empty list has no dtype", help="use `np.zeros(0)`")
     parts = [stacked(c, item) if isinstance(item, list | tuple) else item for item in items]
-    dtypes = [p.dtype for p in parts if isinstance(p, Array) or (isinstance(p, Number) and not p.weak)]
+    dtypes = strong_dtypes(parts)
     weak = [python_dtype(p) for p in parts if not isinstance(p, Array)]
     common = promote_all(dtypes) if dtypes else promote_all(weak)
     values = [c.emit(build.expand(to_dtype(c, beside(c, part, common), common), 0)) for part in parts]
@@ -204,11 +195,25 @@ def python_dtype(operand: object) -> str:
     raise Refused(f"{_shown(operand)} is no number")
 
 
+def strong_dtypes(operands: Iterable[object]) -> list[str]:
+    """The dtypes of the operands that are none of Python's own numbers."""
+    return [
+        operand.dtype
+        for operand in operands
+        if isinstance(operand, Array) or (isinstance(operand, Number) and not operand.weak)
+    ]
+
+
+def widest(dtypes: Iterable[str]) -> str:
+    """The dtype in which Python's own numbers meet."""
+    return max(dtypes, key=list(SAMPLES).index)
+
+
 def _weakly(c: Context, kind: str, operands: Sequence[object], numpy: bool) -> object:
     """Between Python's own numbers, Python's rules; of a function of NumPy, a strong result."""
     counted = operands[1:] if kind == "where" else operands
     dtypes = [python_dtype(operand) for operand in counted]
-    common = max(dtypes, key=["bool", "i64", "f64"].index)
+    common = widest(dtypes)
     if kind == "div" or (common == "bool" and kind in ("add", "sub", "mul", "floordiv", "mod", "pow", "neg")):
         common = "f64" if kind == "div" else "i64"
     if kind == "pow" and common == "i64":
@@ -240,7 +245,10 @@ def _under_one_mask(operands: Sequence[object]) -> bool:
 
 
 def settled(c: Context, operand: object) -> object:
-    """The elements that a mask picks as an array of their own; anything else as it is."""
+    """The elements that a mask picks as an array of their own, a list of the run as one; anything else as it
+    is."""
+    if isinstance(operand, Listed):
+        return operand.array
     return c.array(picked(c, operand)) if isinstance(operand, Masked) else operand
 
 
@@ -258,18 +266,3 @@ def _shown(value: object) -> str:
         return "None"
     name = getattr(value, "__name__", "")
     return f"`{name}`" if name else f"a {type(value).__name__}"
-
-
-def is_test(kind: str) -> bool:
-    """Whether an operator answers yes or no."""
-    return kind in COMPARISON or kind in TEST
-
-
-def shape_rank(value: SSAValue) -> int:
-    """The number of axes of a value."""
-    return len(shape_of(value.type))
-
-
-def as_shape_error(text: str) -> ShapeError:
-    """A problem of shapes, placed by whoever knows where."""
-    return ShapeError(text)

@@ -12,6 +12,9 @@ from flowc.compiler.python.numeric.values import Array, Number, View
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import AxisSlice, Bound, SliceSpec
 
+LONGEST = 1 << 61
+"""A step that no axis has room for: a longer one picks the same elements, and its count would wrap."""
+
 
 @frozen
 class Range:
@@ -91,6 +94,7 @@ def _slices(c: Context, items: Sequence[object]) -> tuple[SliceSpec, list[SSAVal
             step = 1 if item.step is None else c.static(item.step, "the step of a slice")
             if not isinstance(step, int) or step == 0:
                 raise Refused("the step of a slice is a whole number other than 0", code=SHAPES)
+            step = max(-LONGEST, min(step, LONGEST))
             axes.append(AxisSlice(bound(item.start), bound(item.stop), step))
         elif item is not None:
             axes.append(AxisSlice())

@@ -13,7 +13,7 @@ from flowc.compiler.python.numeric.frame import Frame
 from flowc.compiler.python.numeric.liveness import Names, assigned
 from flowc.compiler.python.numeric.meeting import alike, one_array
 from flowc.compiler.python.numeric.outcome import Returned, Runner
-from flowc.compiler.python.numeric.values import Array, Number
+from flowc.compiler.python.numeric.values import NUMBERS, Array, Number
 
 MISSING = object()
 
@@ -82,8 +82,7 @@ class _Join:
         """One value for two; MISSING where they have no common type."""
         if first is second:
             return first
-        numbers = (Number, bool, int, float)
-        if isinstance(first, numbers) and isinstance(second, numbers):
+        if isinstance(first, NUMBERS) and isinstance(second, NUMBERS):
             return self._number(first, second)
         if isinstance(first, tuple | list) and isinstance(second, tuple | list) and len(first) == len(second):
             items = [self.value(a, b, name) for a, b in zip(first, second, strict=True)]

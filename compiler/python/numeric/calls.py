@@ -15,14 +15,17 @@ from flowc.compiler.python.numeric.arithmetic import to_dtype, value_of
 from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.frame import Frame, frame_of
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
-from flowc.compiler.python.numeric.library import PROGRAMS
+from flowc.compiler.python.numeric.library import PROGRAMS, SHOWN
 from flowc.compiler.python.numeric.methods import Method
-from flowc.compiler.python.numeric.values import Array, Origin
+from flowc.compiler.python.numeric.nested import Closure
+from flowc.compiler.python.numeric.values import Array, Listed, Origin
 from flowc.compiler.python.source import locate
 
 
 def call(frame: Frame, function: object, arguments: Sequence[object], keywords: Mapping[str, object]) -> Any:
     """The value of a call."""
+    if isinstance(function, Method) and function.written:
+        return _written(frame, function.function, [function.owner, *arguments], keywords)
     if isinstance(function, Method):
         return _table(frame, function.function, f".{function.name}", [function.owner, *arguments], keywords)
     implementation = functions.find(function)
@@ -34,10 +37,20 @@ def call(frame: Frame, function: object, arguments: Sequence[object], keywords: 
         return _inline(frame, function.function, arguments, keywords)
     written = _hashable(function) and PROGRAMS.get(function)
     if written:
-        return _inline(frame, written, arguments, keywords)
-    if isinstance(function, types.FunctionType):
+        return _written(frame, written, arguments, keywords)
+    if isinstance(function, types.FunctionType | Closure):
         return _inline(frame, function, arguments, keywords)
     raise Refused(f"{_name(function)} has no native form", help=functions.nearest(function))
+
+
+def _written(
+    frame: Frame, program: Any, arguments: Sequence[object], keywords: Mapping[str, object]
+) -> object:
+    """What a function of NumPy gives that is written as a program."""
+    made = _inline(frame, program, arguments, keywords)
+    if program in SHOWN and isinstance(made, Array) and isinstance(arguments[0], Array):
+        return frame.c.copied(made, arguments[0])
+    return made
 
 
 def _hashable(function: object) -> bool:
@@ -66,6 +79,7 @@ def _table(
     arguments: Sequence[object],
     keywords: Mapping[str, object],
 ) -> object:
+    arguments = [argument.array if isinstance(argument, Listed) else argument for argument in arguments]
     try:
         inspect.signature(implementation).bind(frame.c, *arguments, **keywords)
     except TypeError as error:
@@ -85,20 +99,24 @@ def _inline(
 ) -> object:
     """The body of a Python function, with its parameters bound to the arguments."""
     c = frame.c
-    if function in c.calls:
-        raise Refused(f"`{function.__name__}` calls itself", help="write a loop")
-    file, node = locate(function, frame.program.sources)
+    if isinstance(function, Closure):
+        file, node, signature = function.file, function.definition, function.signature
+    else:
+        file, node = locate(function, frame.program.sources)
+        signature = inspect.signature(function)
+    if node in c.calls:
+        raise Refused(f"`{node.name}` calls itself", help="write a loop")
     if isinstance(node, ast.AsyncFunctionDef):
-        raise Refused(f"`{function.__name__}` is asynchronous: it has no native form")
+        raise Refused(f"`{node.name}` is asynchronous: it has no native form")
     try:
-        bound = inspect.signature(function).bind(*arguments, **keywords)
+        bound = signature.bind(*arguments, **keywords)
     except TypeError as error:
-        raise Refused(f"`{function.__name__}` {error}") from error
+        raise Refused(f"`{node.name}` {error}") from error
     bound.apply_defaults()
     inner = frame_of(frame.program, function, file, node)
     inner.names.update(bound.arguments)
-    inner.given = frozenset(_arrays(list(bound.arguments.values())))
-    c.calls.append(function)
+    inner.given = frozenset(_arrays(list(inner.names.values())))
+    c.calls.append(node)
     c.sites.append((file.path, node.lineno, 0))
     location = c.location
     try:
@@ -115,3 +133,5 @@ def _arrays(values: Sequence[object]) -> Iterator[Origin]:
             yield value.storage.origin
         elif isinstance(value, list | tuple):
             yield from _arrays(value)
+        elif isinstance(value, Closure):
+            yield from _arrays(list(value.names.values()))

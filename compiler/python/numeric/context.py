@@ -9,8 +9,9 @@ from xdsl.dialects.builtin import FileLineColLoc, IntAttr, LocationAttr, StringA
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from flowc.compiler.python.facts import Facts, NeedsFacts
-from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.values import Array, Number, Origin, Storage, View, is_run_time
+from flowc.compiler.python.numeric.errors import PICKED, SHAPES, Refused
+from flowc.compiler.python.numeric.nested import Closure
+from flowc.compiler.python.numeric.values import Array, Listed, Number, Origin, Storage, View, is_run_time
 from flowc.dialects.array import build, inference, memory, ops
 from flowc.dialects.array.types import Extent, RefType, shape_of
 
@@ -220,6 +221,16 @@ class Context:
             return self.names.get(extent.value, "")
         return ""
 
+    def equal_extents(self, first: Extent, second: Extent) -> bool | None:
+        """Whether two extents are equal, None where only the run knows it. Those of arguments are exactly if
+        they have one name."""
+        if first == second:
+            return True if first != "" else None
+        if isinstance(first, int) and isinstance(second, int):
+            return False
+        given = [each in self.extents and not str(each).startswith(PICKED) for each in (first, second)]
+        return False if all(given) else None
+
     def need_extents(self, title: str, help: str = "") -> NoReturn:
         """Asks for code that is made for the extents of this call; where it is, says what is wrong."""
         if self.open_extents:
@@ -243,6 +254,10 @@ def _storages(value: object) -> Iterator[Storage]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _storages(item)
+    elif isinstance(value, Listed):
+        yield value.array.storage
+    elif isinstance(value, Closure):
+        yield from _storages(list(value.names.values()))
 
 
 NARROW = frozenset(("i8", "u8", "i16", "i32"))

@@ -1,6 +1,7 @@
 """What keeps numeric Python from being compiled, until the edge draws it."""
 
 import ast
+from contextlib import AbstractContextManager
 
 from attrs import frozen
 
@@ -40,7 +41,7 @@ class Refused(Exception):
 
 
 @frozen
-class located:
+class located(AbstractContextManager["located", None]):
     """Says where: the innermost node that a problem passes through is its place.
 
     Every expression is read inside one, so it is no generator, which would take longer than the reading.
@@ -48,9 +49,6 @@ class located:
 
     file: File
     node: ast.AST
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Gives the problem its place, if it has none."""

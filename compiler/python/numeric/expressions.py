@@ -1,7 +1,7 @@
 """Python expressions to values."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,29 @@ from xdsl.ir import Block, Operation, Region
 
 from flowc.compiler.python.numeric import methods
 from flowc.compiler.python.numeric.arithmetic import (
+    SAMPLES,
     apply,
     beside,
     python_dtype,
+    settled,
+    strong_dtypes,
     to_dtype,
     truth_value,
     value_of,
+    widest,
 )
 from flowc.compiler.python.numeric.basic import Range
-from flowc.compiler.python.numeric.binding import bind
 from flowc.compiler.python.numeric.calls import call
+from flowc.compiler.python.numeric.comprehensions import comprehension
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.defining import closure_of
 from flowc.compiler.python.numeric.errors import Refused, located
 from flowc.compiler.python.numeric.frame import Frame
+from flowc.compiler.python.numeric.functions.brackets import of_brackets
 from flowc.compiler.python.numeric.meeting import alike, one_array
+from flowc.compiler.python.numeric.nested import NestedFunction
 from flowc.compiler.python.numeric.subscripts import subscript
-from flowc.compiler.python.numeric.values import Array, Number, is_run_time
+from flowc.compiler.python.numeric.values import NUMBERS, Array, Listed, Number, is_run_time
 from flowc.dialects.array import build, ops
 from flowc.dialects.array.types import promote_all, shape_of
 from flowc.runtime.dtypes import dtype_name
@@ -67,7 +75,9 @@ def _evaluate(frame: Frame, node: ast.expr) -> Any:
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return _conditional(frame, evaluate(frame, test), body, orelse)
         case ast.Subscript(value=value, slice=items):
-            return subscript(c, evaluate(frame, value), subscripts(frame, items))
+            owner, inside = evaluate(frame, value), subscripts(frame, items)
+            made = of_brackets(owner)
+            return made(c, inside) if made else subscript(c, owner, inside)
         case ast.Call():
             return _call(frame, node)
         case ast.Tuple(elts=items):
@@ -77,13 +87,28 @@ def _evaluate(frame: Frame, node: ast.expr) -> Any:
         case ast.Slice(lower=lower, upper=upper, step=step):
             return Range(*(part and evaluate(frame, part) for part in (lower, upper, step)))
         case ast.ListComp() | ast.GeneratorExp():
-            return _comprehension(frame, node)
+            return comprehension(frame, node, evaluate)
+        case NestedFunction():
+            return closure_of(frame, node, evaluate)
     raise Refused(f"{_kind(node)} has no native form")
 
 
+_KINDS: dict[type[ast.AST], str] = {
+    ast.JoinedStr: "a formatted text",
+    ast.Dict: "a dict",
+    ast.Set: "a set",
+    ast.Lambda: "a lambda",
+    ast.NamedExpr: "`:=`",
+    ast.Yield: "`yield`",
+    ast.YieldFrom: "`yield from`",
+    ast.Await: "`await`",
+    ast.DictComp: "a dict",
+    ast.SetComp: "a set",
+}
+
+
 def _kind(node: ast.AST) -> str:
-    names = {"JoinedStr": "a formatted text", "Dict": "a dict", "Set": "a set", "Lambda": "a lambda"}
-    return names.get(type(node).__name__, f"`{type(node).__name__}`")
+    return _KINDS.get(type(node), f"`{type(node).__name__}`")
 
 
 def held(frame: Frame, value: object) -> object:
@@ -133,12 +158,25 @@ def binary(frame: Frame, operator: ast.operator, left: object, right: object) ->
     if isinstance(operator, ast.MatMult):
         return call(frame, np.matmul, [left, right], {})
     kind = BINARY[type(operator)]
+    if isinstance(left, Listed) or isinstance(right, Listed):
+        left, right = _as_arrays(frame, left, right)
     if isinstance(left, tuple | list | str) or isinstance(right, tuple | list | str):
         return _sequences(frame, kind, left, right)
     return apply(frame.c, kind, left, right)
 
 
-def _sequences(frame: Frame, kind: str, left: object, right: object) -> object:
+def _as_arrays(frame: Frame, left: object, right: object) -> tuple[object, object]:
+    """Beside an array a list is an array; two lists are joined, which none is here that only the run
+    knows."""
+    if not isinstance(left, Array) and not isinstance(right, Array):
+        raise Refused(
+            "a list that is as long as only the run knows has no operators",
+            help="make it an array: `np.array([... for ...])`",
+        )
+    return settled(frame.c, left), settled(frame.c, right)
+
+
+def _sequences(frame: Frame, kind: str, left: Any, right: Any) -> object:
     """Joining and repeating tuples, lists and texts; beside an array a list is an array."""
     if isinstance(left, Array) or isinstance(right, Array):
         c = frame.c
@@ -147,7 +185,7 @@ def _sequences(frame: Frame, kind: str, left: object, right: object) -> object:
         ]
         return apply(c, kind, *sides)
     if kind == "add" and type(left) is type(right):
-        return left + right  # type: ignore[operator]
+        return left + right
     if kind == "mul":
         sequence, times = (left, right) if isinstance(left, tuple | list | str) else (right, left)
         count = frame.c.static(times, "how often a sequence is repeated")
@@ -162,17 +200,18 @@ def _unary(frame: Frame, operator: ast.unaryop, operand: object) -> object:
     if isinstance(operator, ast.Not):
         if not is_run_time(operand):
             return not operand
-        return Number(frame.c.emit(_not(truth(frame, operand))), weak=True)
+        return Number(negated(frame, operand), weak=True)
     return apply(frame.c, "neg" if isinstance(operator, ast.USub) else "invert", operand)
 
 
-def _not(value: Any) -> Operation:
-    return build.elementwise("not", [value])
+def negated(frame: Frame, value: object) -> Any:
+    """Whether a number is zero, as a bool of the run."""
+    return frame.c.emit(build.elementwise("not", [truth(frame, value)]))
 
 
 def truth(frame: Frame, value: object) -> Any:
     """Whether a number is not zero, as a bool of the run."""
-    if isinstance(value, Array):
+    if isinstance(value, Array | Listed):
         raise Refused(
             "the truth of a whole array is ambiguous",
             help="write `np.all(...)` or `np.any(...)`",
@@ -186,16 +225,47 @@ def _compare(frame: Frame, node: ast.Compare) -> object:
     result: object = None
     for operator, operand in zip(node.ops, node.comparators, strict=True):
         right = evaluate(frame, operand)
-        if isinstance(operator, ast.Is | ast.IsNot | ast.In | ast.NotIn):
-            found: object = _identity(frame, operator, left, right)
-        elif not is_run_time(left) and not is_run_time(right) and not isinstance(left, int | float):
-            equal = left == right
-            found = equal if isinstance(operator, ast.Eq) else not equal
-        else:
-            found = apply(frame.c, COMPARE[type(operator)], left, right)
+        found = _compared(frame, operator, left, right)
         result = found if result is None else apply(frame.c, "and", result, found)
         left = right
     return result
+
+
+def _compared(frame: Frame, operator: ast.cmpop, left: object, right: object) -> object:
+    if isinstance(operator, ast.Is | ast.IsNot | ast.In | ast.NotIn):
+        return _identity(frame, operator, left, right)
+    if isinstance(left, tuple | list) and isinstance(right, tuple | list):
+        return _sequences_equal(frame, operator, left, right)
+    if isinstance(left, Number) and isinstance(right, Number) and isinstance(operator, ast.Eq | ast.NotEq):
+        equal = _equal_extents(frame.c, left, right)
+        if equal is not None:
+            return equal == isinstance(operator, ast.Eq)
+    if is_run_time(left) or is_run_time(right) or isinstance(left, int | float):
+        return apply(frame.c, COMPARE[type(operator)], left, right)
+    if not isinstance(operator, ast.Eq | ast.NotEq):
+        raise Refused("only numbers and arrays are less or greater than others")
+    return (left == right) == isinstance(operator, ast.Eq)
+
+
+def _equal_extents(c: Context, first: Number, second: Number) -> bool | None:
+    """Whether two numbers are equal that are extents of arguments, None where they are something else."""
+    names = [c.extent_name(each) for each in (first, second)]
+    return c.equal_extents(*names) if all(name in c.extents for name in names) else None
+
+
+def _sequences_equal(
+    frame: Frame, operator: ast.cmpop, left: Sequence[object], right: Sequence[object]
+) -> object:
+    """Whether two shapes, or other tuples, are equal item by item."""
+    if not isinstance(operator, ast.Eq | ast.NotEq):
+        raise Refused("tuples and lists are compared by `==` and `!=` only")
+    equal: object = type(left) is type(right) and len(left) == len(right)
+    for first, second in zip(left, right, strict=False):
+        if equal is False or first is second:
+            continue
+        same = _compared(frame, ast.Eq(), first, second)
+        equal = same if equal is True else apply(frame.c, "and", equal, same)
+    return equal if isinstance(operator, ast.Eq) else _unary(frame, ast.Not(), equal)
 
 
 def _identity(frame: Frame, operator: ast.cmpop, left: object, right: object) -> bool:
@@ -258,7 +328,7 @@ def choose(
             block.add_op(scf.YieldOp())
         c.append(scf.IfOp(condition, [], Region(blocks[0]), Region(blocks[1])))
         return made
-    if not all(isinstance(value, Number | bool | int | float) for value in values):
+    if not all(isinstance(value, NUMBERS) for value in values):
         raise Refused(
             "the two sides of a choice are neither numbers nor arrays of one dtype and rank",
             help="write `np.where(condition, first, second)`",
@@ -292,13 +362,12 @@ def _rank(value: Any) -> int:
 
 def joined_type(values: list[Any]) -> tuple[str, bool]:
     """The dtype in which numbers meet where control flow does, and whether it is weak."""
-    strong = [value.dtype for value in values if isinstance(value, Number) and not value.weak]
+    strong = strong_dtypes(values)
     weak = [python_dtype(value) for value in values if not (isinstance(value, Number) and not value.weak)]
     if not strong:
-        return max(weak, key=["bool", "i64", "f64"].index), True
+        return widest(weak), True
     common = promote_all(strong)
-    samples: dict[str, bool | int | float] = {"bool": True, "i64": 1, "f64": 1.0}
-    return promote_all([common, *(build.weak_dtype(samples[dtype], common) for dtype in weak)]), False
+    return promote_all([common, *(build.weak_dtype(SAMPLES[dtype], common) for dtype in weak)]), False
 
 
 def as_type(frame: Frame, value: object, type_: tuple[str, bool]) -> Any:
@@ -315,7 +384,8 @@ def _attribute(frame: Frame, owner: object, name: str) -> object:
     if isinstance(owner, tuple) and name in getattr(owner, "_fields", ()):
         return getattr(owner, name)
     if isinstance(owner, list | tuple):
-        raise Refused(f"`.{name}` of a {type(owner).__name__} has no native form")
+        instead = "make an array before, and set its elements: `x[i] = ...`" if name == "append" else ""
+        raise Refused(f"`.{name}` of a {type(owner).__name__} has no native form", help=instead)
     if not hasattr(owner, name):
         raise Refused(f"there is no `{name}` in `{getattr(owner, '__name__', owner)}`", code="E0101")
     return held(frame, getattr(owner, name))
@@ -328,21 +398,3 @@ def _call(frame: Frame, node: ast.Call) -> object:
         raise Refused("`**` arguments have no native form", help="write the names out")
     keywords = {str(keyword.arg): evaluate(frame, keyword.value) for keyword in node.keywords}
     return call(frame, function, arguments, keywords)
-
-
-def _comprehension(frame: Frame, node: ast.ListComp | ast.GeneratorExp) -> list[object]:
-    """Over a sequence that is known now: one value after the other."""
-    if len(node.generators) != 1 or node.generators[0].ifs:
-        raise Refused("a comprehension has one `for` and no `if` in numeric code", help="write a loop")
-    generator = node.generators[0]
-    sequence = evaluate(frame, generator.iter)
-    items = list(sequence) if isinstance(sequence, range | tuple | list) else None
-    if items is None:
-        raise Refused("a comprehension runs over a range or tuple known when the code is made")
-    before = dict(frame.names)
-    found = []
-    for item in items:
-        bind(frame, generator.target, item)
-        found.append(evaluate(frame, node.elt))
-    frame.names = before
-    return found

@@ -11,6 +11,7 @@ from flowc.compiler.python.closures import closure
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import UNSETTLED, Refused
 from flowc.compiler.python.numeric.jumps import structured
+from flowc.compiler.python.numeric.nested import Closure, with_nested
 from flowc.compiler.python.numeric.values import Array, Origin
 from flowc.compiler.python.source import File, FunctionNode, Sources
 
@@ -63,12 +64,16 @@ class Frame:
         raise Refused(f"there is nothing called `{name}`", code="E0101")
 
 
-def frame_of(program: Program, function: Callable[..., Any], file: File, node: FunctionNode) -> Frame:
+def frame_of(
+    program: Program, function: Callable[..., Any] | Closure, file: File, node: FunctionNode
+) -> Frame:
     """A frame of a function without values for its parameters yet."""
-    node = structured(node)
+    node = structured(with_nested(node))
     stored = {
         part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
     }
     arguments = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+    if isinstance(function, Closure):
+        return Frame(program, file, node, function.world, frozenset(stored | arguments), dict(function.names))
     world = {**function.__globals__, **closure(function)}
     return Frame(program, file, node, world, frozenset(stored | arguments))

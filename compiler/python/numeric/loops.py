@@ -5,23 +5,20 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from xdsl.dialects import scf
-from xdsl.dialects.builtin import i64
 from xdsl.ir import Block, Region, SSAValue
 
-from flowc.compiler.python.numeric.arithmetic import apply, settled
+from flowc.compiler.python.numeric.arithmetic import settled
 from flowc.compiler.python.numeric.binding import bind
-from flowc.compiler.python.numeric.carrying import carry
+from flowc.compiler.python.numeric.carrying import Loop, carry
 from flowc.compiler.python.numeric.context import Context
-from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.expressions import evaluate, truth
 from flowc.compiler.python.numeric.frame import Frame
-from flowc.compiler.python.numeric.functions.sequences import Counting, Paired
 from flowc.compiler.python.numeric.jumps import EscapingFor, EscapingWhile, running
 from flowc.compiler.python.numeric.liveness import Names, assigned, live_at_head
 from flowc.compiler.python.numeric.methods import Method
 from flowc.compiler.python.numeric.outcome import Runner
-from flowc.compiler.python.numeric.subscripts import subscript
-from flowc.compiler.python.numeric.values import Array, Number
+from flowc.compiler.python.numeric.spans import item_at, span_of
+from flowc.compiler.python.numeric.values import Number
 from flowc.dialects.array.types import type_of_dtype
 
 UNROLLED_ROUNDS, UNROLLED_STATEMENTS = 8, 10
@@ -36,16 +33,16 @@ def run_for(frame: Frame, node: ast.For, live: Names, run: Runner) -> None:
     if items is not None:
         _write_out(frame, node, items, head, run)
         return
-    start, count, step = _span(frame, sequence)
+    start, count, step = span_of(frame.c, sequence)
     if isinstance(node, EscapingFor):
         _run_escaping(frame, node, sequence, (start, count, step), live, run)
         return
 
     def enter(place: SSAValue) -> None:
-        bind(frame, node.target, _item(frame.c, sequence, Number(place, weak=True)))
+        bind(frame, node.target, item_at(frame.c, sequence, Number(place, weak=True)))
 
     names = assigned(node.body) | _targets(node.target)
-    outcome = carry(frame, node, names, head, live, run, enter, [i64])
+    outcome = carry(frame, Loop(node, names, head, live, run, enter))
     c = frame.c
     low, high = c.extent_value(start), c.extent_value(count)
     one = c.constant(step, "i64")
@@ -94,7 +91,7 @@ def _run_escaping(
 
 def _nth(c: Context, sequence: object, place: object) -> object:
     """What a loop over a sequence gives at a place."""
-    return _item(c, sequence, place)
+    return item_at(c, sequence, place)
 
 
 N = TypeVar("N", bound=ast.stmt)
@@ -107,8 +104,7 @@ def _placed(made: N, node: ast.stmt) -> N:
 def run_while(frame: Frame, node: ast.While, live: Names, run: Runner) -> None:
     """A `while`: the condition in its first region, the body in its second."""
     c = frame.c
-    head = live_at_head(node, live)
-    outcome = carry(frame, node, assigned(node.body), head, live, run, None, [])
+    outcome = carry(frame, Loop(node, assigned(node.body), live_at_head(node, live), live, run))
     travelling = list(outcome.carried.numbers)
     types = [type_of_dtype[outcome.carried.numbers[name][0]] for name in travelling]
     before = Block(arg_types=types)
@@ -142,47 +138,3 @@ def _known_items(sequence: object, node: ast.For) -> Sequence[object] | None:
         if len(sequence) <= UNROLLED_ROUNDS and statements <= UNROLLED_STATEMENTS and not nested:
             return sequence
     return None
-
-
-def _span(frame: Frame, sequence: object) -> tuple[object, object, int]:
-    """First counter, end and step of the loop that runs over a sequence."""
-    if isinstance(sequence, range) and sequence.step > 0:
-        return sequence.start, sequence.stop, sequence.step
-    if isinstance(sequence, range):
-        return 0, len(sequence), 1
-    if isinstance(sequence, Counting) and sequence.step > 0:
-        return sequence.start, sequence.stop, sequence.step
-    if isinstance(sequence, Counting):
-        c, width = frame.c, -sequence.step
-        span = apply(c, "sub", sequence.start, sequence.stop)
-        if width > 1:
-            span = apply(c, "floordiv", apply(c, "add", span, width - 1), width)
-        return 0, span, 1
-    if isinstance(sequence, Array):
-        return 0, frame.c.extent(sequence, 0), 1
-    if isinstance(sequence, Paired):
-        return 0, _shortest(frame, [_span(frame, item)[1] for item in sequence.items]), 1
-    raise Refused("a loop runs over a range, an array, or a tuple", help="write `for i in range(len(x))`")
-
-
-def _shortest(frame: Frame, spans: Sequence[object]) -> object:
-    """How many rounds several sequences last together."""
-    shortest = spans[0]
-    for span in spans[1:]:
-        if isinstance(span, int) and isinstance(shortest, int):
-            shortest = min(span, shortest)
-        else:
-            shortest = apply(frame.c, "minimum", shortest, span)
-    return shortest
-
-
-def _item(c: Context, sequence: object, place: object) -> object:
-    if isinstance(sequence, Array):
-        return subscript(c, sequence, [place])
-    if isinstance(sequence, Paired):
-        items = [_item(c, item, place) for item in sequence.items]
-        return (apply(c, "add", place, sequence.first), items[0]) if sequence.counted else tuple(items)
-    if isinstance(sequence, range | Counting) and sequence.step < 0:
-        steps: object = place if sequence.step == -1 else apply(c, "mul", place, -sequence.step)
-        return apply(c, "sub", sequence.start, steps)
-    return place

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from flowc.compiler.python.numeric import library
 from flowc.compiler.python.numeric.arithmetic import apply, settled, to_dtype, value_of
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
@@ -18,17 +19,20 @@ from flowc.compiler.python.numeric.values import Array, Masked, Number
 
 @frozen
 class Method:
-    """A method with what it belongs to."""
+    """A method with what it belongs to; `written` says that it is written as a program."""
 
     owner: object
     name: str
     function: Callable[..., Any]
+    written: bool = False
 
 
 def attribute(c: Context, owner: object, name: str) -> object:
     """`owner.name` of an array, a number or masked elements."""
     if name in METHODS:
         return Method(owner, name, METHODS[name])
+    if name in library.METHODS:
+        return Method(owner, name, library.METHODS[name], written=True)
     if isinstance(owner, Masked) and name in ("shape", "size"):
         count = number_picked(c, owner)
         return count if name == "size" else (count,)
@@ -50,7 +54,10 @@ def attribute(c: Context, owner: object, name: str) -> object:
             return apply(c, "mul", shapes.size(c, owner), np.dtype(dtype_object(owner.dtype)).itemsize)
         case "real":
             return owner
-    raise Refused(f"`.{name}` has no native form", help=f"an array has: {', '.join(sorted(METHODS))}")
+        case "flat" if isinstance(owner, Array):
+            return shapes.ravel(c, owner)
+    known = ", ".join(sorted({*METHODS, *library.METHODS}))
+    raise Refused(f"`.{name}` has no native form", help=f"an array has: {known}")
 
 
 def copy(c: Context, a: object, order: object = "C") -> object:
@@ -103,6 +110,16 @@ def sort(c: Context, a: object, axis: object = -1) -> None:
     c.write(a, value_of(c, positions.sort(c, a, axis)))
 
 
+def conj(c: Context, a: object) -> object:
+    """x itself: there are no complex numbers."""
+    return a
+
+
+def compress(c: Context, a: object, condition: object, axis: object = None) -> object:
+    """The elements, or the rows along an axis, for which a condition holds."""
+    return positions.compress(c, condition, a, axis)
+
+
 METHODS: Mapping[str, Callable[..., Any]] = {
     "sum": reductions.total,
     "prod": reductions.product,
@@ -122,8 +139,6 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "take": positions.take,
     "searchsorted": positions.searchsorted,
     "dot": linear.dot,
-    "trace": linear.trace,
-    "diagonal": linear.diag,
     "clip": elementwise.clip,
     "round": elementwise.round_,
     "ravel": shapes.ravel,
@@ -138,4 +153,8 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "fill": fill,
     "item": item,
     "sort": sort,
+    "conj": conj,
+    "nonzero": positions.nonzero,
+    "compress": compress,
+    "argpartition": positions.argpartition,
 }

@@ -12,10 +12,8 @@ STRONG = {"bool_": "bool"}
 @frozen
 class Parameter:
     """One parameter: its dtype (`int`, `float` and `bool` are Python's own), and its extents, each 1 or a
-    name;
-    or the value for which the code is made. `same` names the extent that a whole number is equal to; None
-    where
-    nobody looked for one. `least` says how long each axis is at least, as far as that was asked."""
+    name; or the value for which the code is made. `same` names the extent that a whole number is equal to;
+    None where nobody looked for one. `least` says how long each axis is at least, as far as asked."""
 
     name: str
     dtype: str

@@ -6,6 +6,7 @@ from xdsl.ir import SSAValue
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.equivalence import equivalent
 from flowc.compiler.python.numeric.errors import PICKED
+from flowc.compiler.python.numeric.lengths import most
 from flowc.compiler.python.numeric.values import Masked, Number
 from flowc.dialects.array import build, irregular_build
 from flowc.dialects.array.reshape import reshape
@@ -35,7 +36,7 @@ def true_positions(c: Context, mask: SSAValue) -> SSAValue:
     name = ""
     if c.block is c.entry:
         name = f"{PICKED}{len(c.picked)}"
-        c.picked[name] = c.emit(build.dim(row, 0))
+        c.picked[name] = most(c, row, 0)
         c.names[total] = name
         c.extents[name] = Number(total, weak=True)
     first = SliceSpec((AxisSlice(None, "$0", 1),))

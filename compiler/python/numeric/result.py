@@ -8,9 +8,12 @@ from flowc.compiler.python.numeric.arithmetic import settled, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.lengths import is_picked, most
+from flowc.compiler.python.numeric.nested import Closure
 from flowc.compiler.python.numeric.subscripts import store
-from flowc.compiler.python.numeric.values import Array, Masked, Number
+from flowc.compiler.python.numeric.values import Array, Listed, Masked, Number
 from flowc.compiler.python.structure import Argument, Cut, Known, Result, Several, Structure
+from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type, dtype_of
 
 MAKERS: dict[type, str] = {tuple: "tuple", list: "list", TopK: "TopK"}
@@ -28,7 +31,7 @@ class _Collector:
                 return Argument(storage.parameter)
             case Masked():
                 return self.structure(settled(self.c, value))
-            case Array() if any(extent in self.c.picked for extent in value.shape):
+            case Array() if self._is_cut(value):
                 return self._cut(value)
             case Array() | Number():
                 taken = value_of(self.c, value)
@@ -39,21 +42,35 @@ class _Collector:
                 if type(value) not in MAKERS:
                     raise Refused(f"a {type(value).__name__} cannot be returned", help="return a tuple")
                 return Several(tuple(map(self.structure, value)), MAKERS[type(value)])
+            case Listed():
+                raise Refused(
+                    "a list that is as long as only the run knows cannot be returned",
+                    help="return an array: `np.array([... for ...])`",
+                )
+            case Closure():
+                raise Refused("a function cannot be returned", help="return what it gives")
         return Known(value)
+
+    def _is_cut(self, array: Array) -> bool:
+        """Whether an extent depends on what a mask picks."""
+        c = self.c
+        if any(extent in c.picked for extent in array.shape):
+            return True
+        return "" in array.shape and bool(c.picked) and is_picked(c, c.value(array))
 
     def _cut(self, array: Array) -> Structure:
         """An array with as much along an axis as a mask picks: the caller allocates the most that can be, and
         cuts."""
-        c = self.c
+        c, value = self.c, self.c.value(array)
         items: list[object] = [Range()] * len(array.shape)
         sizes, shape = list(c.extents_of(array)), list(array.shape)
         counts: dict[int, SSAValue] = {}
         for axis, extent in enumerate(array.shape):
-            if isinstance(extent, str) and extent in c.picked:
-                most = Number(c.picked[extent], weak=True)
-                counts[axis] = c.extents[extent].value
+            if extent == "" or extent in c.picked:
+                longest = Number(most(c, value, axis), weak=True)
+                counts[axis] = c.emit(build.dim(value, axis))
                 items[axis] = Range(stop=Number(counts[axis]))
-                sizes[axis], shape[axis] = most, c.extent_name(most)
+                sizes[axis], shape[axis] = longest, c.extent_name(longest)
         type_ = array_type(array.dtype, tuple(shape))
         whole = c.fresh(type_, [c.extent_value(size) for size in sizes])
         store(c, whole, items, array)

@@ -8,14 +8,27 @@ from flowc.compiler.python.numeric.binding import bind, parts
 from flowc.compiler.python.numeric.branches import branch
 from flowc.compiler.python.numeric.context import INTEGERS
 from flowc.compiler.python.numeric.errors import Refused, located
-from flowc.compiler.python.numeric.expressions import binary, evaluate, subscripts
+from flowc.compiler.python.numeric.expressions import binary, evaluate, negated, subscripts, truth
 from flowc.compiler.python.numeric.frame import Frame
 from flowc.compiler.python.numeric.liveness import Names, live_before
 from flowc.compiler.python.numeric.loops import run_for, run_while
+from flowc.compiler.python.numeric.nested import Closure
 from flowc.compiler.python.numeric.outcome import Returned
 from flowc.compiler.python.numeric.subscripts import fitted, store, subscript
 from flowc.compiler.python.numeric.values import Array, Number, is_run_time
+from flowc.dialects.array.require import require
 from flowc.dialects.array.types import is_float, shape_of
+
+_KEYWORDS = {
+    "asyncfor": "async for",
+    "asyncfunctiondef": "async def",
+    "asyncwith": "async with",
+    "classdef": "class",
+    "delete": "del",
+    "trystar": "try",
+    "typealias": "type",
+}
+"""How statements are written whose nodes in the syntax tree have another name."""
 
 
 def run_body(frame: Frame) -> object:
@@ -68,10 +81,27 @@ def _run_one(frame: Frame, statement: ast.stmt, live: Names) -> None:
             run_while(frame, statement, live, run)
         case ast.Pass() | ast.Import() | ast.ImportFrom():
             pass
-        case ast.Assert():
-            raise Refused("`assert` has no native form", help="check before the call")
+        case ast.Assert(test=test):
+            _assert(frame, test)
+        case ast.Raise():
+            raise Refused(
+                "this `raise` is reached with these arguments, or it does not stand alone in its branch",
+                help="let an `if` have it as its only statement",
+            )
+        case ast.FunctionDef():
+            raise Refused("a decorated function within a function has no native form")
         case _:
-            raise Refused(f"`{type(statement).__name__.lower()}` has no native form")
+            name = type(statement).__name__.lower()
+            raise Refused(f"`{_KEYWORDS.get(name, name)}` has no native form")
+
+
+def _assert(frame: Frame, test: ast.expr) -> None:
+    """A condition must hold: now, if it is known when the code is made, else when it runs."""
+    holds = evaluate(frame, test)
+    if is_run_time(holds):
+        frame.c.append(require(truth(frame, holds), "assertion"))
+    elif not holds:
+        raise Refused("this `assert` does not hold for these arguments")
 
 
 def assign(frame: Frame, target: ast.expr, value: object) -> None:
@@ -140,7 +170,13 @@ def _sole_owner(frame: Frame, name: str, array: Array) -> bool:
 def _holds(value: object, array: Array) -> bool:
     if isinstance(value, Array):
         return value.storage is array.storage
+    if isinstance(value, Closure):
+        return any(_holds(item, array) for item in value.names.values())
     return isinstance(value, tuple | list) and any(_holds(item, array) for item in value)
+
+
+def _raises(statements: Sequence[ast.stmt]) -> bool:
+    return len(statements) == 1 and isinstance(statements[0], ast.Raise)
 
 
 def _run_if(
@@ -154,6 +190,12 @@ def _run_if(
         if returns:
             return run(frame, [*taken, *rest], after), True
         return run(frame, taken, live_before(rest, after)), False
+    if _raises(node.body):
+        frame.c.append(require(negated(frame, test), "assertion"))
+        return run(frame, [*node.orelse, *rest], after), True
+    if _raises(node.orelse):
+        frame.c.append(require(truth(frame, test), "assertion"))
+        return run(frame, [*node.body, *rest], after), True
     if returns:
         sides = ([*node.body, *rest], [*node.orelse, *rest])
         return branch(frame, test, sides, after, run), True

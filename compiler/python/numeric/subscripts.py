@@ -12,7 +12,8 @@ from flowc.compiler.python.numeric.basic import Range, basic_views
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.equivalence import equivalent
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.values import Array, Masked
+from flowc.compiler.python.numeric.strides import store_by_steps, with_positions
+from flowc.compiler.python.numeric.values import Array, Masked, Number
 from flowc.dialects.array import build
 from flowc.dialects.array.types import dtype_of, shape_of
 
@@ -24,7 +25,7 @@ def subscript(c: Context, array: object, items: Sequence[object]) -> object:
     array = settled(c, array)
     if not isinstance(array, Array):
         raise Refused("only arrays, tuples and lists have elements")
-    items = _positions(c, items)
+    items = with_positions(c, array, _positions(c, items))
     if not any(isinstance(item, Array) for item in items):
         return c.view(array, *basic_views(c, array, items))
     if isinstance(mask := whole_mask(array, items), Array):
@@ -64,6 +65,10 @@ def store(c: Context, array: object, items: Sequence[object], value: object) -> 
     if not isinstance(array, Array):
         raise Refused(f"only arrays have elements that can be set, not {type(array).__name__}")
     items = _positions(c, items)
+    plain = isinstance(value, Number | bool | int | float)
+    if plain and store_by_steps(c, array, items, lambda place: store(c, array, place, value)):
+        return
+    items = with_positions(c, array, items)
     if not any(isinstance(item, Array) for item in items):
         views = basic_views(c, array, items)
         seen = c.value(Array(array.storage, array.type, (*array.views, *views)))

@@ -1,8 +1,7 @@
 """What a name can stand for while a numeric function is translated.
 
 A `Number` or an `Array` is known at run time only. Anything else is a Python object that is known now:
-numbers,
-texts, dtypes, functions, modules, None, and tuples or lists of values.
+numbers, texts, dtypes, functions, modules, None, and tuples or lists of values.
 """
 
 from collections.abc import Callable
@@ -32,6 +31,10 @@ class Number:
     def dtype(self) -> str:
         """The dtype's name."""
         return dtype_of(self.value.type)
+
+
+NUMBERS = (Number, bool, int, float)
+"""What is a number, of the run or known now."""
 
 
 @define(eq=False)
@@ -91,6 +94,13 @@ class Masked:
     mask: SSAValue
 
 
+@frozen(eq=False)
+class Listed:
+    """A list as long as only the run knows: what it holds, along the first axis."""
+
+    array: Array
+
+
 def is_run_time(value: object) -> bool:
     """Whether a value is known at run time only."""
-    return isinstance(value, Number | Array | Masked)
+    return isinstance(value, Number | Array | Masked | Listed)

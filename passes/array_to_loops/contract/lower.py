@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i1
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
-from flowc.dialects.array.types import shape_of
+from flowc.dialects.array.types import bits, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.blocking import blocked
+from flowc.passes.array_to_loops.contract.direct import DEEP, SMALL, direct, reads_rows
+from flowc.passes.array_to_loops.contract.dots import dots, reads_depth
 from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product, product_of
 from flowc.passes.array_to_loops.contract.stacks import Finish, unflattened
 from flowc.passes.array_to_loops.contract.thin import by_dots, by_updates, dot, tiny
@@ -18,6 +19,19 @@ from flowc.passes.array_to_loops.elements import Lowering
 
 FEW_ROWS, FEW_COLUMNS = 4, 8
 """With fewer rows or columns than these, packing costs more than it saves."""
+
+FEW_ROWS_DIRECT = 12
+"""With fewer rows than these, an operand in memory is not packed."""
+
+SHORT = 8
+"""Of fewer steps than these no row is a vector: it is rows that vectors are made of."""
+
+FEW_DOTS, DEEP_DOTS = 64, 128
+"""With fewer rows or columns, and more steps than these, operands that both lie along the contraction are not
+packed."""
+
+NEAR = 1 << 16
+"""Bytes of an operand that stays in the cache where it lies."""
 
 LIGHT = 8_000
 """With fewer multiplications than this, rows are updated one after the other."""
@@ -62,38 +76,57 @@ def _chosen(s: Lowering, p: Product, finish: Finish) -> None:
     elif _is_tiny(p):
         tiny(s, p, finish)
     elif p.columns == 1 and p.left.contiguous == SIDE:
-        by_updates(s, p.transposed(), exchanged)
+        (direct if reads_rows(p.transposed()) else by_updates)(s, p.transposed(), exchanged)
     elif p.columns == 1 or (p.rows == 1 and deep):
-        by_dots(s, p, finish)
+        if s.ordered or not reads_depth(p):
+            by_dots(s, p, finish)
+        elif p.columns == 1:
+            short = _fewer(s, p.depth, SHORT)
+            s.b.either(short, lambda: by_updates(s, p.transposed(), exchanged), lambda: dots(s, p, finish))
+        else:
+            dots(s, p.transposed(), exchanged)
     elif p.rows == 1:
-        by_updates(s, p, finish)
+        (direct if reads_rows(p) else by_updates)(s, p, finish)
     elif deep and p.left.contiguous == DEPTH:
-        few = _fewer(s, s.b.min(p.rows, p.columns), FEW_ROWS)
-        # Of two operands that lie the same way the smaller is packed, the larger read as it is.
-        wide = _fewer(s, p.rows, p.columns)
-        _either(
-            s,
-            few,
-            lambda: by_dots(s, p, finish),
-            lambda: _either(
-                s,
-                wide,
-                lambda: blocked(s, p.transposed(), exchanged, sideways=True),
-                lambda: blocked(s, p, finish),
-            ),
-        )
+        _of_rows(s, p, finish, exchanged)
+    elif reads_rows(p):
+        s.b.either(_needs_no_panels(s, p), lambda: direct(s, p, finish), lambda: blocked(s, p, finish))
     else:
-        _either(
-            s,
+        s.b.either(
             _fewer(s, p.columns, FEW_COLUMNS),
             lambda: by_dots(s, p, finish),
-            lambda: _either(
-                s,
+            lambda: s.b.either(
                 _is_light(s, p),
                 lambda: by_updates(s, p, finish),
                 lambda: blocked(s, p, finish),
             ),
         )
+
+
+def _of_rows(s: Lowering, p: Product, finish: Finish, exchanged: Finish) -> None:
+    """A product of which both operands lie along the contraction."""
+    b, size = s.b, max(bits(p.dtype) // 8, 1)
+    # Of two operands that lie the same way the smaller is packed, the larger read as it is.
+    wide = _fewer(s, p.rows, p.columns)
+
+    def packed() -> None:
+        b.either(
+            wide,
+            lambda: blocked(s, p.transposed(), exchanged, sideways=True),
+            lambda: blocked(s, p, finish),
+        )
+
+    fewer = b.min(p.rows, p.columns)
+    if s.ordered or not reads_depth(p):
+        b.either(_fewer(s, fewer, FEW_ROWS), lambda: by_dots(s, p, finish), packed)
+        return
+    deep = _both(s, _fewer(s, fewer, FEW_DOTS), _fewer(s, DEEP_DOTS, p.depth))
+    near = _fewer(s, b.mul(p.depth, p.columns), NEAR // size)
+    b.either(
+        deep,
+        lambda: dots(s, p, finish),
+        lambda: b.either(near, lambda: direct(s, p, finish), packed),
+    )
 
 
 def _is_tiny(p: Product) -> bool:
@@ -107,33 +140,51 @@ def _is_tiny(p: Product) -> bool:
 
 def _is_light(s: Lowering, p: Product) -> SSAValue | bool:
     """Whether there are few rows, or so few multiplications that packing would cost more than it saves."""
-    few = _fewer(s, p.rows, FEW_ROWS)
     number = s.b.mul(s.b.mul(p.rows, p.columns), p.depth)
-    light = _fewer(s, number, LIGHT)
-    if isinstance(few, bool):
-        return True if few else light
-    light = s.b.constant(int(light), i1) if isinstance(light, bool) else light
-    return s.b.insert(arith.OrIOp(few, light))
+    return _any(s, _fewer(s, p.rows, FEW_ROWS), _fewer(s, number, LIGHT))
+
+
+def _needs_no_panels(s: Lowering, p: Product) -> SSAValue | bool:
+    """Whether the right operand, read where it lies, is in the cache as soon as if it were packed."""
+    b, size = s.b, max(bits(p.dtype) // 8, 1)
+    result, right = b.mul(p.rows, p.columns), b.mul(p.depth, p.columns)
+    return _any(
+        s,
+        _fewer(s, p.rows, FEW_ROWS_DIRECT),
+        _fewer(s, right, NEAR // size),
+        _both(s, _fewer(s, result, SMALL + 1), _fewer(s, DEEP, p.depth)),
+    )
+
+
+def _any(s: Lowering, *conditions: SSAValue | bool) -> SSAValue | bool:
+    """Whether one of the conditions holds."""
+    return _joined(s, conditions, True, arith.OrIOp)
+
+
+def _both(s: Lowering, *conditions: SSAValue | bool) -> SSAValue | bool:
+    """Whether all conditions hold."""
+    return _joined(s, conditions, False, arith.AndIOp)
+
+
+def _joined(
+    s: Lowering,
+    conditions: Sequence[SSAValue | bool],
+    decides: bool,
+    operation: type[arith.OrIOp | arith.AndIOp],
+) -> SSAValue | bool:
+    """Conditions as one; a known one that `decides` is the answer, another known one says nothing."""
+    if any(condition is decides for condition in conditions):
+        return decides
+    open_ = [condition for condition in conditions if isinstance(condition, SSAValue)]
+    if not open_:
+        return not decides
+    joined = open_[0]
+    for condition in open_[1:]:
+        joined = s.b.insert(operation(joined, condition))
+    return joined
 
 
 def _fewer(s: Lowering, extent: Index, limit: Index) -> SSAValue | bool:
     if isinstance(extent, int) and isinstance(limit, int):
         return extent < limit
     return s.b.compare("slt", s.b.index(extent), s.b.index(limit))
-
-
-def _either(
-    s: Lowering, condition: SSAValue | bool, then: Callable[[], None], otherwise: Callable[[], None]
-) -> None:
-    if isinstance(condition, bool):
-        (then if condition else otherwise)()
-        return
-
-    def side(build: Callable[[], None]) -> Callable[[], Sequence[SSAValue]]:
-        def run() -> Sequence[SSAValue]:
-            build()
-            return ()
-
-        return run
-
-    s.b.branch(condition, side(then), side(otherwise))

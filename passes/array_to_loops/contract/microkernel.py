@@ -17,6 +17,10 @@ ROWS = 6
 registers, with two of 256 bits (12 + 2 + 1) it fills 16."""
 
 
+VECTORS = (2, 4)
+"""Vectors of a row of a register tile: of at most 256 bits, and of 512."""
+
+
 @frozen
 class RegisterTile:
     """The shape of a register tile."""
@@ -28,11 +32,20 @@ class RegisterTile:
 
 def register_tile(dtype: str, vector_bits: int, columns: Index) -> RegisterTile:
     """The tile for a dtype and the vectors of a machine; narrower where there are few columns."""
+    vectors = VECTORS[vector_bits >= 512]
+    while (
+        isinstance(columns, int)
+        and vectors > 1
+        and columns <= tile_of(dtype, vector_bits, vectors).width // 2
+    ):
+        vectors //= 2
+    return tile_of(dtype, vector_bits, vectors)
+
+
+def tile_of(dtype: str, vector_bits: int, vectors: int) -> RegisterTile:
+    """The tile whose rows are so many vectors."""
     element = scalars.held_type(dtype)
-    lanes = vector_bits // max(bits(dtype), 32)
-    width = lanes * (4 if vector_bits >= 512 else 2)
-    while isinstance(columns, int) and width > lanes and columns <= width // 2:
-        width //= 2
+    width = vectors * vector_bits // max(bits(dtype), 32)
     return RegisterTile(element, width, VectorType(element, [width]))
 
 
@@ -40,21 +53,20 @@ def multiply(
     s: Lowering,
     shape: RegisterTile,
     factor: Callable[[int, SSAValue], SSAValue],
-    panel: Callable[[SSAValue], tuple[SSAValue, Index]],
+    right: Callable[[SSAValue], SSAValue],
     depth: Index,
     start: Sequence[SSAValue],
 ) -> tuple[SSAValue, ...]:
     """Adds to `start`, a vector a row, the products over `depth`.
 
-    `factor(row, k)` is a number of the left operand, `panel(k)` where a row of the right one lies.
+    `factor(row, k)` is a number of the left operand, `right(k)` a vector of the right one.
     """
     b = s.b
 
     def step(k: SSAValue, sums: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        buffer, place = panel(k)
-        right = b.insert(vector.LoadOp(buffer, [b.index(place)], shape.vector))
+        values = right(k)
         return [
-            _added(s, b.insert(vector.BroadcastOp(factor(row, k), shape.vector)), right, before)
+            _added(s, b.insert(vector.BroadcastOp(factor(row, k), shape.vector)), values, before)
             for row, before in enumerate(sums)
         ]
 

@@ -26,15 +26,16 @@ def pack_right(
     panels: SSAValue,
     padded: Index,
     offset: Index = 0,
+    steps: Index = BLOCK,
 ) -> None:
-    """Copies the right operand: block after block of the contraction, in each panel after panel of `width`
-    columns, in each row after row, padded with zeros; all of it from `offset` on."""
+    """Copies the right operand: block after block of so many `steps` of the contraction, in each panel after
+    panel of `width` columns, in each row after row, padded with zeros; all of it from `offset` on."""
     b, width = s.b, shape.width
     number = b.floordiv(padded, width)
 
     def some(low: SSAValue, high: SSAValue) -> None:
         def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            deep = b.min(BLOCK, b.sub(p.depth, start))
+            deep = b.min(steps, b.sub(p.depth, start))
 
             def panel(which: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
                 first = b.mul(which, width)
@@ -45,7 +46,7 @@ def pack_right(
             b.loop(low, high, (), panel)
             return ()
 
-        b.loop(0, p.depth, (), block, step=BLOCK)
+        b.loop(0, p.depth, (), block, step=steps)
 
     b.parallel(number, 1, b.floordiv(b.mul(p.depth, padded), 2), some)
 

@@ -142,11 +142,16 @@ def sweep(
 
         def column(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             buffer, base = panel(j)
+
+            def loaded(k: SSAValue) -> SSAValue:
+                place = b.index(b.add(base, b.mul(k, width)))
+                return b.insert(vector.LoadOp(buffer, [place], shape.vector))
+
             sums = multiply(
                 s,
                 shape,
                 lambda number, k: load(own[number], k),
-                lambda k: (buffer, b.add(base, b.mul(k, width))),
+                loaded,
                 deep,
                 [before(out, j) for out in outs],
             )

@@ -243,7 +243,7 @@ def _count(
     """Adds a block to the table, neighbouring elements to different copies of it."""
     b, grouping = s.b, all_tables.grouping
 
-    def add(i: Index, copy: int) -> None:
+    def add(i: Index, copy: Index) -> None:
         place = b.to_index(b.load(places, [i]))
         if op.weights is None:
             value = b.constant(1, i32)
@@ -252,8 +252,8 @@ def _count(
         tables.add_to(all_tables, table, (copy, place), value)
 
     def several(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        for copy in range(COPIES):
-            add(b.add(i, copy), copy)
+        for number, copy in enumerate(all_tables.copies):
+            add(b.add(i, number), copy)
         return ()
 
     def single(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:

@@ -1,5 +1,5 @@
-"""Scattering rows: a copy of the base, then one row after another, so that the last of equal positions wins
-and sums are taken in the order of the indices."""
+"""Scattering rows: a copy of the base, unless it is changed where it is, then one row after another, so that
+the last of equal positions wins and sums are taken in the order of the indices."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,8 @@ def lower_scatter(s: Lowering, op: irregular.ScatterOp, destination: SSAValue) -
             value = _combined(s, kind, dtype, before, value)
         scalars.store(b, value, destination, target)
 
-    rows(b, sizes, 1, copied)
+    if s.buffers.get(op.base) is not destination:
+        rows(b, sizes, 1, copied)
     b.nest([*s.sizes(op.indices), *sizes[1:]], put)
 
 

@@ -112,8 +112,8 @@ def _add_block(
     s: Lowering, op: irregular.SegmentOp, all_tables: Tables, table: SSAValue, low: SSAValue, high: Index
 ) -> None:
     """Neighbouring elements go to different copies of the table."""
-    b, copies = s.b, all_tables.copies
-    used = tables.used_copies(all_tables)
+    b, used = s.b, all_tables.copies
+    copies = len(used)
 
     def add(i: Index, copy: Index) -> None:
         group = b.to_index(_key(s, op, i))

@@ -1,5 +1,5 @@
-"""sort and argsort: the keys of a line are sorted digit by digit (LSD radix sort, 8 bits at a time, stable),
-those of a short line by counting for each how many stand before it.
+"""sort and argsort where `vector_sort` is not for them: the keys of a line are sorted digit by digit (LSD
+radix sort, 8 bits at a time, stable), those of a short line by counting for each how many stand before it.
 
 A vector is cut into pieces that are counted and scattered at once; rows are sorted side by side. A digit in
 which all keys agree moves nothing, so small integers take one or two passes.
@@ -20,6 +20,7 @@ from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.irregular.keys import KeyForm, decode, digit, encode, key_form
 from flowc.passes.array_to_loops.irregular.ranges import ceil_divide, grain_of, rows
 from flowc.passes.array_to_loops.irregular.ranking import ROOM, Ranking, count_ranks
+from flowc.passes.array_to_loops.irregular.vector_sort import lower_by_vectors, sorts_by_vectors
 
 DIGITS = 256
 SHORT = 384
@@ -48,6 +49,9 @@ class _Sorter:
 
 def lower_sort(s: Lowering, op: irregular.SortOp, destination: SSAValue) -> None:
     """Each line along the axis in rising order."""
+    if sorts_by_vectors(s, op):
+        lower_by_vectors(s, op, destination)
+        return
     form = key_form(dtype_of(op.source.type))
 
     def emit(sorter: _Sorter, row: SSAValue, i: SSAValue, at: Sequence[Index]) -> None:
@@ -59,6 +63,9 @@ def lower_sort(s: Lowering, op: irregular.SortOp, destination: SSAValue) -> None
 
 def lower_argsort(s: Lowering, op: irregular.ArgsortOp, destination: SSAValue) -> None:
     """The positions that sort each line along the axis."""
+    if sorts_by_vectors(s, op):
+        lower_by_vectors(s, op, destination)
+        return
 
     def emit(sorter: _Sorter, row: SSAValue, i: SSAValue, at: Sequence[Index]) -> None:
         assert sorter.positions is not None

@@ -19,6 +19,8 @@ BLOCK = 512
 """Keys are looked at in blocks that stay in the first-level cache."""
 COPIES_BYTES = 20 << 10
 LEAST_CHUNK = 1 << 17
+ELEMENTS_PER_GROUP = 32
+"""A chunk has at least as many, so that its table is a small part of the work."""
 LARGEST_CHUNK = 1 << 30
 """Counts within a chunk fit in 32 bits."""
 
@@ -39,22 +41,32 @@ class Grouping:
 
 @frozen
 class Tables:
-    """The partial tables of a grouping: one per chunk, `groups` x `inner` entries."""
+    """The partial tables of a grouping: one per chunk, `groups` x `inner` entries.
+
+    `copies` are the copies of a chunk's table that neighbouring elements go to, one after another.
+    """
 
     s: Lowering
     grouping: Grouping
     groups: Index
     inner: Sequence[Index]
     grain: Index
-    copies: int
+    copies: Sequence[Index]
     partial: SSAValue
 
 
 def chunk_length(s: Lowering, extent: Index, groups: Index) -> Index:
-    """How many elements a chunk has: enough to be worth a table, which depends on extents alone."""
+    """How many elements a chunk has: enough to be worth a table, which depends on extents alone.
+
+    The number of chunks is a power of two, so that threads have about the same number of them.
+    """
     b = s.b
-    least = b.max(b.mul(groups, 64), LEAST_CHUNK)
-    grain = b.min(b.max(ceil_divide(b, extent, CHUNKS), least), LARGEST_CHUNK)
+    worth = b.quotient(extent, b.max(b.mul(groups, ELEMENTS_PER_GROUP), LEAST_CHUNK))
+    chunks: Index = 1
+    for power in range(1, CHUNKS.bit_length()):
+        enough = b.compare("sge", b.index(worth), b.index(1 << power))
+        chunks = b.select(enough, b.index(1 << power), b.index(chunks))
+    grain = b.min(b.max(ceil_divide(b, extent, chunks), 1), LARGEST_CHUNK)
     return b.mul(ceil_divide(b, grain, BLOCK), BLOCK)
 
 
@@ -67,15 +79,18 @@ def with_tables(
     copies: int,
     body: Callable[[Tables], None],
 ) -> None:
-    """Memory for the tables of all chunks, for the time of `body`; the first holds the identity."""
+    """Memory for the tables of all chunks, for the time of `body`; the first holds the identity where there
+    are no chunks. Neighbours use up to `copies` copies."""
     b = s.b
     grain = chunk_length(s, extent, groups)
     chunks = b.max(ceil_divide(b, extent, grain), 1)
 
     def inside(partial: SSAValue) -> None:
         start = identity(b, grouping.reduction, grouping.wide)
-        b.nest([groups, *inner], lambda at: scalars.store(b, start, partial, (0, *at)))
-        body(Tables(s, grouping, groups, inner, grain, copies, partial))
+        empty = b.select(b.compare("eq", b.index(extent), b.index(0)), b.index(groups), b.index(0))
+        b.nest([empty, *inner], lambda at: scalars.store(b, start, partial, (0, *at)))
+        used = _used_copies(s, grouping, groups, copies)
+        body(Tables(s, grouping, groups, inner, grain, used, partial))
 
     scratch(b, [(scalars.held_type(grouping.wide), [chunks, groups, *inner])], inside)
 
@@ -84,33 +99,41 @@ def fill_chunk(tables: Tables, low: SSAValue, spare: int, body: Callable[[SSAVal
     """Runs `body` with the copies of a table, [copies, groups + spare, inner], and keeps what they hold."""
     s, b, grouping = tables.s, tables.s.b, tables.grouping
     start = identity(b, grouping.reduction, grouping.dtype)
-    shape = [tables.copies, b.add(tables.groups, spare), *tables.inner]
+    copies = b.add(tables.copies[-1], 1)
+    shape = [copies, b.add(tables.groups, spare), *tables.inner]
 
     def inside(table: SSAValue) -> None:
         b.nest(shape, lambda at: scalars.store(b, start, table, at))
         body(table)
         chunk = b.insert(arith.DivUIOp(low, b.index(tables.grain)))
 
-        def gathered(at: tuple[SSAValue, ...]) -> None:
-            total = _widened(s, grouping, scalars.load(b, table, (0, *at), grouping.dtype))
-            for copy in range(1, tables.copies):
-                own = _widened(s, grouping, scalars.load(b, table, (copy, *at), grouping.dtype))
-                total = combine(b, grouping.reduction, total, own, grouping.wide)
-            scalars.store(b, total, tables.partial, (chunk, *at))
+        def own(copy: Index, at: tuple[SSAValue, ...]) -> SSAValue:
+            return _widened(s, grouping, scalars.load(b, table, (copy, *at), grouping.dtype))
 
-        b.nest([tables.groups, *tables.inner], gathered)
+        def gathered(copy: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            def entry(at: tuple[SSAValue, ...]) -> None:
+                total = scalars.load(b, tables.partial, (chunk, *at), grouping.wide)
+                total = combine(b, grouping.reduction, total, own(copy, at), grouping.wide)
+                scalars.store(b, total, tables.partial, (chunk, *at))
+
+            b.nest(entries, entry)
+            return ()
+
+        entries = [tables.groups, *tables.inner]
+        b.nest(entries, lambda at: scalars.store(b, own(0, at), tables.partial, (chunk, *at)))
+        b.loop(1, copies, (), gathered)
 
     scratch(b, [(scalars.held_type(grouping.dtype), shape)], inside)
 
 
-def used_copies(tables: Tables) -> list[Index]:
-    """The copy that each of neighbouring elements goes to: fewer take turns where all of them would not stay
-    in the first-level cache beside the input."""
-    b = tables.s.b
-    size = max(bits(tables.grouping.dtype) // 8, 1)
-    room = b.index(b.quotient(COPIES_BYTES, b.max(b.mul(tables.groups, size), 1)))
+def _used_copies(s: Lowering, grouping: Grouping, groups: Index, copies: int) -> list[Index]:
+    """The copy that each of neighbouring elements goes to, the last the highest: fewer take turns where all
+    of them would not stay in the first-level cache beside the input."""
+    b = s.b
+    size = max(bits(grouping.dtype) // 8, 1)
+    room = b.index(b.quotient(COPIES_BYTES, b.max(b.mul(groups, size), 1)))
     used: list[Index] = [0]
-    for copy in range(1, tables.copies):
+    for copy in range(1, copies):
         half = 1 << copy.bit_length() - 1
         enough = b.compare("sge", room, b.index(2 * half))
         used.append(b.select(enough, b.index(copy), b.index(used[copy - half])))

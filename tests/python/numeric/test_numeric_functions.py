@@ -173,7 +173,7 @@ def positions_of(a, v, k):
     )
 
 
-def elements_of(a, v):
+def elements_of(v):
     u = np.abs(v)
     return (
         np.sqrt(u),
@@ -195,12 +195,22 @@ def elements_of(a, v):
         np.sinh(v),
         np.cosh(v),
         np.tanh(v),
+        np.logaddexp(v, u),
+        np.deg2rad(v),
+        np.degrees(v),
+        np.reciprocal(u),
+        np.power(u, 1.5),
+        2.0**v,
+    )
+
+
+def operators_of(a):
+    return (
         np.floor(a),
         np.ceil(a),
         np.rint(a),
         np.sign(a),
         np.square(a),
-        np.reciprocal(u),
         np.isnan(a),
         np.isfinite(a),
         np.isinf(a),
@@ -210,20 +220,15 @@ def elements_of(a, v):
         np.fmin is None,
         np.where(a > 0, a, -a),
         np.round(a * 1.26, 1),
-        np.deg2rad(v),
-        np.degrees(v),
-        np.logaddexp(v, u),
         np.logical_and(a > 0, a < 3),
         np.logical_or(a > 5, a < 0),
         np.logical_not(a > 0),
         np.logical_xor(a > 0, a > 1),
-        np.power(u, 1.5),
         np.mod(a, 2),
         np.floor_divide(a, 2),
         np.negative(a),
         np.nan_to_num(a),
         a**2,
-        2.0**v,
         a % 3,
         a // 2,
         -a,
@@ -317,8 +322,10 @@ def python_functions(x, n):
         (reductions_of, (A, F, V)),
         (products_of, (A, B, V)),
         (positions_of, (A, V, K)),
-        (elements_of, (A, V)),
-        (elements_of, (F, V.astype(np.float32))),
+        (elements_of, (V,)),
+        (elements_of, (V.astype(np.float32),)),
+        (operators_of, (A,)),
+        (operators_of, (F,)),
         (whole_numbers, (K, L)),
         (python_functions, (V, 4)),
     ],

@@ -1,13 +1,12 @@
 """`break`, `continue`, `return` in a loop and `else` of a loop do under `@jit` what they do without it."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-import flowc
+from tests.python.numeric.agreement import agrees
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=9), rng.normal(size=9)
@@ -233,19 +232,6 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (chosen, (x, y, 4)),
     (chosen, (x, y, 6)),
 ]
-
-
-def agrees(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """Compares what is returned, and what becomes of the arguments, with the function as Python runs it."""
-    plain, native = copy.deepcopy(arguments), copy.deepcopy(arguments)
-    expected, got = function(*plain), flowc.jit(function)(*native)
-    for want, have in [*zip(_parts(expected), _parts(got), strict=True), *zip(plain, native, strict=True)]:
-        assert np.shape(want) == np.shape(have)
-        np.testing.assert_allclose(have, want, rtol=1e-12)
-
-
-def _parts(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 @pytest.mark.parametrize(("function", "arguments"), CASES)

@@ -299,5 +299,22 @@ def test_a_function_written_as_a_program_agrees_with_numpy(
         np.testing.assert_allclose(have, want, rtol=1e-10)
 
 
+SINGULAR = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+@pytest.mark.parametrize("matrix", [SINGULAR, SINGULAR.astype(np.float32), np.zeros((1, 1))])
+def test_a_matrix_that_cannot_be_decomposed_is_an_error_as_in_numpy(matrix: Any) -> None:
+    for function in (inverse, lower_triangle):
+        with pytest.raises(np.linalg.LinAlgError):
+            function(matrix)
+        with pytest.raises(flowc.FlowError, match="E0763"):
+            flowc.jit(function)(matrix)
+    with pytest.raises(flowc.FlowError, match="E0763"):
+        flowc.jit(solved)(matrix, matrix[0])
+    got = flowc.jit(determinant)(matrix)
+    assert got == determinant(matrix) == 0
+    assert got.dtype == matrix.dtype
+
+
 def _parts(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple | list) else (value,)

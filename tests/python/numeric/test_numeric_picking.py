@@ -1,6 +1,5 @@
 """Masks, arrays of positions, and results whose extent only the run knows, as NumPy has them."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 import flowc
+from tests.python.numeric.agreement import agrees
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=9), rng.normal(size=9)
@@ -190,19 +190,6 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (nothing_picked, (x,)),
     (one_mask_two_arrays, (x, y)),
 ]
-
-
-def agrees(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """Compares what is returned, and what becomes of the arguments, with the function as Python runs it."""
-    plain, native = copy.deepcopy(arguments), copy.deepcopy(arguments)
-    expected, got = function(*plain), flowc.jit(function)(*native)
-    for want, have in [*zip(_parts(expected), _parts(got), strict=True), *zip(plain, native, strict=True)]:
-        assert np.shape(want) == np.shape(have)
-        np.testing.assert_allclose(have, want, rtol=1e-12)
-
-
-def _parts(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 @pytest.mark.parametrize(("function", "arguments"), CASES)

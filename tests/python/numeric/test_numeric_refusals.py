@@ -82,6 +82,20 @@ def random_numbers(x):
     return x + np.random.rand(3)
 
 
+def giving(x):
+    yield x
+
+
+def naming(x):
+    if (n := len(x)) > 2:
+        return n
+    return 0
+
+
+def forgetting(x):
+    del x
+
+
 REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (calls_itself, "E0094", "calls itself"),
     (grouped, "E0094", "extent"),
@@ -98,6 +112,9 @@ REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (wrong_argument, "E0094", "np.sum"),
     (truncating, "E0094", "in place"),
     (random_numbers, "E0094", "has no native form"),
+    (giving, "E0094", "`yield` has"),
+    (naming, "E0094", "`:=` has"),
+    (forgetting, "E0094", "`del` has"),
 ]
 
 

@@ -29,7 +29,7 @@ from flowc.compiler.backends.llvm.target import Target
 BOUNDS: dict[str, tuple[float, float]] = {
     "exp": (2, 2), "exp2": (2, 2), "expm1": (2, 2), "log": (1, 1), "log2": (2, 2), "log10": (2, 2),
     "log1p": (2, 2), "sin": (2, 2), "cos": (2, 2), "tan": (3, 3), "asin": (1, 1), "acos": (1, 1),
-    "atan": (2, 2), "atan2": (2, 2), "sinh": (2, 2), "cosh": (2, 2), "tanh": (2, 2), "asinh": (3, 3),
+    "atan": (2, 2), "atan2": (2, 2), "sinh": (2, 2), "cosh": (2, 2), "tanh": (3, 3), "asinh": (3, 3),
     "acosh": (3, 3), "atanh": (3, 3), "erf": (2, 2), "pow": (1, 1), "cbrt": (1, 1),
 }  # fmt: skip
 """The largest error of each function in units in the last place of the exact result, in f32 and in f64."""

@@ -23,14 +23,6 @@ _SINH = {
         2.5052123136481328e-08, 1.605725978276376e-10, 7.758748498792263e-13,
     ),
 }  # fmt: skip
-_TANH = {
-    "f32": ((0.3333333333333333, 0.014814814814814815), (1.0, 0.4444444444444444, 0.015873015873015872)),
-    "f64": (
-        (0.3333333333333333, 0.022222222222222223, 0.0002930402930402930, 4.9333382666716e-07),
-        (1.0, 0.4666666666666667, 0.02564102564102564, 0.0003108003108003108, 4.9333382666716e-07),
-    ),
-}
-"""(x - tanh x) / x**3 as a quotient of polynomials of the square, from J. H. Lambert's fraction."""
 
 
 def exp_minus_one(b: Body, r: str) -> str:
@@ -59,17 +51,12 @@ def _expm1(b: Body, x: str) -> str:
 
 
 def _tanh(b: Body, x: str) -> str:
-    """|x| less a quotient of polynomials near 0; above 1/2, 1 - 2 / (e**2|x| + 1)."""
+    """(e**2|x| - 1) / (e**2|x| + 1): both by one fused operation from e**r - 1, which is accurate near 0."""
     size = b.at_most(b.size(x), 10.0 if b.f == F32 else 22.0)
-    square = b.op("fmul", size, size)
-    above, below = (b.horner(square, coefficients) for coefficients in _TANH[b.f.suffix])
-    above = b.op("fmul", b.op("fmul", size, square), above)
     r, n = b.reduced(b.op("fadd", size, size))
-    power, one = b.power_of_two(n), b.number(1.0)
-    far_below = b.fma(power, exp_minus_one(b, r), b.op("fadd", power, one))
-    far = b.compare("ogt", size, b.number(0.55))
-    ratio = b.op("fdiv", b.select(far, b.number(2.0), above), b.select(far, far_below, below))
-    return b.with_sign(b.op("fsub", b.select(far, one, size), ratio), x)
+    power, one, part = b.power_of_two(n), b.number(1.0), exp_minus_one(b, r)
+    above, below = (b.fma(power, part, b.op(sign, power, one)) for sign in ("fsub", "fadd"))
+    return b.with_sign(b.op("fdiv", above, below), x)
 
 
 def _half_exp(b: Body, size: str) -> str:

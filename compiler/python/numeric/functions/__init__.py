@@ -3,6 +3,7 @@
 from flowc.compiler.python.numeric.functions import (
     creation,
     elementwise,
+    joining,
     linear,
     positions,
     products,
@@ -21,6 +22,7 @@ GROUPS = {
     "Products": linear,
     "Attention and convolution": products,
     "Shapes": shapes,
+    "Joining": joining,
     "Positions and sorting": positions,
     "Grouping and random numbers": sampling,
     "Python": python,
@@ -35,8 +37,6 @@ _nearest = {
     "normal": "make random arrays outside and pass them in",
     "rand": "make random arrays outside and pass them in",
     "randn": "make random arrays outside and pass them in",
-    "append": "fill an array made before",
-    "partition": "sort the array and take its first part",
 }
 
 

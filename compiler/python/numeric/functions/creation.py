@@ -1,7 +1,6 @@
 """Functions that make arrays."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_o
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
-from flowc.dialects.array.types import array_type, is_float, promote_all, shape_of
+from flowc.dialects.array.types import array_type, is_float, promote_all
 
 
-def extents_of(c: Context, shape: object) -> list[object]:
+def extents_of(shape: object) -> list[object]:
     """A shape as its extents: a number, a tuple, a list or what `.shape` gives."""
     items = list(shape) if isinstance(shape, tuple | list) else [shape]
     for item in items:
@@ -28,7 +27,7 @@ def extents_of(c: Context, shape: object) -> list[object]:
 
 def filled(c: Context, shape: object, value: SSAValue) -> object:
     """An array full of one number; the number itself for the shape ()."""
-    extents = extents_of(c, shape)
+    extents = extents_of(shape)
     if not extents:
         return Number(value)
     names = tuple(map(c.extent_name, extents))
@@ -77,7 +76,7 @@ def full(c: Context, shape: object, fill_value: object, dtype: object = None) ->
 @implements(np.empty, np.ndarray)
 def empty(c: Context, shape: object, dtype: object = None, order: object = "C") -> object:
     """An array to be filled; what it holds before is anything."""
-    extents = extents_of(c, shape)
+    extents = extents_of(shape)
     name = "f64" if dtype is None else dtype_of_object(dtype)
     if not extents:
         return Number(c.constant(0, name))
@@ -207,17 +206,3 @@ def _or_f64(dtype: object) -> str:
 def identity(c: Context, n: object, dtype: object = None) -> object:
     """The identity matrix."""
     return eye(c, n, dtype=dtype)
-
-
-def grid(c: Context, ranges: Sequence[tuple[object, object]]) -> tuple[object, ...]:
-    """The positions of each axis over a whole grid: `np.mgrid`."""
-    lines = [arange(c, low, high) for low, high in ranges]
-    extents = [apply(c, "sub", high, low) for low, high in ranges]
-    made = []
-    for axis, line in enumerate(lines):
-        value = value_of(c, line)
-        for _ in range(len(lines) - 1 - axis):
-            value = c.emit(build.expand(value, len(shape_of(value.type))))
-        names = tuple(map(c.extent_name, extents))
-        made.append(c.array(c.emit(build.broadcast(value, names, [c.extent_value(e) for e in extents]))))
-    return tuple(made)

@@ -11,14 +11,14 @@ from flowc.runtime.dtypes import dtype_name, numpy_dtype
 _python: dict[object, str] = {bool: "bool", int: "i64", float: "f64"}
 
 
-def dtype_of_object(value: object) -> str:
+def dtype_of_object(value: Any) -> str:
     """The name of a dtype written as `np.float32`, `"float32"`, `float` or `flowc.f32`."""
     if isinstance(value, ElementMark):
         return value.dtype
     if isinstance(value, type) and value in _python:
         return _python[value]
     try:
-        found = dtype_name(np.dtype(value))  # type: ignore[call-overload]
+        found = dtype_name(np.dtype(value))
     except TypeError:
         found = None
     if found is None:

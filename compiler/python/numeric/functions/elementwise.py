@@ -18,7 +18,7 @@ from flowc.compiler.python.numeric.subscripts import fitted
 from flowc.compiler.python.numeric.values import Array, Number, is_run_time
 from flowc.dialects.array import build
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.types import is_float
+from flowc.dialects.array.types import Extent, ShapeError, is_float
 
 UNARY: dict[Any, str] = {
     np.negative: "neg", np.absolute: "abs", np.fabs: "abs", np.sign: "sign", np.sqrt: "sqrt", np.exp: "exp",
@@ -190,17 +190,31 @@ def where(c: Context, condition: object, x: object = None, y: object = None, /) 
 
 @implements(np.array_equal)
 def array_equal(c: Context, a1: object, a2: object) -> object:
-    """Whether two arrays have the same shape and elements; extents that are equal have one name."""
+    """Whether two arrays have the same shape and elements."""
     first, second = (c.wrap(value_of(c, each)) for each in (a1, a2))
     shapes = [each.shape if isinstance(each, Array) else () for each in (first, second)]
     if len(shapes[0]) != len(shapes[1]):
         return False
-    if any(a != b and "" not in (a, b) for a, b in zip(*shapes, strict=True)):
+    if not all(_are_equal(c, a, b) for a, b in zip(*shapes, strict=True)):
         return False
     same = value_of(c, apply(c, "eq", first, second, numpy=True))
     if not shapes[0]:
         return Number(same, weak=True)
     return Number(c.emit(build.reduce("all", same, list(range(len(shapes[0]))), False)), weak=True)
+
+
+def _are_equal(c: Context, first: Extent, second: Extent) -> bool:
+    """Whether two extents are equal: those of arguments are exactly if they have one name, and where a number
+    or another array has made one, the code is made for what it is."""
+    if "" in (first, second):
+        c.need_extents(
+            "how long these arrays are depends on values that only the code computes",
+            help="where they are equally long, write `np.all(a == b)`",
+        )
+    equal = c.equal_extents(first, second)
+    if equal is None:
+        raise ShapeError(f"whether {first} is {second} is not known", (first, second))
+    return equal
 
 
 @implements(np.clip)

@@ -1,29 +1,33 @@
 """Products of vectors and matrices."""
 
 from collections.abc import Sequence
+from string import ascii_uppercase
 
 import numpy as np
 
-from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, truth_value, value_of
+from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
 from flowc.compiler.python.numeric.functions import elementwise
 from flowc.compiler.python.numeric.functions.creation import arange
-from flowc.compiler.python.numeric.functions.reductions import amax, mean, total
-from flowc.compiler.python.numeric.functions.registry import add, implements
-from flowc.compiler.python.numeric.functions.shapes import (
-    as_array,
-    nothing,
-    ravel,
-    reshape,
-    stack,
-    transpose,
-    with_axes,
-)
+from flowc.compiler.python.numeric.functions.joining import stack
+from flowc.compiler.python.numeric.functions.reductions import amax, stored, total
+from flowc.compiler.python.numeric.functions.registry import Implementation, add, implements
+from flowc.compiler.python.numeric.functions.shapes import as_array, ravel, reshape, transpose, with_axes
+from flowc.compiler.python.numeric.library.systems import require_decomposition
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
+from flowc.dialects.array.require import require
 from flowc.dialects.array.types import is_float
+
+
+@implements(require_decomposition)
+def decomposition(c: Context, possible: object) -> object:
+    """Ends the kernel where a matrix cannot be decomposed."""
+    c.append(require(truth_value(c, possible), "decomposition"))
+    return None
 
 
 @implements(np.matmul)
@@ -39,12 +43,7 @@ def matmul(c: Context, x1: object, x2: object, /, out: object = None) -> object:
         result = _inserted(c, matmul(c, _dropped(c, x1, len(x1.shape) - 2), x2), len(x1.shape) - 2)
     else:
         result = c.wrap(c.emit(build.contract(value_of(c, x1), value_of(c, x2))))
-    if out is None:
-        return result
-    if not isinstance(out, Array):
-        raise Refused("`out` is an array")
-    c.write(out, value_of(c, result))
-    return out
+    return stored(c, result, out)
 
 
 @implements(np.dot)
@@ -79,7 +78,7 @@ def outer(c: Context, a: object, b: object, out: object = None) -> object:
     return apply(c, "mul", with_axes(c, first, 1), second, numpy=True)
 
 
-def _outer_of(kind: str) -> object:
+def _outer_of(kind: str) -> Implementation:
     def build_outer(c: Context, A: object, B: object, /) -> object:
         rank = len(B.shape) if isinstance(B, Array) else 0
         return apply(c, kind, with_axes(c, A, rank), B, numpy=True)
@@ -89,27 +88,7 @@ def _outer_of(kind: str) -> object:
 
 
 for _ufunc, _kind in elementwise.BINARY.items():
-    add(_ufunc.outer, _outer_of(_kind))  # type: ignore[arg-type]
-
-
-@implements(np.trace)
-def trace(c: Context, a: object) -> object:
-    """The sum of the diagonal."""
-    array = as_array(c, a)
-    if len(array.shape) != 2:
-        raise Refused("`trace` takes a matrix")
-    rows, columns = c.extents_of(array)
-    return total(c, diagonal_of(c, array, rows, columns))
-
-
-def diagonal_of(c: Context, array: Array, rows: object, columns: object) -> object:
-    """The elements at [i, i]: those of a row are all zero but one."""
-    down, across = with_axes(c, arange(c, rows), 1), arange(c, columns)
-    kept = apply(c, "where", apply(c, "eq", down, across), array, nothing(array))
-    whole = total(c, kept, axis=1) if rows == columns or array.shape[0] == array.shape[1] else None
-    if whole is None:
-        c.need_extents("the diagonal of a matrix that is not square has no native form")
-    return c.wrap(to_dtype(c, value_of(c, whole), array.dtype))
+    add(_ufunc.outer, _outer_of(_kind))
 
 
 @implements(np.linalg.norm)
@@ -133,23 +112,60 @@ def norm(c: Context, x: object, ord: object = None, axis: object = None, keepdim
 
 @implements(np.einsum)
 def einsum(c: Context, subscripts: object, /, *operands: object) -> object:
-    """One or two operands by named axes: products and sums, brought to a stack of matrix products."""
+    """Operands by named axes: products and sums, brought to stacks of matrix products, two at a time."""
     text = c.static(subscripts, "the subscripts")
-    if not isinstance(text, str) or "." in text:
+    if not isinstance(text, str):
         raise Refused("the subscripts are a text such as 'ij,jk->ik'")
-    inputs, _, output = text.replace(" ", "").partition("->")
-    terms = inputs.split(",")
-    if "->" not in text:
-        output = "".join(sorted(x for x in set(inputs) - {","} if inputs.count(x) == 1))
-    if len(terms) != len(operands) or len(terms) > 2 or any(len(set(term)) != len(term) for term in terms):
-        raise Refused("`einsum` is compiled for one or two operands without repeated axes")
     arrays = [as_array(c, operand) for operand in operands]
-    for term, array in zip(terms, arrays, strict=True):
-        if len(term) != len(array.shape):
-            raise Refused(f"`{term}` names {len(term)} axes of an array of {len(array.shape)}", code=SHAPES)
-    if len(arrays) == 1:
-        return _arranged(c, *_summed(c, arrays[0], terms[0], output), output)
-    return _einsum_of_two(c, arrays, terms, output)
+    terms, output = _terms(text.replace(" ", ""), [len(array.shape) for array in arrays])
+    sides = [_without_repeats(c, *side) for side in zip(arrays, terms, strict=True)]
+    first: object
+    first, names = sides.pop(0)
+    while sides:
+        nearest = next((k for k, (_, other) in enumerate(sides) if set(other) & set(names)), 0)
+        second, other = sides.pop(nearest)
+        later = output + "".join(term for _, term in sides)
+        kept = output if not sides else "".join(sorted(set(names + other) & set(later)))
+        first, names = _einsum_of_two(c, (first, second), (names, other), kept), kept
+    return _arranged(c, *_summed(c, first, names, output), output)
+
+
+def _terms(text: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result; `...` as letters of its own."""
+    inputs, arrow, output = text.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ranks):
+        raise Refused(f"`{inputs}` names {len(terms)} operands, and there are {len(ranks)}", code=SHAPES)
+    letters = "".join(letter for letter in ascii_uppercase if letter not in text)
+    extra = [rank - len(term) + 3 for term, rank in zip(terms, ranks, strict=True) if "..." in term]
+    if not arrow:
+        named = sorted(x for x in set(inputs) - {",", "."} if inputs.count(x) == 1)
+        output = "..." * bool(extra) + "".join(named)
+    written = [_written(term, rank, letters) for term, rank in zip(terms, ranks, strict=True)]
+    return written, output.replace("...", letters[: max(extra, default=0)][::-1])
+
+
+def _written(term: str, rank: int, letters: str) -> str:
+    """A term with `...` as letters, the last axis always the same one."""
+    count = rank - len(term.replace("...", ""))
+    if count < 0 or (count and "..." not in term):
+        raise Refused(f"`{term}` names {len(term)} axes of an array of {rank}", code=SHAPES)
+    return term.replace("...", letters[:count][::-1])
+
+
+def _without_repeats(c: Context, array: Array, names: str) -> tuple[Array, str]:
+    """The diagonal along two axes of one name."""
+    for name in sorted(set(names)):
+        while names.count(name) > 1:
+            first, second = names.index(name), names.rindex(name)
+            if array.shape[first] != array.shape[second] or array.shape[first] == "":
+                c.need_extents(f"the axes named `{name}` have extents that differ or are not known")
+            places = arange(c, c.extent(array, first))
+            items = [places if axis in (first, second) else Range() for axis in range(len(names))]
+            array = as_array(c, subscript(c, array, items))
+            rest = names[:first] + names[first + 1 : second] + names[second + 1 :]
+            names = rest[:first] + name + rest[first:] if second == first + 1 else name + rest
+    return array, names
 
 
 def _summed(c: Context, array: object, names: str, wanted: str) -> tuple[object, str]:
@@ -169,7 +185,7 @@ def _arranged(c: Context, array: object, names: str, output: str) -> object:
     return transpose(c, array, [names.index(name) for name in output])
 
 
-def _einsum_of_two(c: Context, arrays: Sequence[Array], terms: Sequence[str], output: str) -> object:
+def _einsum_of_two(c: Context, arrays: Sequence[object], terms: Sequence[str], output: str) -> object:
     (first, a), (second, b) = (
         _summed(c, array, term, output + other)
         for array, term, other in zip(arrays, terms, reversed(terms), strict=True)
@@ -218,7 +234,7 @@ def _broadcast_einsum(
     for array, own in (first, second):
         ordered = _arranged(c, array, own, "".join(name for name in names if name in own))
         for axis, name in enumerate(names):
-            if name not in own:
+            if name not in own and isinstance(ordered, Array):
                 ordered = _inserted(c, ordered, axis)
         sides.append(ordered)
     product = apply(c, "mul", *sides, numpy=True)
@@ -259,31 +275,3 @@ def cross(c: Context, a: object, b: object) -> object:
         for i, j in ((1, 2), (2, 0), (0, 1))
     ]
     return stack(c, terms, -1)
-
-
-@implements(np.cov)
-def cov(c: Context, m: object, rowvar: object = True) -> object:
-    """The covariance of the rows of a matrix."""
-    array = as_array(c, m)
-    if not rowvar:
-        array = as_array(c, c.view(array, lambda source: build.transpose(source, [1, 0])))
-    wide = as_array(c, c.wrap(to_dtype(c, c.value(array), "f64")))
-    centred = as_array(c, apply(c, "sub", wide, mean(c, wide, 1, keepdims=True)))
-    turned = c.view(centred, lambda source: build.transpose(source, [1, 0]))
-    return apply(c, "div", matmul(c, centred, turned), apply(c, "sub", c.extent(array, 1), 1))
-
-
-@implements(np.diag, np.diagonal)
-def diag(c: Context, v: object, k: object = 0) -> object:
-    """The diagonal of a matrix, or a matrix with a diagonal."""
-    array = as_array(c, v)
-    if k != 0:
-        raise Refused("only the main diagonal is compiled", help="gather it by positions")
-    if len(array.shape) == 1:
-        extent = c.extent(array, 0)
-        same = apply(c, "eq", with_axes(c, arange(c, extent), 1), arange(c, extent))
-        return apply(c, "where", same, array, nothing(array))
-    if len(array.shape) != 2:
-        raise Refused("`diag` takes a vector or a matrix")
-    rows, columns = c.extents_of(array)
-    return c.copied(as_array(c, diagonal_of(c, array, rows, columns)), array)

@@ -12,7 +12,7 @@ from flowc.compiler.python.numeric.functions.reductions import amax, amin
 from flowc.compiler.python.numeric.functions.registry import add, implements
 from flowc.compiler.python.numeric.functions.shapes import as_array, axis_of, ravel
 from flowc.compiler.python.numeric.picking import positions_by_axis, true_positions
-from flowc.compiler.python.numeric.subscripts import gather, scatter
+from flowc.compiler.python.numeric.subscripts import gather, scatter, subscript
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, composites, irregular_build
 
@@ -50,6 +50,29 @@ def argsort(c: Context, a: object, axis: object = -1, kind: object = None) -> ob
     array = as_array(c, a if axis is not None else ravel(c, a))
     place = 0 if axis is None else axis_of(c, axis, len(array.shape))
     return c.array(c.emit(irregular_build.argsort(c.value(array), place)))
+
+
+@implements(np.partition)
+def partition(c: Context, a: object, kth: object, axis: object = -1) -> object:
+    """The elements with those below a position before it; here all are sorted."""
+    return sort(c, a, axis)
+
+
+@implements(np.argpartition)
+def argpartition(c: Context, a: object, kth: object, axis: object = -1) -> object:
+    """The positions that bring the elements below a position before it; here all are sorted."""
+    return argsort(c, a, axis)
+
+
+@implements(np.lexsort)
+def lexsort(c: Context, keys: object) -> object:
+    """The positions that sort vectors by several keys, the last before the others."""
+    if not isinstance(keys, tuple | list) or not keys:
+        raise Refused("the keys are a tuple of vectors")
+    order = argsort(c, keys[0])
+    for key in keys[1:]:
+        order = subscript(c, order, [argsort(c, subscript(c, as_array(c, key), [order]))])
+    return order
 
 
 @implements(np.searchsorted)

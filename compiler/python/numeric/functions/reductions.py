@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from xdsl.ir import SSAValue
 
-from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, truth_value, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, settled, to_dtype, truth_value, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
-from flowc.compiler.python.numeric.functions.registry import implements
+from flowc.compiler.python.numeric.functions.registry import Implementation, add, implements
 from flowc.compiler.python.numeric.functions.shapes import as_array, axes_of, axis_of, ravel, with_axes
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import Array, Masked, Number
@@ -66,7 +66,7 @@ def _either(c: Context, kind: str, a: object, axis: object, keepdims: object, dt
     return _picked(c, a, kind, axis) if isinstance(a, Masked) else reduced(c, kind, a, axis, keepdims, dtype)
 
 
-@implements(np.sum, np.add.reduce)
+@implements(np.sum)
 def total(
     c: Context,
     a: object,
@@ -76,10 +76,10 @@ def total(
     keepdims: object = False,
 ) -> object:
     """The sum."""
-    return _stored(c, _either(c, "sum", a, axis, keepdims, dtype), out)
+    return stored(c, _either(c, "sum", a, axis, keepdims, dtype), out)
 
 
-@implements(np.prod, np.multiply.reduce)
+@implements(np.prod)
 def product(
     c: Context,
     a: object,
@@ -89,10 +89,11 @@ def product(
     keepdims: object = False,
 ) -> object:
     """The product."""
-    return _stored(c, _either(c, "prod", a, axis, keepdims, dtype), out)
+    return stored(c, _either(c, "prod", a, axis, keepdims, dtype), out)
 
 
-def _stored(c: Context, result: object, out: object) -> object:
+def stored(c: Context, result: object, out: object) -> object:
+    """The result, written to `out` where there is one."""
     if out is None:
         return result
     if not isinstance(out, Array):
@@ -121,28 +122,28 @@ def count_true(c: Context, mask: SSAValue) -> object:
     return Number(value_of(c, reduced(c, "sum", c.wrap(mask))), weak=True)
 
 
-@implements(np.amax, np.max, np.maximum.reduce)
+@implements(np.amax, np.max)
 def amax(c: Context, a: object, axis: object = None, out: object = None, keepdims: object = False) -> object:
     """The greatest; NaN wins."""
-    return _stored(c, _either(c, "max", a, axis, keepdims), out)
+    return stored(c, _either(c, "max", a, axis, keepdims), out)
 
 
-@implements(np.amin, np.min, np.minimum.reduce)
+@implements(np.amin, np.min)
 def amin(c: Context, a: object, axis: object = None, out: object = None, keepdims: object = False) -> object:
     """The least; NaN wins."""
-    return _stored(c, _either(c, "min", a, axis, keepdims), out)
+    return stored(c, _either(c, "min", a, axis, keepdims), out)
 
 
 @implements(np.any)
 def any_(c: Context, a: object, axis: object = None, out: object = None, keepdims: object = False) -> object:
     """Whether one is true."""
-    return _stored(c, _either(c, "any", a, axis, keepdims), out)
+    return stored(c, _either(c, "any", a, axis, keepdims), out)
 
 
 @implements(np.all)
 def all_(c: Context, a: object, axis: object = None, out: object = None, keepdims: object = False) -> object:
     """Whether all are true."""
-    return _stored(c, _either(c, "all", a, axis, keepdims), out)
+    return stored(c, _either(c, "all", a, axis, keepdims), out)
 
 
 @implements(np.ptp)
@@ -165,8 +166,7 @@ def var(
         centre = mean(c, a, axis)
         away = apply(c, "sub", a, centre, numpy=True)
         squared = apply(c, "mul", away, away, numpy=True)
-        picked = apply(c, "sub", count_true(c, a.mask), ddof)
-        return apply(c, "div", total(c, squared, axis), picked, numpy=True)
+        return apply(c, "div", total(c, squared, axis), _free(c, count_true(c, a.mask), ddof), numpy=True)
     array = as_array(c, c.wrap(_floating(c, value_of(c, a))))
     if dtype is not None:
         array = as_array(c, c.wrap(to_dtype(c, c.value(array), dtype_of_object(dtype))))
@@ -177,8 +177,12 @@ def var(
     number: object = 1
     for place in axes_of(c, axis, len(array.shape)):
         number = apply(c, "mul", number, c.extent(array, place))
-    left = apply(c, "sub", number, ddof)
-    return apply(c, "div", total(c, squares, axis, keepdims=keepdims), left, numpy=True)
+    return apply(c, "div", total(c, squares, axis, keepdims=keepdims), _free(c, number, ddof), numpy=True)
+
+
+def _free(c: Context, number: object, ddof: object) -> object:
+    """The degrees of freedom, which are never below none."""
+    return apply(c, "maximum", apply(c, "sub", number, ddof), 0)
 
 
 @implements(np.std)
@@ -262,7 +266,7 @@ def _extreme_number(c: Context, kind: str, a: object, axis: object, keepdims: ob
     return apply(c, "where", reduced(c, "any", c.wrap(some.mask), axis, keepdims), extreme, float("nan"))
 
 
-def scanned(c: Context, kind: str, a: object, axis: object, dtype: object = None) -> object:
+def _scanned(c: Context, kind: str, a: object, axis: object, dtype: object) -> object:
     """A running reduction."""
     array = as_array(c, a if axis is not None else ravel(c, a))
     value = c.value(array)
@@ -273,28 +277,41 @@ def scanned(c: Context, kind: str, a: object, axis: object, dtype: object = None
     return c.array(result if dtype is None else to_dtype(c, result, dtype_of_object(dtype)))
 
 
-@implements(np.cumsum, np.add.accumulate)
+@implements(np.cumsum)
 def cumsum(c: Context, a: object, axis: object = None, dtype: object = None) -> object:
     """Running sums."""
-    return scanned(c, "sum", a, axis, dtype)
+    return _scanned(c, "sum", a, axis, dtype)
 
 
-@implements(np.cumprod, np.multiply.accumulate)
+@implements(np.cumprod)
 def cumprod(c: Context, a: object, axis: object = None, dtype: object = None) -> object:
     """Running products."""
-    return scanned(c, "prod", a, axis, dtype)
+    return _scanned(c, "prod", a, axis, dtype)
 
 
-@implements(np.maximum.accumulate)
-def cummax(c: Context, array: object, axis: object = 0) -> object:
-    """The greatest so far."""
-    return scanned(c, "max", array, axis)
+def _reduce_of(kind: str) -> Implementation:
+    def build_reduce(
+        c: Context, array: object, axis: object = 0, dtype: object = None, keepdims: object = False
+    ) -> object:
+        return _either(c, kind, settled(c, array), axis, keepdims, dtype)
+
+    build_reduce.__doc__ = f"`{kind}` along an axis, the first by default."
+    return build_reduce
 
 
-@implements(np.minimum.accumulate)
-def cummin(c: Context, array: object, axis: object = 0) -> object:
-    """The least so far."""
-    return scanned(c, "min", array, axis)
+def _accumulate_of(kind: str) -> Implementation:
+    def build_accumulate(c: Context, array: object, axis: object = 0, dtype: object = None) -> object:
+        return _scanned(c, kind, array, axis, dtype)
+
+    build_accumulate.__doc__ = f"Running `{kind}` along an axis, the first by default."
+    return build_accumulate
+
+
+for _ufunc, _kind in ((np.add, "sum"), (np.multiply, "prod"), (np.maximum, "max"), (np.minimum, "min")):
+    add(_ufunc.reduce, _reduce_of(_kind))
+    add(_ufunc.accumulate, _accumulate_of(_kind))
+add(np.logical_and.reduce, _reduce_of("all"))
+add(np.logical_or.reduce, _reduce_of("any"))
 
 
 @implements(np.diff)

@@ -42,7 +42,7 @@ def segment_mean(c: Context, values: object, keys: object, n: object) -> object:
 
 def _random(kind: str) -> Callable[..., Any]:
     def build(c: Context, seed: object, shape: object, dtype: object = "f32") -> object:
-        extents = extents_of(c, shape)
+        extents = extents_of(shape)
         name = dtype if isinstance(dtype, str) and dtype in itemsizes else dtype_of_object(dtype)
         sizes, names = [c.extent_value(extent) for extent in extents], list(map(c.extent_name, extents))
         start = to_dtype(c, value_of(c, seed), "i64")

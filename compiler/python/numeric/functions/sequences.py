@@ -11,21 +11,21 @@ from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.picking import number_picked
-from flowc.compiler.python.numeric.values import Array, Masked, is_run_time
+from flowc.compiler.python.numeric.values import Array, Masked, Number, is_run_time
 
 
 @frozen
 class Counting:
-    """A range whose bounds only the run knows; the step is known."""
+    """A range of which only the run knows a bound or the step."""
 
     start: object
     stop: object
-    step: int
+    step: object
 
 
 @frozen
 class Paired:
-    """`zip` or, where `counted`, `enumerate`, over arrays; counts from `first`."""
+    """`zip` or, where `counted`, `enumerate`, over arrays and ranges; counts from `first`."""
 
     items: tuple[object, ...]
     counted: bool = False
@@ -34,7 +34,7 @@ class Paired:
 
 @implements(builtins.range)
 def range_(c: Context, *bounds: Any) -> object:
-    """`range(stop)`, `range(start, stop, step)`; the step is known when the code is made."""
+    """`range(stop)`, `range(start, stop, step)`."""
     if not 1 <= len(bounds) <= 3:
         raise Refused("`range` takes one to three numbers")
     if not any(map(is_run_time, bounds)):
@@ -42,8 +42,10 @@ def range_(c: Context, *bounds: Any) -> object:
             return range(*map(operator.index, bounds))
         except (TypeError, ValueError) as error:
             raise Refused(str(error), code=SHAPES) from error
-    step = c.static(bounds[2], "the step of a range") if len(bounds) == 3 else 1
-    if not isinstance(step, int) or step == 0:
+    step = bounds[2] if len(bounds) == 3 else 1
+    if isinstance(step, Number) and step.parameter:
+        step = c.static(step, "the step of a range")
+    if not isinstance(step, int | Number) or (isinstance(step, int) and step == 0):
         raise Refused("the step of a range is a whole number other than 0", code=SHAPES)
     start, stop = (0, bounds[0]) if len(bounds) == 1 else bounds[:2]
     return Counting(start, stop, step)

@@ -4,21 +4,18 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.ir import SSAValue
 
-from flowc.compiler.python.numeric.arithmetic import apply, beside, to_dtype, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
-from flowc.compiler.python.numeric.functions.creation import arange, extents_of, filled
-from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
+from flowc.compiler.python.numeric.functions.creation import arange, extents_of
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.subscripts import gather, subscript
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build
 from flowc.dialects.array.inference import normalise_axis
 from flowc.dialects.array.reshape import reshape as reshape_op
-from flowc.dialects.array.types import promote_all, shape_of
 
 
 def as_array(c: Context, a: object) -> Array:
@@ -52,11 +49,13 @@ def axes_of(c: Context, axis: object, rank: int) -> tuple[int, ...]:
 def reshape(c: Context, a: object, shape: object, order: object = "C") -> object:
     """The elements in another shape, in row-major order or in Fortran's; one extent may be -1."""
     array = as_array(c, a)
-    extents = extents_of(c, shape)
+    extents = extents_of(shape)
     if c.static(order, "the order of elements") != "C":
         if order != "F":
             raise Refused("the order of elements is 'C' or 'F'")
         return transpose(c, reshape(c, transpose(c, array), extents[::-1]))
+    if len(array.shape) == 1 and extents == [-1]:
+        return array
     if -1 in [extent for extent in extents if isinstance(extent, int)]:
         extents = _completed(c, array, extents)
     if not extents:
@@ -174,76 +173,10 @@ def squeeze(c: Context, a: object, axis: object = None) -> object:
 @implements(np.broadcast_to)
 def broadcast_to(c: Context, array: object, shape: object) -> object:
     """An array stretched to a shape."""
-    extents = extents_of(c, shape)
+    extents = extents_of(shape)
     names = tuple(map(c.extent_name, extents))
     made = c.wrap(c.emit(build.broadcast(value_of(c, array), names, [c.extent_value(e) for e in extents])))
     return c.copied(made, array) if isinstance(made, Array) and isinstance(array, Array) else made
-
-
-def joined(c: Context, arrays: Sequence[object], axis: int, dtype: object = None) -> Array:
-    """Arrays joined along an axis that they have."""
-    values = [value_of(c, array) for array in arrays]
-    made = c.emit(build.concat(values, axis))
-    return c.array(made if dtype is None else to_dtype(c, made, dtype_of_object(dtype)))
-
-
-def _sequence(arrays: object) -> Sequence[object]:
-    if not isinstance(arrays, tuple | list) or not arrays:
-        raise Refused("this takes a tuple or a list of arrays")
-    return arrays
-
-
-@implements(np.concatenate)
-def concatenate(c: Context, arrays: object, axis: object = 0, dtype: object = None) -> object:
-    """Arrays joined along an axis."""
-    parts = _sequence(arrays)
-    if axis is None:
-        return joined(c, [ravel(c, part) for part in parts], 0, dtype)
-    return joined(c, parts, axis_of(c, axis, len(as_array(c, parts[0]).shape)), dtype)
-
-
-@implements(np.stack)
-def stack(c: Context, arrays: object, axis: object = 0) -> object:
-    """Arrays joined along a new axis."""
-    parts = _sequence(arrays)
-    values = _numbers_alike(c, parts)
-    place = axis_of(c, axis, len(shape_of(values[0].type)) + 1)
-    return c.array(c.emit(build.concat([c.emit(build.expand(value, place)) for value in values], place)))
-
-
-def _numbers_alike(c: Context, parts: Sequence[object]) -> list[SSAValue]:
-    dtypes = [p.dtype for p in parts if isinstance(p, Array) or (isinstance(p, Number) and not p.weak)]
-    if not dtypes:
-        return [value_of(c, part) for part in parts]
-    common = promote_all(dtypes)
-    return [beside(c, part, common) for part in parts]
-
-
-@implements(np.hstack)
-def hstack(c: Context, tup: object) -> object:
-    """Arrays side by side."""
-    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
-    return joined(c, parts, 0 if len(parts[0].shape) == 1 else 1)
-
-
-@implements(np.vstack)
-def vstack(c: Context, tup: object) -> object:
-    """Arrays below each other."""
-    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
-    return joined(c, [expand_dims(c, p, 0) if len(p.shape) == 1 else p for p in parts], 0)
-
-
-@implements(np.column_stack)
-def column_stack(c: Context, tup: object) -> object:
-    """Vectors as the columns of a matrix."""
-    parts = [_at_least_1d(c, part) for part in _sequence(tup)]
-    return joined(c, [expand_dims(c, p, 1) if len(p.shape) == 1 else p for p in parts], 1)
-
-
-def _at_least_1d(c: Context, part: object) -> Array:
-    if isinstance(part, Array):
-        return part
-    return c.array(c.emit(build.expand(value_of(c, part), 0)))
 
 
 @implements(np.flip)
@@ -264,23 +197,6 @@ def flipud(c: Context, m: object) -> object:
 def fliplr(c: Context, m: object) -> object:
     """The second axis reversed; a view."""
     return flip(c, m, 1)
-
-
-@implements(np.roll)
-def roll(c: Context, a: object, shift: object, axis: object = None) -> object:
-    """The elements moved along an axis; those that leave come in again."""
-    array = as_array(c, a)
-    if axis is None and len(array.shape) > 1:
-        return reshape(c, roll(c, ravel(c, array), shift), c.extents_of(array))
-    place = 0 if axis is None else axis_of(c, axis, len(array.shape))
-    extent = c.extent(array, place)
-    cut = apply(c, "mod", apply(c, "neg", shift), extent)
-    before: list[object] = [Range()] * place
-    tail = subscript(c, array, [*before, Range(start=cut)])
-    head = subscript(c, array, [*before, Range(stop=cut)])
-    rolled = joined(c, [tail, head], place)
-    # The parts add up to the whole: its extents are those of the array.
-    return rolled
 
 
 @implements(np.repeat)
@@ -340,44 +256,6 @@ def triu(c: Context, m: object, k: object = 0) -> object:
 def tril(c: Context, m: object, k: object = 0) -> object:
     """Zero above a diagonal."""
     return _triangle(c, m, k, "le")
-
-
-@implements(np.atleast_1d)
-def atleast_1d(c: Context, a: object) -> object:
-    """A number as an array of one."""
-    return _at_least_1d(c, a)
-
-
-@implements(np.pad)
-def pad(
-    c: Context, array: object, pad_width: object, mode: object = "constant", constant_values: object = 0
-) -> object:
-    """Borders of one number around an array."""
-    source = as_array(c, array)
-    if mode != "constant":
-        raise Refused("only `mode='constant'` is compiled")
-    widths = _widths(c.static(pad_width, "the width of a border"), len(source.shape))
-    result: object = source
-    for axis, (low, high) in enumerate(widths):
-        shape = list(c.extents_of(as_array(c, result)))
-        parts = [result]
-        for width, place in ((low, 0), (high, 2)):
-            if width:
-                shape[axis] = width
-                edge = filled(c, tuple(shape), to_dtype(c, value_of(c, constant_values), source.dtype))
-                parts.insert(place, edge)
-        result = joined(c, parts, axis) if len(parts) > 1 else result
-    return result
-
-
-def _widths(given: object, rank: int) -> list[tuple[int, int]]:
-    if isinstance(given, int):
-        return [(given, given)] * rank
-    if isinstance(given, tuple | list) and given and all(isinstance(item, int) for item in given):
-        return [(given[0], given[-1])] * rank
-    if isinstance(given, tuple | list) and len(given) == rank:
-        return [(pair[0], pair[1]) for pair in given]
-    raise Refused("the width of a border is a number, a pair, or a pair for each axis")
 
 
 @implements(np.size)

@@ -5,18 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from flowc.compiler.python.numeric.library import elements, signals, statistics, systems
+from flowc.compiler.python.numeric.library import (
+    elements,
+    grids,
+    joining,
+    sets,
+    signals,
+    statistics,
+    systems,
+)
 
 PROGRAMS: Mapping[Any, Callable[..., Any]] = {
     np.median: statistics.median,
     np.percentile: statistics.percentile,
     np.quantile: statistics.quantile,
+    np.cov: statistics.cov,
+    np.nanmedian: statistics.nanmedian,
+    np.nanpercentile: statistics.nanpercentile,
+    np.nanquantile: statistics.nanquantile,
+    np.nanargmax: statistics.nanargmax,
+    np.nanargmin: statistics.nanargmin,
+    np.nancumsum: statistics.nancumsum,
     np.corrcoef: statistics.corrcoef,
     np.nanvar: statistics.nanvar,
     np.nanstd: statistics.nanstd,
     np.nanprod: statistics.nanprod,
-    np.unique: statistics.unique,
-    np.isin: statistics.isin,
+    np.unique: sets.unique,
+    np.isin: sets.isin,
+    np.intersect1d: sets.intersect1d,
+    np.union1d: sets.union1d,
+    np.setdiff1d: sets.setdiff1d,
+    np.setxor1d: sets.setxor1d,
     np.digitize: statistics.digitize,
     np.interp: statistics.interp,
     np.trapezoid: signals.trapezoid,
@@ -36,4 +55,46 @@ PROGRAMS: Mapping[Any, Callable[..., Any]] = {
     np.sinc: elements.sinc,
     np.fmax: elements.fmax,
     np.fmin: elements.fmin,
+    np.fmod: elements.fmod,
+    np.choose: elements.choose,
+    np.copysign: elements.copysign,
+    np.signbit: elements.signbit,
+    np.putmask: elements.putmask,
+    np.copyto: elements.copyto,
+    np.extract: elements.extract,
+    np.meshgrid: grids.meshgrid,
+    np.indices: grids.indices,
+    np.ix_: grids.ix_,
+    np.unravel_index: grids.unravel_index,
+    np.ravel_multi_index: grids.ravel_multi_index,
+    np.tri: grids.tri,
+    np.tril_indices: grids.tril_indices,
+    np.triu_indices: grids.triu_indices,
+    np.diag: grids.diag,
+    np.diagonal: grids.diagonal,
+    np.trace: grids.trace,
+    np.fill_diagonal: grids.fill_diagonal,
+    np.apply_along_axis: grids.apply_along_axis,
+    np.append: joining.append,
+    np.insert: joining.insert,
+    np.delete: joining.delete,
+    np.split: joining.split,
+    np.array_split: joining.array_split,
+    np.hsplit: joining.hsplit,
+    np.vsplit: joining.vsplit,
+    np.dstack: joining.dstack,
+    np.atleast_2d: joining.atleast_2d,
+    np.broadcast_arrays: joining.broadcast_arrays,
+    np.rot90: joining.rot90,
+    np.lib.stride_tricks.sliding_window_view: joining.sliding_window_view,
 }
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    "trace": grids.trace,
+    "diagonal": grids.diagonal,
+    "choose": elements.choose,
+}
+"""Methods of arrays that are written as programs."""
+
+SHOWN = frozenset((grids.diagonal, grids.diag, joining.sliding_window_view))
+"""Programs that copy what NumPy shows of their first argument."""

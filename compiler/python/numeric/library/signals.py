@@ -44,12 +44,11 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 
 def _full(a: Any, v: Any) -> Any:
     length, width = a.shape[0], v.shape[0]
-    padded = np.zeros(length + 2 * (width - 1), np.result_type(a, v))
-    padded[width - 1 : width - 1 + length] = a
-    total = length + width - 1
-    made = np.zeros(total, np.result_type(a, v))
-    for shift in range(width):
-        made += v[shift] * padded[width - 1 - shift : width - 1 - shift + total]
+    turned = v[::-1].astype(np.result_type(a, v))
+    made = np.empty(length + width - 1, np.result_type(a, v))
+    for place in range(length + width - 1):
+        low, high = max(0, place - width + 1), min(length, place + 1)
+        made[place] = a[low:high] @ turned[width - 1 - place + low : width - 1 - place + high]
     return made
 
 

@@ -39,9 +39,34 @@ def _between(ordered: Any, place: Any, low: Any, last: Any) -> Any:
     return np.where(share < 0.5, below + step * share, above - step * (1 - share))
 
 
-def corrcoef(x: Any) -> Any:
-    """The correlation of the rows of a matrix."""
-    covariance = np.cov(x)
+def cov(m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None) -> Any:
+    """The covariance of the rows of a matrix, or of vectors."""
+    left = (0 if bias else 1) if ddof is None else ddof
+    if y is not None and m.ndim == 1 and y.ndim == 1:
+        a, b = _centred(m), _centred(y)
+        return np.array([[a @ a, a @ b], [b @ a, b @ b]]) / max(len(m) - left, 0)
+    rows = _rows(m, rowvar) if y is None else np.concatenate((_rows(m, rowvar), _rows(y, rowvar)))
+    centred = _centred(rows)
+    made = centred @ centred.T / max(rows.shape[1] - left, 0)
+    return made[0, 0] if y is None and m.ndim == 1 else made
+
+
+def _rows(m: Any, rowvar: Any) -> Any:
+    if m.ndim == 1:
+        return m[None, :]
+    return m if rowvar else m.T
+
+
+def _centred(rows: Any) -> Any:
+    wide = rows.astype(np.float64)
+    return wide - np.mean(wide, axis=-1, keepdims=True)
+
+
+def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
+    """The correlation of the rows of a matrix, or of vectors."""
+    covariance = np.cov(x, y, rowvar)
+    if np.ndim(covariance) == 0:
+        return covariance / covariance
     spread = np.sqrt(np.diag(covariance))
     return np.clip(covariance / spread[:, None] / spread, -1, 1)
 
@@ -51,7 +76,7 @@ def nanvar(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> An
     missing = np.isnan(a)
     away = np.where(missing, 0, a - np.nanmean(a, axis=axis, keepdims=True))
     count = np.sum(~missing, axis=axis, keepdims=keepdims) - ddof
-    return np.sum(away * away, axis=axis, keepdims=keepdims) / count
+    return np.sum(away * away, axis=axis, keepdims=keepdims) / np.where(count > 0, count, np.nan)
 
 
 def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
@@ -59,24 +84,48 @@ def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> An
     return np.sqrt(nanvar(a, axis, ddof, keepdims))
 
 
+def nanquantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """The value below which a share q of what is a number lies, linear between neighbours."""
+    ordered = np.sort(np.ravel(a)[None, :] if axis is None else np.moveaxis(a, axis, -1), axis=-1)
+    place = (np.sum(~np.isnan(ordered), axis=-1, keepdims=True) - 1) * np.float64(q)
+    low = np.maximum(np.floor(place), 0).astype(np.int64)
+    below = np.take_along_axis(ordered, low, axis=-1)
+    above = np.take_along_axis(ordered, np.minimum(low + 1, ordered.shape[-1] - 1), axis=-1)
+    share = place - low
+    value = np.where(share > 0, below + (above - below) * share, below)[..., 0]
+    if axis is None:
+        return np.full((1,) * np.ndim(a), value[0]) if keepdims else value[0]
+    return np.expand_dims(value, axis) if keepdims else value
+
+
+def nanpercentile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """The value below which q percent of what is a number lie, linear between neighbours."""
+    return nanquantile(a, q / 100, axis, keepdims)
+
+
+def nanmedian(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """The middle of what is a number; NaN where nothing is."""
+    return nanquantile(a, 0.5, axis, keepdims)
+
+
+def nanargmax(a: Any, axis: Any = None) -> Any:
+    """The position of the greatest of what is a number."""
+    return np.argmax(np.where(np.isnan(a), -np.inf, a), axis=axis)
+
+
+def nanargmin(a: Any, axis: Any = None) -> Any:
+    """The position of the least of what is a number."""
+    return np.argmin(np.where(np.isnan(a), np.inf, a), axis=axis)
+
+
+def nancumsum(a: Any, axis: Any = None) -> Any:
+    """Running sums of what is a number."""
+    return np.cumsum(np.where(np.isnan(a), 0, a), axis=axis)
+
+
 def nanprod(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """The product of what is a number."""
     return np.prod(np.where(np.isnan(a), 1, a), axis=axis, keepdims=keepdims)
-
-
-def unique(ar: Any) -> Any:
-    """The elements in rising order, each once."""
-    ordered = np.sort(ar.ravel())
-    first = np.ones(ordered.shape, np.bool_)
-    same = (ordered[1:] == ordered[:-1]) | ((ordered[1:] != ordered[1:]) & (ordered[:-1] != ordered[:-1]))
-    first[1:] = ~same
-    return ordered[first]
-
-
-def isin(element: Any, test_elements: Any) -> Any:
-    """Whether each element is among others."""
-    ordered = np.sort(test_elements.ravel())
-    return np.searchsorted(ordered, element, side="right") > np.searchsorted(ordered, element)
 
 
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:

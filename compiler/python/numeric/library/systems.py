@@ -5,6 +5,12 @@ from typing import Any
 import numpy as np
 
 
+def require_decomposition(possible: Any) -> None:
+    """Ends the kernel where a matrix cannot be decomposed; its native form is an operator of its own."""
+    if not possible:
+        raise np.linalg.LinAlgError("the matrix cannot be decomposed")
+
+
 def kron(a: Any, b: Any) -> Any:
     """Each element of one vector or matrix times all of the other."""
     if a.ndim == 1:
@@ -14,18 +20,20 @@ def kron(a: Any, b: Any) -> Any:
 
 
 def cholesky(a: Any) -> Any:
-    """The lower triangle L with L @ L.T == a, row by row; NaN where `a` is not positive definite."""
+    """The lower triangle L with L @ L.T == a, row by row; `a` must be positive definite."""
     lower = np.zeros_like(a)
     for i in range(a.shape[0]):
         for j in range(i):
             lower[i, j] = (a[i, j] - lower[i, :j] @ lower[j, :j]) / lower[j, j]
-        lower[i, i] = np.sqrt(a[i, i] - lower[i, :i] @ lower[i, :i])
+        square = a[i, i] - lower[i, :i] @ lower[i, :i]
+        require_decomposition(square > 0)
+        lower[i, i] = np.sqrt(square)
     return lower
 
 
 def _eliminate(upper: Any, right: Any) -> Any:
     """Brings a system to triangular form in place, the greatest pivot first; gives the sign of the row
-    exchanges."""
+    exchanges. A column that has no pivot stays as it is: below it there is nothing to eliminate."""
     sign = 1.0
     for k in range(upper.shape[0]):
         pivot = k + np.argmax(np.abs(upper[k:, k]))
@@ -34,24 +42,25 @@ def _eliminate(upper: Any, right: Any) -> Any:
             upper[k], right[k] = upper[pivot].copy(), right[pivot].copy()
             upper[pivot], right[pivot] = kept, moved
             sign = -sign
-        factors = upper[k + 1 :, k] / upper[k, k]
+        factors = upper[k + 1 :, k] / np.where(upper[k, k] == 0, 1, upper[k, k])
         upper[k + 1 :] -= np.outer(factors, upper[k])
         right[k + 1 :] -= np.outer(factors, right[k])
     return sign
 
 
 def solve(a: Any, b: Any) -> Any:
-    """x with a @ x == b, by elimination; infinite or NaN where `a` is singular."""
+    """x with a @ x == b, by elimination; `a` must not be singular."""
     upper = a * 1.0
     right = (b[:, None] if b.ndim == 1 else b) * 1.0
     _eliminate(upper, right)
+    require_decomposition(np.all(np.diag(upper) != 0))
     for k in range(upper.shape[0] - 1, -1, -1):
         right[k] = (right[k] - upper[k, k + 1 :] @ right[k + 1 :]) / upper[k, k]
     return right[:, 0] if b.ndim == 1 else right
 
 
 def inv(a: Any) -> Any:
-    """The inverse, by elimination; infinite or NaN where `a` is singular."""
+    """The inverse, by elimination; `a` must not be singular."""
     return solve(a, np.eye(a.shape[0]))
 
 

@@ -1,0 +1,163 @@
+"""Functions that join arrays."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from flowc.compiler.python.numeric.arithmetic import apply, beside, strong_dtypes, to_dtype, value_of
+from flowc.compiler.python.numeric.basic import Range
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.functions.creation import filled
+from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
+from flowc.compiler.python.numeric.functions.registry import implements
+from flowc.compiler.python.numeric.functions.shapes import (
+    as_array,
+    axis_of,
+    expand_dims,
+    moveaxis,
+    ravel,
+    reshape,
+)
+from flowc.compiler.python.numeric.subscripts import subscript
+from flowc.compiler.python.numeric.values import Array
+from flowc.dialects.array import build
+from flowc.dialects.array.types import promote_all, shape_of
+
+
+def joined(c: Context, arrays: Sequence[object], axis: int, dtype: object = None) -> Array:
+    """Arrays joined along an axis that they have."""
+    values = [value_of(c, array) for array in arrays]
+    made = c.emit(build.concat(values, axis))
+    return c.array(made if dtype is None else to_dtype(c, made, dtype_of_object(dtype)))
+
+
+def _sequence(c: Context, arrays: object) -> Sequence[object]:
+    """The arrays to be joined; an array stands for those along its first axis."""
+    if isinstance(arrays, Array):
+        if not isinstance(arrays.shape[0], int):
+            c.need_extents("how many arrays there are is not known when the code is made")
+        return [subscript(c, arrays, [position]) for position in range(arrays.shape[0])]
+    if not isinstance(arrays, tuple | list) or not arrays:
+        raise Refused("this takes a tuple or a list of arrays")
+    return arrays
+
+
+@implements(np.concatenate)
+def concatenate(c: Context, arrays: object, axis: object = 0, dtype: object = None) -> object:
+    """Arrays joined along an axis."""
+    if isinstance(arrays, Array) and isinstance(axis, int) and axis == 0 and len(arrays.shape) > 1:
+        _, second, *rest = c.extents_of(arrays)
+        rows = apply(c, "mul", c.extent(arrays, 0), second)
+        return joined(c, [reshape(c, arrays, [rows, *rest])], 0, dtype)
+    parts = _sequence(c, arrays)
+    if axis is None:
+        return joined(c, [ravel(c, part) for part in parts], 0, dtype)
+    return joined(c, parts, axis_of(c, axis, len(as_array(c, parts[0]).shape)), dtype)
+
+
+@implements(np.stack)
+def stack(c: Context, arrays: object, axis: object = 0) -> object:
+    """Arrays joined along a new axis."""
+    if isinstance(arrays, Array):
+        return c.array(value_of(c, moveaxis(c, arrays, 0, axis)))
+    parts = _sequence(c, arrays)
+    values = _numbers_alike(c, parts)
+    place = axis_of(c, axis, len(shape_of(values[0].type)) + 1)
+    return c.array(c.emit(build.concat([c.emit(build.expand(value, place)) for value in values], place)))
+
+
+def _numbers_alike(c: Context, parts: Sequence[object]) -> list[SSAValue]:
+    dtypes = strong_dtypes(parts)
+    if not dtypes:
+        return [value_of(c, part) for part in parts]
+    common = promote_all(dtypes)
+    return [beside(c, part, common) for part in parts]
+
+
+@implements(np.hstack)
+def hstack(c: Context, tup: object) -> object:
+    """Arrays side by side."""
+    if isinstance(tup, Array) and len(tup.shape) == 2:
+        return concatenate(c, tup)
+    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    return joined(c, parts, 0 if len(parts[0].shape) == 1 else 1)
+
+
+@implements(np.vstack)
+def vstack(c: Context, tup: object) -> object:
+    """Arrays below each other."""
+    if isinstance(tup, Array):
+        rows = tup if len(tup.shape) > 1 else expand_dims(c, tup, 1)
+        return c.array(value_of(c, rows)) if len(as_array(c, rows).shape) == 2 else concatenate(c, rows)
+    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    return joined(c, [expand_dims(c, p, 0) if len(p.shape) == 1 else p for p in parts], 0)
+
+
+@implements(np.column_stack)
+def column_stack(c: Context, tup: object) -> object:
+    """Vectors as the columns of a matrix."""
+    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    return joined(c, [expand_dims(c, p, 1) if len(p.shape) == 1 else p for p in parts], 1)
+
+
+def _at_least_1d(c: Context, part: object) -> Array:
+    if isinstance(part, Array | list | tuple):
+        return as_array(c, part)
+    return c.array(c.emit(build.expand(value_of(c, part), 0)))
+
+
+@implements(np.roll)
+def roll(c: Context, a: object, shift: object, axis: object = None) -> object:
+    """The elements moved along an axis; those that leave come in again."""
+    array = as_array(c, a)
+    if axis is None and len(array.shape) > 1:
+        return reshape(c, roll(c, ravel(c, array), shift), c.extents_of(array))
+    place = 0 if axis is None else axis_of(c, axis, len(array.shape))
+    extent = c.extent(array, place)
+    cut = apply(c, "mod", apply(c, "neg", shift), extent)
+    before: list[object] = [Range()] * place
+    tail = subscript(c, array, [*before, Range(start=cut)])
+    head = subscript(c, array, [*before, Range(stop=cut)])
+    rolled = joined(c, [tail, head], place)
+    # The parts add up to the whole: its extents are those of the array.
+    return rolled
+
+
+@implements(np.atleast_1d)
+def atleast_1d(c: Context, a: object) -> object:
+    """A number as an array of one."""
+    return _at_least_1d(c, a)
+
+
+@implements(np.pad)
+def pad(
+    c: Context, array: object, pad_width: object, mode: object = "constant", constant_values: object = 0
+) -> object:
+    """Borders of one number around an array."""
+    source = as_array(c, array)
+    if mode != "constant":
+        raise Refused("only `mode='constant'` is compiled")
+    widths = _widths(c.static(pad_width, "the width of a border"), len(source.shape))
+    result: object = source
+    for axis, (low, high) in enumerate(widths):
+        shape = list(c.extents_of(as_array(c, result)))
+        parts = [result]
+        for width, place in ((low, 0), (high, 2)):
+            if width:
+                shape[axis] = width
+                edge = filled(c, tuple(shape), to_dtype(c, value_of(c, constant_values), source.dtype))
+                parts.insert(place, edge)
+        result = joined(c, parts, axis) if len(parts) > 1 else result
+    return result
+
+
+def _widths(given: object, rank: int) -> list[tuple[int, int]]:
+    if isinstance(given, int):
+        return [(given, given)] * rank
+    if isinstance(given, tuple | list) and given and all(isinstance(item, int) for item in given):
+        return [(given[0], given[-1])] * rank
+    if isinstance(given, tuple | list) and len(given) == rank:
+        return [(pair[0], pair[1]) for pair in given]
+    raise Refused("the width of a border is a number, a pair, or a pair for each axis")

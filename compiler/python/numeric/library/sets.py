@@ -1,0 +1,57 @@
+"""Vectors as sets: what is in them, each element once, and in rising order."""
+
+from typing import Any
+
+import numpy as np
+
+
+def unique(
+    ar: Any, return_index: Any = False, return_inverse: Any = False, return_counts: Any = False
+) -> Any:
+    """The elements in rising order, each once; where each comes first, which each is, and how often."""
+    row = ar.ravel()
+    ordered = np.sort(row)
+    first = np.ones(ordered.shape, np.bool_)
+    same = (ordered[1:] == ordered[:-1]) | ((ordered[1:] != ordered[1:]) & (ordered[:-1] != ordered[:-1]))
+    first[1:] = ~same
+    found = ordered[first]
+    more: tuple[Any, ...] = ()
+    if return_index:
+        more = (np.argsort(row)[first],)
+    if return_inverse:
+        more = (*more, np.searchsorted(found, ar))
+    if return_counts:
+        below, above = (np.searchsorted(ordered, found, side=side) for side in ("left", "right"))
+        more = (*more, above - below)
+    return (found, *more) if more else found
+
+
+def isin(element: Any, test_elements: Any) -> Any:
+    """Whether each element is among others."""
+    ordered = np.sort(np.ravel(test_elements))
+    return np.searchsorted(ordered, element, side="right") > np.searchsorted(ordered, element)
+
+
+def intersect1d(ar1: Any, ar2: Any) -> Any:
+    """The elements that are in both, in rising order."""
+    found = np.unique(ar1)
+    return found[isin(found, ar2)]
+
+
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """The elements that are in one of two, in rising order."""
+    return np.unique(np.concatenate((np.ravel(ar1), np.ravel(ar2))))
+
+
+def setdiff1d(ar1: Any, ar2: Any) -> Any:
+    """The elements of one that are not in the other, in rising order."""
+    found = np.unique(ar1)
+    return found[~isin(found, ar2)]
+
+
+def setxor1d(ar1: Any, ar2: Any) -> Any:
+    """The elements that are in one of two and not in the other, in rising order."""
+    ordered = np.sort(np.concatenate((np.unique(ar1), np.unique(ar2))))
+    alone = np.ones(len(ordered) + 1, np.bool_)
+    alone[1:-1] = ordered[1:] != ordered[:-1]
+    return ordered[alone[1:] & alone[:-1]]

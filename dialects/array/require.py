@@ -1,0 +1,35 @@
+"""Conditions that a program states itself, beyond those that its operators have."""
+
+from xdsl.dialects.builtin import StringAttr, i1
+from xdsl.ir import SSAValue
+from xdsl.irdl import IRDLOperation, irdl_op_definition, operand_def, prop_def, traits_def
+from xdsl.traits import MemoryWriteEffect
+from xdsl.utils.exceptions import VerifyException
+
+REASONS = ("decomposition", "assertion")
+"""What it can mean that a condition does not hold: a matrix is singular or not positive definite, or the
+program says so itself."""
+
+
+@irdl_op_definition
+class RequireOp(IRDLOperation):
+    """Goes on only where a condition holds; elsewhere the kernel fails, for the reason named.
+
+    It is said to write, so that no pass takes it for dead.
+    """
+
+    name = "array.require"
+    condition = operand_def(i1)
+    reason = prop_def(StringAttr)
+    traits = traits_def(MemoryWriteEffect())
+    assembly_format = "$condition $reason attr-dict"
+
+    def verify_(self) -> None:
+        """Checks the reason."""
+        if self.reason.data not in REASONS:
+            raise VerifyException(f"`{self.reason.data}` is no reason for a kernel to fail")
+
+
+def require(condition: SSAValue, reason: str) -> RequireOp:
+    """Goes on only where `condition` holds."""
+    return RequireOp.create(operands=[condition], properties={"reason": StringAttr(reason)})

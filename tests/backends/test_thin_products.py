@@ -1,0 +1,109 @@
+"""Products that are not packed, for every kind of machine: few rows or columns, short and deep ones."""
+
+import itertools
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from xdsl.ir import SSAValue
+
+from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.dialects.array import build
+from flowc.dialects.array.types import array_type
+from flowc.runtime.kernels import Kernel, load
+from tests.array_programs import Add, array_of, as_module, make_kernel
+from tests.backends.test_byte_dots import levels
+from tests.kernels.guarded import contiguous, guarded
+
+LEVELS = {f"{level.cpu}-{level.vector_bits}": level for level in levels()}
+FORMS = ("a @ b", "a @ b.T", "a.T @ b", "a @ x", "row @ b", "a.T @ row.T")
+ROWS, COLUMNS, DEPTHS = (1, 5, 6, 13), (1, 3, 16, 17, 65, 130), (0, 1, 7, 8, 17, 130, 400)
+DEEP = (4097, 9001)
+
+
+@cache
+def product(form: str, dtype: str, level: str, stacked: bool = False) -> Kernel:
+    """A product of `a` and `b`, which lie as the form says they do."""
+    left, right = {
+        "a @ b": (("m", "k"), ("k", "n")),
+        "a @ b.T": (("m", "k"), ("n", "k")),
+        "a.T @ b": (("k", "m"), ("k", "n")),
+        "a @ x": (("m", "k"), ("k",)),
+        "row @ b": ((1, "k"), ("k", "n")),
+        "a.T @ row.T": (("k", "m"), (1, "k")),
+    }[form]
+    outer = ("s",) if stacked else ()
+    order = [0, 2, 1] if stacked else [1, 0]
+
+    def body(add: Add, a: SSAValue, b: SSAValue) -> SSAValue:
+        a = add(build.transpose(a, order)) if form.startswith("a.T") else a
+        b = add(build.transpose(b, order)) if form.endswith(".T") else b
+        return add(build.contract(a, b))
+
+    types = {"a": array_type(dtype, (*outer, *left)), "b": array_type(dtype, (*outer, *right))}
+    options = Options(layouts=("contiguous",) * 2, cached=False, target=LEVELS[level])
+    code = compile_kernels(as_module(make_kernel(types, body)), options)
+    return load(code.object_code, code.signatures)["k"]
+
+
+def operands(form: str, dtype: str, extents: tuple[int, int, int], stack: tuple[int, ...] = ()) -> Any:
+    """The operands as they lie, next to the ends of pages that may be read, and their product."""
+    m, k, n = extents
+    m = 1 if form.startswith("row") else m
+    n = 1 if form in ("a @ x", "a.T @ row.T") else n
+    a, b = array_of(dtype, (*stack, m, k), m + 7 * k), array_of(dtype, (*stack, k, n), n + 3 * k)
+    wanted = (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
+    a = a.swapaxes(-1, -2) if form.startswith("a.T") else a
+    b = b.swapaxes(-1, -2) if form.endswith(".T") else b
+    if form == "a @ x":
+        b, wanted = b[..., 0], wanted[..., 0]
+    ends = [guarded(each, contiguous(each.ndim), at_end).array for each in (a, b) for at_end in (True, False)]
+    return list(itertools.product(ends[:2], ends[2:])), wanted
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_thin_product_is_exact_and_reads_nothing_beyond_its_operands(form: str, level: str) -> None:
+    native = product(form, "f32", level)
+    for number, (m, n) in enumerate(itertools.product(ROWS, COLUMNS)):
+        extents = (m, DEPTHS[number % len(DEPTHS)], n)
+        lying, wanted = operands(form, "f32", extents)
+        for a, b in lying[:: 3 if number % 2 else 1]:
+            np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{form} {extents}")
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
+@pytest.mark.parametrize("form", ["a @ b", "a @ b.T", "a.T @ b"])
+def test_a_deep_product_is_the_sum_of_its_parts(form: str, dtype: str) -> None:
+    native = product(form, dtype, next(iter(LEVELS)))
+    for (m, n), k in itertools.product([(1, 1), (5, 3), (16, 16), (7, 200), (70, 9)], DEEP):
+        lying, wanted = operands(form, dtype, (m, k, n))
+        np.testing.assert_array_equal(native(*lying[0]), wanted, err_msg=f"{m} x {k} x {n}")
+
+
+@pytest.mark.parametrize("form", ["a @ b", "a @ b.T", "a.T @ b"])
+def test_a_stack_of_small_products_is_exact(form: str) -> None:
+    native = product(form, "f64", next(iter(LEVELS)), stacked=True)
+    for extents in [(4, 4, 4), (8, 8, 8), (3, 0, 5), (16, 16, 33), (5, 200, 3), (70, 130, 66)]:
+        lying, wanted = operands(form, "f64", extents, (3,))
+        np.testing.assert_array_equal(native(*lying[0]), wanted, err_msg=f"{extents}")
+
+
+def test_short_rows_of_a_large_matrix_times_a_vector_are_exact() -> None:
+    native = product("a @ x", "f32", next(iter(LEVELS)))
+    for k in (3, 9, 12):
+        lying, wanted = operands("a @ x", "f32", (100_001, k, 1))
+        np.testing.assert_array_equal(native(*lying[0]), wanted)
+
+
+@pytest.mark.parametrize("form", ["a @ b", "a @ b.T", "a @ x"])
+def test_what_is_not_a_number_stays_in_its_row(form: str) -> None:
+    native = product(form, "f32", next(iter(LEVELS)))
+    for k in (7, 200):
+        ((a, b), *_), _ = operands(form, "f32", (9, k, 5))
+        a[2, 3], a[4, 1] = np.nan, np.inf
+        got = native(a, b)
+        with np.errstate(invalid="ignore"):
+            wanted = a.astype(np.float64) @ (b.T if form.endswith(".T") else b).astype(np.float64)
+        np.testing.assert_array_equal(got, wanted.astype(np.float32))

@@ -1,0 +1,111 @@
+"""Sorting with vectors, as for processors that pack what a mask picks, against NumPy."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.compiler.backends.llvm.key_vectors import exchanges
+from flowc.dialects.array import irregular_build as build
+from flowc.dialects.array.types import array_type
+from flowc.passes.array_to_loops.irregular import buckets, quick
+from flowc.passes.array_to_loops.irregular.partition import FEW, FEWER
+from flowc.runtime import processor
+from flowc.runtime.kernels import Kernel, load
+from tests.array_programs import as_module, make_kernel
+
+LENGTHS = (0, 1, 2, 7, 8, 9, FEWER, FEWER + 1, FEW - 1, FEW, FEW + 1, 2 * FEW + 3, 1000, 4099)
+WIDE = evolve(processor.host(), vector_bits=512)
+"""This machine with the code for wide vectors, which LLVM brings to those that it has."""
+
+
+def compiled(dtype: str, operator: Any, shape: tuple[str, ...] = ("n",), axis: int = -1) -> Kernel:
+    kernel = make_kernel({"x": array_type(dtype, shape)}, lambda add, x: add(operator(x, axis)))
+    code = compile_kernels(as_module(kernel), Options(cached=False, target=WIDE))
+    return load(code.object_code, code.signatures)["k"]
+
+
+@cache
+def sorter(dtype: str) -> Kernel:
+    return compiled(dtype, build.sort)
+
+
+@cache
+def orderer(dtype: str) -> Kernel:
+    return compiled(dtype, build.argsort)
+
+
+def inputs(dtype: str, length: int) -> Iterator[Any]:
+    """Numbers in many orders, with and without equal ones."""
+    rng = np.random.default_rng(length)
+    ramp = np.arange(length)
+    bits = rng.integers(0, 256, length * np.dtype(dtype).itemsize, dtype=np.uint8)
+    anything = bits.view(dtype)
+    yield anything
+    if np.issubdtype(anything.dtype, np.floating):
+        odd = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 1.0], dtype)
+        yield odd[rng.integers(0, len(odd), length)]
+    for values in (ramp, ramp[::-1], ramp % 3, np.minimum(ramp, ramp[::-1]), 0 * ramp, ramp // 40 % 2):
+        yield values.astype(dtype)
+    yield np.repeat(anything, 2)[::2]
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 16])
+def test_the_columns_network_sorts_all_sequences_of_zeros_and_ones(count: int) -> None:
+    pairs = list(exchanges(count))
+    for bits in product((0, 1), repeat=count):
+        keys = list(bits)
+        for one, other in pairs:
+            keys[one], keys[other] = sorted((keys[one], keys[other]))
+        assert keys == sorted(bits)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int16", "float16"])
+def test_every_length_and_order_is_sorted(dtype: str) -> None:
+    short = {"float": "f", "int": "i"}[dtype.rstrip("0123456789")] + dtype.lstrip("floatin")
+    for length in LENGTHS:
+        for x in inputs(dtype, length):
+            np.testing.assert_array_equal(sorter(short)(x), np.sort(x))
+
+
+@pytest.mark.parametrize(("dtype", "short"), [("float32", "f32"), ("int32", "i32")])
+def test_equal_elements_keep_their_order(dtype: str, short: str) -> None:
+    for length in LENGTHS:
+        for x in inputs(dtype, length):
+            np.testing.assert_array_equal(orderer(short)(x), np.argsort(x, kind="stable"))
+
+
+@pytest.mark.parametrize("short", ["f64", "i32"])
+def test_a_long_vector_is_sorted_in_buckets(short: str) -> None:
+    dtype = {"f64": "float64", "i32": "int32"}[short]
+    for length in (buckets.MANY - 1, buckets.MANY, buckets.MANY + 1, 200_003):
+        for x in inputs(dtype, length):
+            np.testing.assert_array_equal(sorter(short)(x), np.sort(x))
+
+
+def test_the_middle_of_the_bounds_sorts_as_the_median_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick, "BY_MEDIAN", 0)
+    for short, dtype in (("i32", "int32"), ("f64", "float64")):
+        native = compiled(short, build.sort)
+        for x in (x for length in (FEW + 1, 4099) for x in inputs(dtype, length)):
+            np.testing.assert_array_equal(native(x), np.sort(x))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lines_along_any_axis_are_sorted_beside_each_other(axis: int) -> None:
+    native = compiled("f32", build.sort, ("n", "m"), axis)
+    for shape in [(0, 3), (3, 0), (1, 1), (5, 10), (40, 33), (7, 300), (300, 7)]:
+        x = np.random.default_rng(1).standard_normal(shape, np.float32)
+        for layout in (x, x[::-1, ::-1], np.asfortranarray(x)):
+            np.testing.assert_array_equal(native(layout), np.sort(layout, axis))
+
+
+def test_wide_vectors_are_packed_by_an_instruction_where_there_is_one() -> None:
+    kernel = make_kernel({"x": array_type("f64", ("n",))}, lambda add, x: add(build.sort(x, -1)))
+    code = compile_kernels(as_module(kernel), Options(cached=False, target=WIDE, listing=True))
+    assert ("vpcompressq" in code.assembly) == WIDE.has("avx512f")
