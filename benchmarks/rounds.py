@@ -53,8 +53,8 @@ class Options:
 
     @property
     def patience(self) -> float:
-        """Seconds to wait for a quiet machine before a round."""
-        return 0.0 if self.least or self.quick else 3.0
+        """Seconds to wait for a quiet machine before a block."""
+        return 0.0 if self.least or self.quick else 1.0
 
 
 @frozen
@@ -189,16 +189,17 @@ def interleave(
     """Fills the workers' samples: every variant of every child, one block a round.
 
     A variant that takes `far` times as long as the quickest sits out the rounds after its first. One that
-    fails is moved to its worker's problems. Gives how many rounds began on a busy machine.
+    fails is moved to its worker's problems. Each block waits until the threads of the one before, which many
+    libraries let spin for a while, are at rest. Gives how many blocks began on a busy machine.
     """
     busy = 0
     for _ in range(rounds):
-        busy += not wait_until_quiet(patience)
         known = (min(samples) for worker in workers for samples in worker.samples.values())
         most = far * min(known, default=math.inf)
         for worker in workers:
             for name in worker.ready:
                 if name not in worker.problems and min(worker.samples.get(name, [0.0])) <= most:
+                    busy += not wait_until_quiet(patience)
                     _run_block(worker, name, seconds)
     return busy
 

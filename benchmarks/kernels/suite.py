@@ -173,7 +173,7 @@ def note(rows: Sequence[Row], busy: int, options: Options) -> str:
         and float(str(row["peer/flowc"])) >= 1 > float(str(row["that/out="]))
     ]
     cores = os.cpu_count()
-    lines = [f"Milliseconds, {options.estimator}; {cores} cores; {busy} rounds began on a busy machine."]
+    lines = [f"Milliseconds, {options.estimator}; {cores} cores; {busy} blocks began on a busy machine."]
     if ratios:
         mean = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
         lines.append(

@@ -91,7 +91,7 @@ def _note(rows: Sequence[Row], busy: int, options: Options) -> str:
                 f"numpy/best peer {_mean(both, 'numpy/best_peer')}; "
                 f"slower than NumPy: {_slower(both) or 'none'}"
             )
-    lines.append(f"Fresh arrays for each call; {options.estimator}; {busy} rounds began on a busy machine.")
+    lines.append(f"Fresh arrays for each call; {options.estimator}; {busy} blocks began on a busy machine.")
     return "\n".join(lines)
 
 
