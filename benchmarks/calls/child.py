@@ -1,8 +1,9 @@
-"""One library: `python -m benchmarks.calls.child first|alone|warm LIBRARY KERNEL FOLDER`.
+"""One library: `python -m benchmarks.calls.child first|alone|warm|rested LIBRARY KERNEL FOLDER`.
 
 `first` says how long the first call of a kernel takes, after another kernel has made the library load what
-it loads lazily; `alone`, how long it takes as the first of the process. `warm` serves a thousand calls at a
-time.
+it loads lazily; `alone`, how long it takes as the first of the process. `warm` serves a thousand calls on
+little data at a time; `rested` calls on a million elements, each after a while in which nothing happened, as
+in a program that waits for its inputs.
 """
 
 import contextlib
@@ -20,19 +21,22 @@ from benchmarks.kernels.elementwise import gelu
 from benchmarks.kernels.kernel import in_jax, in_torch
 
 CALLS = 1000
+REST = 0.05
+"""Seconds: longer than any pool keeps its threads awake."""
 
 
 def main() -> None:
-    """Measures one of both."""
+    """Measures what it is asked for."""
     what, library, name, folder = sys.argv[1:5]
     channel = worker.claim_output()
-    if what != "warm":
+    if what in ("first", "alone"):
         worker.serve(channel, {}, {}, {"seconds": first_call(library, name, Path(folder), what == "alone")})
-    else:
-        calls = warm(library)
-        for call in calls.values():
-            call()
-        worker.serve(channel, {key: worker.repeated(_many(call)) for key, call in calls.items()}, {}, {})
+        return
+    calls = warm(library, 1000) if what == "warm" else {"gelu": warm(library, 1_000_000)["gelu"]}
+    for call in calls.values():
+        call()
+    prepared = _rested if what == "rested" else lambda call: worker.repeated(_many(call))
+    worker.serve(channel, {key: prepared(call) for key, call in calls.items()}, {}, {})
 
 
 def first_call(library: str, name: str, folder: Path, alone: bool) -> float:
@@ -46,6 +50,14 @@ def first_call(library: str, name: str, folder: Path, alone: bool) -> float:
     return time.perf_counter() - start
 
 
+def _rested(call: worker.Call) -> worker.Prepare:
+    def prepare() -> worker.Call:
+        time.sleep(REST)
+        return call
+
+    return prepare
+
+
 def _many(call: worker.Call) -> worker.Call:
     def repeat() -> None:
         for _ in range(CALLS):
@@ -54,9 +66,9 @@ def _many(call: worker.Call) -> worker.Call:
     return repeat
 
 
-def warm(library: str) -> Mapping[str, worker.Call]:
-    """Calls on 1,000 elements: one addition, and an activation of three arrays."""
-    a, b, c = (np.linspace(-2, 2, 1000, dtype=np.float32) for _ in range(3))
+def warm(library: str, size: int) -> Mapping[str, worker.Call]:
+    """Calls on so many elements: one addition, and an activation of three arrays."""
+    a, b, c = (np.linspace(-2, 2, size, dtype=np.float32) for _ in range(3))
     plus: Any = _plus
     activation: Any = gelu
     if library == "flowc":
@@ -72,7 +84,7 @@ def warm(library: str) -> Mapping[str, worker.Call]:
     if library == "numba":
         import numba
 
-        plus, activation = (numba.njit(fastmath=True)(each) for each in (_plus, gelu))
+        plus, activation = (numba.njit(fastmath=True, parallel=size > 1000)(each) for each in (_plus, gelu))
     elif library == "jax":
         import jax
 

@@ -1,11 +1,11 @@
-"""Two tables in one: the first call against other compilers, and a warm call on 1,000 elements."""
+"""One table: first calls against other compilers, warm calls on 1,000 elements, and calls after a rest."""
 
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.calls.child import CALLS
+from benchmarks.calls.child import CALLS, REST
 from benchmarks.kernels.child import kernels, save
 from benchmarks.measure import Row, Table
 from benchmarks.rounds import Command, Options, interleave, started
@@ -26,7 +26,11 @@ def run(options: Options) -> Table:
         )
         rows.append(_first(names[0], options, "alone"))
     if _wanted("warm", options):
-        rows += _warm(options)
+        rows += _later("warm", options, 1, "{}, 1,000 f32", CALLS)
+    if _wanted("rested", options):
+        rows += _later(
+            "rested", options, max(options.threads), f"{{}}, 1e6 f32, after {REST * 1e3:.0f} ms of rest", 1
+        )
     note = (
         "First calls come after one other kernel, so that lazily loaded modules are loaded; alone without. "
         "Fresh processes."
@@ -63,14 +67,14 @@ def _first(name: str, options: Options, what: str = "first") -> Row:
     return row
 
 
-def _warm(options: Options) -> list[Row]:
+def _later(what: str, options: Options, threads: int, title: str, calls: int) -> list[Row]:
     libraries = ("flowc", "numpy") if options.quick else (*LIBRARIES, "numpy")
     commands = [
         Command(
             sys.executable if library == "flowc" else options.peers,
             "benchmarks.calls.child",
-            ("warm", library, "", ""),
-            1,
+            (what, library, "", ""),
+            threads,
         )
         for library in libraries
     ]
@@ -79,6 +83,6 @@ def _warm(options: Options) -> list[Row]:
         interleave(workers, 1 if options.quick else 5, 0.05 if options.quick else 0.2, options.patience)
         for worker in workers:
             for name, samples in worker.samples.items():
-                row = rows.setdefault(name, {"call": f"{name}, 1,000 f32", "unit": "us"})
-                row[worker.command.arguments[1]] = round(options.estimate(samples) / CALLS * 1e6, 2)
+                row = rows.setdefault(name, {"call": title.format(name), "unit": "us"})
+                row[worker.command.arguments[1]] = round(options.estimate(samples) / calls * 1e6, 2)
     return list(rows.values())

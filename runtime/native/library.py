@@ -1,4 +1,4 @@
-"""The functions of `pool.ll` and `arena.ll`: compiled once, mapped into the process for good."""
+"""The functions of `pool.ll` and its neighbours: compiled once, mapped into the process for good."""
 
 import ctypes
 import hashlib
@@ -7,20 +7,18 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
-
-from attrs import frozen
+from typing import NamedTuple
 
 from flowc.runtime import object_cache
 from flowc.runtime.native.linking import link
 from flowc.runtime.native.width import threads
 from flowc.runtime.processor import host
 
-_PARTS = ("pool.ll", "arena.ll", "source.py")
+_PARTS = ("pool.ll", "placing.ll", "unplaced.ll", "arena.ll", "source.py")
 """The files that the library is made from, next to this one."""
 
 
-@frozen
-class Library:
+class Library(NamedTuple):
     """The native functions, by what they do; `addresses` has all of them by their names, for other code."""
 
     threads: Callable[[], int]

@@ -10,7 +10,7 @@
 ; its chunks itself, so there are never more busy threads than asked for.
 ;
 ; A launch writes the job, opens it (clears CLOSED in @active) and raises @generation, which the workers watch:
-; for SPIN nanoseconds after their last job by looking, then asleep on a condition. A worker enters an open job
+; for SPIN nanoseconds after their last job by looking, then asleep on a condition of their own. A worker enters an open job
 ; by adding one to @active. The caller works too; when no chunk is left it sets CLOSED, so that none enters any
 ; more, and waits until those inside have left. A worker that wakes late finds the job closed and nobody waits
 ; for it.
@@ -26,6 +26,10 @@
 @active = internal global i64 CLOSED, align 128  ; workers inside the job, plus CLOSED
 @taken = internal global i64 0, align 128        ; chunks taken from the low end, plus 2^32 times the high end
 @sleeping = internal global i64 0, align 128     ; workers that sleep or are about to
+@youngest = internal global ptr null             ; those asleep, on their stacks; the mutex is theirs
+
+; The next older one, whether it was woken, its condition, its place.
+%sleeper = type { ptr, i64, [128 x i8], %place }
 @waiting = internal global i64 0                 ; 1 while the caller sleeps until the workers have left
 
 ; The job: written by the owner while it is closed.
@@ -38,7 +42,6 @@
 
 ; pthread_mutex_t and pthread_cond_t are smaller than this everywhere.
 @mutex = internal global [128 x i8] zeroinitializer, align 128
-@work_there = internal global [128 x i8] zeroinitializer, align 128
 @all_left = internal global [128 x i8] zeroinitializer, align 128
 
 declare i32 @pthread_attr_init(ptr)
@@ -51,6 +54,7 @@ declare i32 @pthread_mutex_init(ptr, ptr)
 declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
 declare i32 @pthread_cond_init(ptr, ptr)
+declare i32 @pthread_cond_destroy(ptr)
 declare i32 @pthread_cond_wait(ptr, ptr)
 declare i32 @pthread_cond_signal(ptr)
 declare i32 @clock_gettime(i32, ptr)
@@ -243,8 +247,7 @@ end:
   ret i64 %usable
 }
 
-; Wakes as many sleepers as are wanted beyond those awake. The mutex is passed through so that none is between
-; its look at @generation and its sleep.
+; Wakes as many sleepers as are wanted beyond those awake, the youngest first, off the processor of the caller.
 define internal void @wake(i64 %wanted) nounwind {
 entry:
   %sleeping = load atomic i64, ptr @sleeping seq_cst, align 8
@@ -252,17 +255,32 @@ entry:
   %awake = sub i64 %workers, %sleeping
   %missing = sub i64 %wanted, %awake
   %some = icmp sgt i64 %missing, 0
-  br i1 %some, label %pass, label %end
-pass:
+  br i1 %some, label %lock, label %end
+lock:
   %r0 = call i32 @pthread_mutex_lock(ptr @mutex)
-  %r1 = call i32 @pthread_mutex_unlock(ptr @mutex)
-  br label %signal
-signal:
-  %left = phi i64 [ %missing, %pass ], [ %less, %signal ]
-  %r2 = call i32 @pthread_cond_signal(ptr @work_there)
+  br label %look
+look:
+  %left = phi i64 [ %missing, %lock ], [ %less, %rouse ]
+  %who = load ptr, ptr @youngest
+  %there = icmp ne ptr %who, null
+  %more = icmp sgt i64 %left, 0
+  %one = and i1 %there, %more
+  br i1 %one, label %rouse, label %unlock
+rouse:
+  %next = load ptr, ptr %who
+  store ptr %next, ptr @youngest
+  %r1 = atomicrmw sub ptr @sleeping, i64 1 seq_cst
+  %place = getelementptr %sleeper, ptr %who, i64 0, i32 3
+  call void @move_away(ptr %place)
+  %woken = getelementptr %sleeper, ptr %who, i64 0, i32 1
+  store i64 1, ptr %woken
+  %condition = getelementptr %sleeper, ptr %who, i64 0, i32 2
+  %r2 = call i32 @pthread_cond_signal(ptr %condition)
   %less = sub i64 %left, 1
-  %more = icmp sgt i64 %less, 0
-  br i1 %more, label %signal, label %end
+  br label %look
+unlock:
+  %r3 = call i32 @pthread_mutex_unlock(ptr @mutex)
+  br label %end
 end:
   ret void
 }
@@ -302,6 +320,7 @@ tell:
 ; Returns once @generation is no longer `seen`, with its value.
 define internal i64 @await_launch(i64 %seen) nounwind {
 entry:
+  %self = alloca %sleeper, align 8
   %start = call i64 @nanoseconds()
   br label %spin
 spin:
@@ -322,20 +341,45 @@ clock:
 sleep:
   %r0 = call i32 @pthread_mutex_lock(ptr @mutex)
   %r1 = atomicrmw add ptr @sleeping, i64 1 seq_cst
-  br label %look_again
-look_again:
   %value = load atomic i64, ptr @generation seq_cst, align 8
   %there = icmp ne i64 %value, %seen
-  br i1 %there, label %rise, label %nap
-nap:
-  %r2 = call i32 @pthread_cond_wait(ptr @work_there, ptr @mutex)
-  br label %look_again
+  br i1 %there, label %rise, label %lie_down
 rise:
-  %r3 = atomicrmw sub ptr @sleeping, i64 1 seq_cst
-  %r4 = call i32 @pthread_mutex_unlock(ptr @mutex)
+  %r2 = atomicrmw sub ptr @sleeping, i64 1 seq_cst
+  %r3 = call i32 @pthread_mutex_unlock(ptr @mutex)
   ret i64 %value
+lie_down:
+  call void @sleep(ptr %self)
+  %r4 = call i32 @pthread_mutex_unlock(ptr @mutex)
+  %place = getelementptr %sleeper, ptr %self, i64 0, i32 3
+  call void @allow_all(ptr %place)
+  %latest = load atomic i64, ptr @generation seq_cst, align 8
+  ret i64 %latest
 go:
   ret i64 %now
+}
+
+; Waits, without the mutex, until a launch wakes the calling thread.
+define internal void @sleep(ptr %self) nounwind {
+entry:
+  %woken = getelementptr %sleeper, ptr %self, i64 0, i32 1
+  %condition = getelementptr %sleeper, ptr %self, i64 0, i32 2
+  %place = getelementptr %sleeper, ptr %self, i64 0, i32 3
+  store i64 0, ptr %woken
+  %r0 = call i32 @pthread_cond_init(ptr %condition, ptr null)
+  call void @note_place(ptr %place)
+  %next = load ptr, ptr @youngest
+  store ptr %next, ptr %self
+  store ptr %self, ptr @youngest
+  br label %nap
+nap:
+  %r1 = call i32 @pthread_cond_wait(ptr %condition, ptr @mutex)
+  %awake = load i64, ptr %woken
+  %called = icmp ne i64 %awake, 0
+  br i1 %called, label %end, label %nap
+end:
+  %r2 = call i32 @pthread_cond_destroy(ptr %condition)
+  ret void
 }
 
 ; Returns once no worker is inside the closed job.
@@ -407,10 +451,10 @@ define void @flowc_reset_pool() nounwind {
   store atomic i64 0, ptr @refused monotonic, align 8
   store atomic i64 0, ptr @sleeping monotonic, align 8
   store i64 0, ptr @waiting
+  store ptr null, ptr @youngest
   store atomic i64 CLOSED, ptr @active seq_cst, align 8
   %r0 = call i32 @pthread_mutex_init(ptr @mutex, ptr null)
-  %r1 = call i32 @pthread_cond_init(ptr @work_there, ptr null)
-  %r2 = call i32 @pthread_cond_init(ptr @all_left, ptr null)
+  %r1 = call i32 @pthread_cond_init(ptr @all_left, ptr null)
   store atomic i64 0, ptr @owned seq_cst, align 8
   ret void
 }

@@ -1,4 +1,4 @@
-"""The native library for this platform: `pool.ll` and `arena.ll` with their capitals filled in, and compiled.
+"""The native library for this platform: `pool.ll` and its neighbours, capitals filled in, and compiled.
 
 It is needed only to compile the library. A process that finds it compiled does without these imports.
 """
@@ -7,12 +7,13 @@ import mmap
 import platform
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 from llvmlite import binding
 
-PARTS = ("pool.ll", "arena.ll")
+_PARTS = ("placing.ll" if sys.platform == "linux" else "unplaced.ll", "pool.ll", "arena.ll")
 _INSIDE = (1 << 62) - 1
 _pauses = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
 """The instruction that tells a processor that its thread only waits; elsewhere none is known."""
@@ -40,7 +41,7 @@ def source() -> str:
     """The text of the library for this platform."""
     numbers = {name: str(number) for name, number in _numbers().items()}
     numbers["PAUSE"] = _pauses.get(platform.machine(), "")
-    text = "\n".join(Path(__file__).with_name(part).read_text() for part in PARTS)
+    text = "\n".join(Path(__file__).with_name(part).read_text() for part in _PARTS)
     lines = [line.split(";")[0].rstrip() for line in text.splitlines()]
     return _WORD.sub(lambda word: numbers[word[0]], "\n".join(line for line in lines if line))
 
@@ -57,6 +58,9 @@ def _numbers() -> dict[str, int]:
         "PAYS_ASLEEP": 25_000,
         # The stack of a worker. Some C libraries give threads too little for the scratch of kernels.
         "STACK_BYTES": 4 * 1024 * 1024,
+        # As many processors as the sets of the C library hold.
+        "PROCESSORS": 1024,
+        "PROCESSOR_BYTES": 1024 // 8,
         "SLOTS": 8,
         "KEPT_BYTES": 256 * 1024 * 1024,
         "LARGE": 1024 * 1024,

@@ -49,7 +49,7 @@ def child(script: str, **environment: str) -> str:
         timeout=100,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
 
@@ -121,14 +121,51 @@ for threads, expected in ((1, 0), (2, 1), (5, 4), (2, 4)):
     assert out.split() == ["True"] * 4
 
 
-def test_idle_workers_sleep() -> None:
-    child("""
-check(1000, 1, times=50)
+_ASLEEP = """
 def asleep(task):
     return open(f"/proc/self/task/{task}/stat").read().rpartition(")")[2].split()[0] == "S"
-assert eventually(lambda: all(map(asleep, workers())))
-check(1000, 1, times=50)  # and they wake again
-""")
+def processors():
+    return {task: os.sched_getaffinity(int(task)) for task in workers()}
+def launch_after_a_rest():
+    assert eventually(lambda: all(map(asleep, workers())))
+    check(1000, 1)
+"""
+
+
+def test_idle_workers_sleep_and_wake_again() -> None:
+    child(_ASLEEP + "check(1000, 1, times=50)\nlaunch_after_a_rest()\ncheck(1000, 1, times=50)")
+
+
+def test_workers_that_were_woken_may_use_the_processors_that_they_could_before() -> None:
+    child(
+        _ASLEEP
+        + """
+everywhere = os.sched_getaffinity(0)
+check(1000, 1, times=50)
+for _ in range(20):
+    launch_after_a_rest()
+    assert eventually(lambda: list(processors().values()) == [everywhere] * 3)
+"""
+    )
+
+
+def test_workers_stay_on_the_processors_that_they_were_confined_to() -> None:
+    child(
+        _ASLEEP
+        + """
+allowed = sorted(os.sched_getaffinity(0))
+check(1000, 1, times=50)
+assert eventually(lambda: list(processors().values()) == [set(allowed)] * 3)
+confined = {task: {allowed[k % len(allowed)]} for k, task in enumerate(workers())}
+for task, places in confined.items():
+    os.sched_setaffinity(int(task), places)
+for here in allowed:
+    os.sched_setaffinity(0, {here})  # the caller, now on, now off their processors
+    for _ in range(5):
+        launch_after_a_rest()
+        assert eventually(lambda: processors() == confined)
+"""
+    )
 
 
 def test_workers_take_no_signals_but_those_of_their_own_faults() -> None:
