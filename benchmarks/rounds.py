@@ -142,6 +142,8 @@ def start(command: Command, timeout: float) -> Worker:
     environment = (
         os.environ | dict.fromkeys(THREAD_VARIABLES, str(command.threads)) | dict(command.environment)
     )
+    # As where it is installed: what Python has compiled of a module is kept for the next process.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if command.threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     descriptor, name = tempfile.mkstemp()

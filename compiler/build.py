@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -34,25 +33,33 @@ def _hash_of_text(root: str) -> str:
     Every process of a checkout waits for it, so it is kept on disk for files of these sizes that were changed
     at these times. Python, too, runs what it compiled from a file until one of the two changes.
     """
-    texts = sorted(text for room in _ROOMS for text in _texts(f"{root}/{room}"))
-    key = hashlib.sha256(repr(texts).encode()).hexdigest()
+    texts = _texts(root)
+    key = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     kept = object_cache.read(key)
     if kept is not None:
         return kept.decode()
     found = hashlib.sha256()
-    for path, *_ in texts:
+    for text in texts:
+        path = text.split("\0")[0]
         found.update(f"\0{path[len(root) :]}\0".encode() + Path(path).read_bytes())
     object_cache.write(key, found.hexdigest().encode())
     return found.hexdigest()
 
 
-def _texts(folder: str) -> Iterator[tuple[str, int, int, int]]:
-    """The files in a folder and in those below it: path, size, and the times of the last change, of which
-    nobody can set the second back."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith((".py", ".ll")):
-                status = entry.stat()
-                yield entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-            elif "." not in entry.name and entry.name not in _APART:
-                yield from _texts(entry.path)
+def _texts(root: str) -> list[str]:
+    """The files of the rooms: path, size, and the time of the last change, which nobody can set back.
+
+    One plain loop, since a process may spend more time here than on its kernel.
+    """
+    found, folders = [], [f"{root}/{room}" for room in _ROOMS]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.endswith((".py", ".ll")):
+                    status = entry.stat()
+                    found.append(f"{entry.path}\0{status.st_size}\0{status.st_ctime_ns}")
+                elif "." not in name and name not in _APART:
+                    folders.append(entry.path)
+    found.sort()
+    return found

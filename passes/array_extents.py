@@ -11,17 +11,27 @@ caller knows how much to allocate. An expression is a number, or a tuple:
 
 from xdsl.dialects import scf
 from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, i64
-from xdsl.ir import BlockArgument, SSAValue
+from xdsl.ir import BlockArgument, OpResult, SSAValue
 
 from flowc.dialects.array import irregular, memory, ops, products
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.slices import AxisSlice, Bound
-from flowc.dialects.array.types import shape_of
+from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.extent_algebra import Expression, combine, is_small, linear, never_negative
 
-__all__ = ["Expression", "ExtentAnalysis", "combine"]
+__all__ = ["Expression", "ExtentAnalysis", "combine", "says_extent"]
 
+_ALIKE = (
+    ops.CastOp
+    | ops.SoftmaxOp
+    | memory.VariableOp
+    | irregular.ScanOp
+    | irregular.SortOp
+    | irregular.ArgsortOp
+    | irregular.TruePositionsOp
+)
+"""What gives as many elements along each axis as it takes."""
 LEAST = "array.least"
 """The attribute of a kernel that says how long named extents are at least."""
 
@@ -58,6 +68,8 @@ class ExtentAnalysis:
             return self._bounds[term]
         match term:
             case ("dim", _, _):
+                return 0, None
+            case ("value", OpResult() as number) if _counts_true(number):
                 return 0, None
             case ("value", BlockArgument() as argument) if argument.index == 0:
                 loop = argument.block.parent_op()
@@ -222,10 +234,11 @@ class ExtentAnalysis:
                 return self.extent(op.values, axis)
             case irregular.TakeAlongOp():
                 return self.extent(op.indices, axis)
-            case irregular.ScanOp() | irregular.SortOp() | irregular.ArgsortOp():
+            case op if isinstance(op, _ALIKE):
                 return self.extent(op.source, axis)
-            case ops.CastOp() | ops.SoftmaxOp() | memory.VariableOp():
-                return self.extent(op.source, axis)
+            case irregular.OrderStatisticsOp():
+                last = axis == len(shape_of(value.type)) - 1
+                return op.count.value.data if last else self.extent(op.source, axis)
         raise ValueError(f"no extent rule for {value.owner}")
 
     def _broadcast(self, op: ops.ElementwiseOp, axis: int) -> Expression:
@@ -279,12 +292,26 @@ class ExtentAnalysis:
         return self.extent(op.right, right - 1)
 
 
+def says_extent(op: ops.ElementwiseOp, axis: int) -> bool:
+    """Whether the type of an operand says how long an axis of the result is. Where none does, the operands
+    are checked to be equally long: only an axis that is proved to be 1 stretches beside them."""
+    rank = len(shape_of(op.result.type))
+    places = [(operand, axis - rank + len(shape_of(operand.type))) for operand in op.inputs]
+    return any(own >= 0 and shape_of(operand.type)[own] not in (1, "") for operand, own in places)
+
+
 def least_extents(kernel: KernelOp) -> dict[str, int]:
     """How long the named extents of a kernel are at least, as far as it says."""
     given = kernel.attributes.get(LEAST)
     if not isinstance(given, DictionaryAttr):
         return {}
     return {name: number.value.data for name, number in given.data.items() if isinstance(number, IntegerAttr)}
+
+
+def _counts_true(value: OpResult) -> bool:
+    """Whether a number says how many bools are true."""
+    op = value.owner
+    return isinstance(op, ops.ReduceOp) and op.kind.data == "sum" and dtype_of(op.source.type) == "bool"
 
 
 def _kept_axes(op: ops.ReduceOp | ops.ArgReduceOp) -> list[int]:

@@ -16,7 +16,10 @@ from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.kernel import KernelOp, ReturnOp
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_costs import operations
+from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.array_memory import blocks_of, may_wait
+from flowc.passes.array_positions import are_inside, range_of
+from flowc.passes.batch_products import batch_products
 from flowc.passes.decompose_array import decompose_array
 from flowc.passes.hoist_scales import hoist_scales
 from flowc.passes.recognise_attention import recognise_attention
@@ -34,6 +37,7 @@ def fuse_array(module: ModuleOp) -> int:
     """Marks what to recompute in every kernel of the module; gives how many operators were marked."""
     recognise_attention(module)
     recognise_byte_dots(module)
+    batch_products(module)
     decompose_array(module)
     hoist_scales(module)
     return sum(_fuse(op) for op in module.walk() if isinstance(op, KernelOp))
@@ -41,6 +45,7 @@ def fuse_array(module: ModuleOp) -> int:
 
 def _fuse(kernel: KernelOp) -> int:
     costs: dict[SSAValue, int] = {}
+    extents = ExtentAnalysis(kernel)
     returned = set(kernel.returned)
     fused = 0
     for op in (op for block in blocks_of(kernel) for op in block.ops):
@@ -57,12 +62,22 @@ def _fuse(kernel: KernelOp) -> int:
         cost = operations(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
         times = _evaluations(result)
         extra = max(times - 1, 0) * cost
-        cheap = cost <= LARGEST and extra <= STORE_AND_LOAD
+        cheap = cost <= LARGEST and (extra <= STORE_AND_LOAD or _is_counted(extents, op))
         if result not in returned and cheap and may_wait(result):
             op.properties["inline"] = UnitAttr()
             costs[result] = cost
             fused += 1
     return fused
+
+
+def _is_counted(extents: ExtentAnalysis, op: Operation) -> bool:
+    """Whether an operator adds counters, or picks from an axis by such sums: as good as a view."""
+    match op:
+        case ops.GatherOp():
+            return are_inside(extents, op.indices, extents.extent(op.source, 0))
+        case ops.ElementwiseOp():
+            return dtype_of(op.result.type) == "i64" and range_of(extents, op.result) is not None
+    return False
 
 
 def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAValue) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from xdsl.passes import ModulePass
 
 from flowc.passes.array_to_loops import ArrayToLoopsPass
+from flowc.passes.batch_products import BatchProductsPass
 from flowc.passes.decompose_array import DecomposeArrayPass
 from flowc.passes.fuse_array import FuseArrayPass
 from flowc.passes.hoist_scales import HoistScalesPass
@@ -21,6 +22,7 @@ KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
         RoundHalvesPass,
         RecogniseAttentionPass,
         RecogniseByteDotsPass,
+        BatchProductsPass,
         DecomposeArrayPass,
         HoistScalesPass,
         FuseArrayPass,

@@ -20,14 +20,23 @@ from flowc.dialects.array import ops
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
 
 
-def outline_kernels(module: ModuleOp, prefix: str = "outlined") -> int:
-    """Outlines the array operators of every block outside kernels; gives the number of new kernels."""
-    outliner = _Outliner(module, prefix)
+def outline_kernels(module: ModuleOp) -> int:
+    """Outlines the array operators of every block outside kernels; gives the number of new kernels.
+
+    A new kernel is called after the flow that it is a part of: `main.0`, as nothing is that a person names.
+    """
+    outliner = _Outliner(module)
     for top in list(module.ops):
         if not isinstance(top, KernelOp):
             for block in _blocks(top):
-                outliner.run(block)
+                outliner.run(block, _symbol(top) or "module")
     return outliner.made
+
+
+def _symbol(op: Operation) -> str | None:
+    trait = op.get_trait(SymbolOpInterface)
+    name = trait.get_sym_attr_name(op) if trait is not None else None
+    return name.data if name is not None else None
 
 
 def _blocks(op: Operation) -> list[Block]:
@@ -61,17 +70,14 @@ class _Places:
 @define
 class _Outliner:
     module: ModuleOp
-    prefix: str
     made: int = 0
     taken: set[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        symbols = ((op, op.get_trait(SymbolOpInterface)) for op in self.module.ops)
-        names = (trait.get_sym_attr_name(op) for op, trait in symbols if trait is not None)
-        self.taken = {name.data for name in names if name is not None}
+        self.taken = {name for op in self.module.ops if (name := _symbol(op)) is not None}
 
-    def run(self, block: Block) -> None:
-        """Outlines the groups of one block."""
+    def run(self, block: Block, flow: str) -> None:
+        """Outlines the groups of one block of a flow."""
         candidates = [op for op in block.ops if _is_candidate(op)]
         if not candidates:
             return
@@ -79,22 +85,22 @@ class _Outliner:
         levels = _levels(block)
         for group in sorted(_groups(levels, candidates), key=lambda group: levels[group[0]]):
             for part in _cut(group, places, block):
-                self._outline(part, places, block)
+                self._outline(part, places, block, flow)
         for op in reversed(candidates):
             if op.parent is not None and not any(result.uses for result in op.results):
                 Rewriter.erase_op(op)
         for op in [op for op in block.ops if isinstance(op, ops.ConstantOp) and not op.result.uses]:
             Rewriter.erase_op(op)
 
-    def _name(self) -> str:
+    def _name(self, flow: str) -> str:
         while True:
-            name = f"{self.prefix}_{self.made}"
+            name = f"{flow}.{self.made}"
             self.made += 1
             if name not in self.taken:
                 self.taken.add(name)
                 return name
 
-    def _outline(self, group: Sequence[Operation], places: "_Places", block: Block) -> None:
+    def _outline(self, group: Sequence[Operation], places: "_Places", block: Block, flow: str) -> None:
         members = set(group)
         inputs = _inputs(group)
         outputs = [
@@ -105,7 +111,7 @@ class _Outliner:
         ]
         if not outputs:
             return
-        name = self._name()
+        name = self._name(flow)
         kernel = KernelOp(name, ([value.type for value in inputs], [value.type for value in outputs]))
         kernel.location = group[0].location
         _fill(kernel, group, inputs, outputs)

@@ -6,13 +6,15 @@ When the last of them goes, the block goes back to a bounded store, or to the sy
 """
 
 import mmap
-import os
 import threading
 from collections.abc import Sequence
 from ctypes import addressof, c_char
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
+
+from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.settings import number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +28,17 @@ BYTES = 256 << 20
 """How much unused memory a store keeps at most, unless FLOWC_POOL_BYTES says otherwise; 0 is no recycling."""
 
 
-def _limit() -> int:
-    """The environment's word where it is a number."""
-    given = os.environ.get("FLOWC_POOL_BYTES", "")
-    return int(given) if given.isdecimal() else BYTES
+VARIABLE = "FLOWC_POOL_BYTES"
+MOST = 1 << 62
+
+
+def _no_bytes(text: str) -> FlowError:
+    return fail(
+        "E0791",
+        f"`{text}` is no number of bytes",
+        why="it says how much unused memory is kept for later results",
+        help=f"leave it out for {BYTES >> 20} MiB, or write the bytes: `{VARIABLE}={BYTES}`",
+    )
 
 
 @frozen(eq=False)
@@ -43,12 +52,22 @@ class Block:
 
 @define(eq=False)
 class Store:
-    """Unused blocks by size, the most recently returned first: it is likeliest in the cache."""
+    """Unused blocks by size, the most recently returned first: it is likeliest in the cache.
 
-    limit: int = field(factory=_limit)
+    `limit` is how much unused memory it keeps; where it is not given, the environment is asked once.
+    """
+
+    limit: int | None = None
     unused: int = 0
     blocks: dict[int, list[Block]] = field(factory=dict)
     lock: threading.Lock = field(factory=threading.Lock)
+
+    def most_unused(self) -> int:
+        """How much unused memory it keeps; raises E0791 where the environment gives no number of bytes."""
+        if self.limit is None:
+            given = number(VARIABLE, 0, MOST, _no_bytes)
+            self.limit = BYTES if given is None else given
+        return self.limit
 
     def take(self, size: int) -> Block:
         """A block of at least that size; raises MemoryError where the system has none."""
@@ -76,7 +95,7 @@ class Store:
         if not self.lock.acquire(blocking=False):
             return
         try:
-            if self.unused + block.size <= self.limit:
+            if self.unused + block.size <= (self.limit or 0):
                 self.unused += block.size
                 self.blocks.setdefault(block.size, []).append(block)
         finally:
@@ -112,13 +131,13 @@ STORE = Store()
 
 
 def empty(shape: Sequence[int], dtype: "np.dtype[Any]", store: Store = STORE) -> "np.ndarray[Any, Any]":
-    """An array in row-major order whose elements are not set; raises MemoryError or ValueError."""
+    """An array in row-major order whose elements are not set; raises MemoryError, ValueError, or E0791."""
     import numpy as np
 
     size = dtype.itemsize
     for extent in shape:
         size *= extent
-    if size < SMALLEST or store.limit <= 0:
+    if size < SMALLEST or store.most_unused() <= 0:
         return np.empty(shape, dtype)
     block = store.take(size)
     # The interface of arrays knows NumPy's own types only: others are views of words as wide.

@@ -188,6 +188,8 @@ def _key(value: object) -> str:
 
 def _number(name: str, value: object) -> object:
     """A numeric scalar such as `f32`: held as a NumPy scalar, which rounds as the dtype does."""
+    import numpy
+
     if is_array(value) and value.ndim == 0:
         value = value[()]
     if name in INTEGERS:
@@ -196,7 +198,7 @@ def _number(name: str, value: object) -> object:
         if isinstance(whole, int) and not low <= whole <= high:
             raise Mismatch(f"{name} ({'at least 0 and ' if low == 0 else ''}at most {high})", value)
         return numpy_dtype(name).type(whole)
-    return numpy_dtype(name).type(_float(value))
+    return _with_dtype(name, numpy.asarray(_float(value)), name, value)[()]
 
 
 def _array(name: str, dims: tuple[int | str, ...], value: object) -> object:
@@ -220,8 +222,8 @@ def _array(name: str, dims: tuple[int | str, ...], value: object) -> object:
 
 
 def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
-    """Converts within a kind of numbers and from whole to broken ones; what would lose an integer is
-    refused.
+    """Converts within a kind of numbers and from whole to broken ones, which are rounded to the dtype; what
+    would lose an integer, or a number beyond the dtype, is refused.
     """
     target = numpy_dtype(name)
     if given.dtype == target:
@@ -234,7 +236,20 @@ def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
         low, high = integer_range(name)
         if not low <= given.min() <= given.max() <= high:
             raise Mismatch(wanted, value)
+    if kind == "f" and given.dtype.itemsize > target.itemsize:
+        return _rounded(given, target, wanted, value)
     return given.astype(target)
+
+
+def _rounded(given: Any, target: Any, wanted: str, value: object) -> Any:
+    """Floats in a narrower dtype; raises Mismatch where a number would become infinite."""
+    import numpy
+
+    with numpy.errstate(over="ignore"):
+        made = given.astype(target)
+    if (numpy.isinf(made) & ~numpy.isinf(given)).any():
+        raise Mismatch(wanted, value)
+    return made
 
 
 def _list(convert: Coercer, value: object) -> object:

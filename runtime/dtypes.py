@@ -25,6 +25,9 @@ _numpy_names |= {"i8": "i1", "u8": "u1", "bool": "?"}
 INTEGERS = ("i64", "i32", "i16", "i8", "u8")
 """The dtypes of whole numbers; `u8` alone has no negative ones."""
 
+REAL_PARTS = "keep the real and the imaginary parts as two arrays of floats: `z.real`, `z.imag`"
+"""What to do instead of complex numbers, which kernels lack."""
+
 
 def integer_range(dtype: str) -> tuple[int, int]:
     """The least and the greatest value of an integer dtype.

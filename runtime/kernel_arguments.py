@@ -132,6 +132,10 @@ def number(kernel: str, parameter: Parameter, argument: object) -> int | float:
     value = argument
     if type(value) is float and dtype in FLOATS:
         return value
+    if type(value) is int and dtype in INTEGERS:
+        low, high = integer_range(dtype)
+        if low <= value <= high:
+            return value
     if not isinstance(value, int | float):
         import numpy as np
 

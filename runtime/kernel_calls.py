@@ -7,6 +7,7 @@ of the results are known. A call then reads addresses, makes room for the result
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -119,13 +120,11 @@ def _general_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
     dtypes = [numpy_dtype(result.dtype) for result in signature.results]
     writes = any(parameter.written for parameter in signature.params)
 
+    readers = [held if each.dims else partial(number, signature.name, each) for each in signature.params]
     may_write = direct_test(arguments, fixed, dtypes) if fixed is not None else None
 
     def call(arguments: tuple[Any, ...], out: Any = None) -> Any:
-        words = [
-            held(argument) if parameter.dims else number(signature.name, parameter, argument)
-            for parameter, argument in zip(signature.params, arguments, strict=True)
-        ]
+        words = [read(argument) for read, argument in zip(readers, arguments, strict=True)]
         if writes:
             check_written(signature, arguments)
         extents = shapes(frame, _plain(signature, arguments, words)) if fixed is None else fixed

@@ -19,44 +19,54 @@ ODD_ADDRESS = -1
 _messages = {
     1: (
         "E0750",
-        "kernel `{name}` could not get memory for its results or temporaries",
+        "{place} could not get memory for its results or temporaries",
         "use smaller arrays or fewer at once",
     ),
-    2: ("E0751", "a position in kernel `{name}` lies outside its array", "positions run from -n to n - 1"),
+    2: ("E0751", "a position in {place} lies outside its array", "positions run from -n to n - 1"),
     3: (
         "E0752",
-        "`topk` in kernel `{name}` asks for more than there is",
+        "`topk` in {place} asks for more than there is",
         "k must be between 0 and the last extent",
     ),
     4: (
         "E0753",
-        "extents that must be equal differ in kernel `{name}`",
+        "extents that must be equal differ in {place}",
         "only an extent written as 1 stretches",
     ),
     5: (
         "E0754",
-        "kernel `{name}` takes the extreme of an empty axis",
+        "{place} takes the extreme of an empty axis",
         "a minimum or maximum needs an element",
     ),
     6: (
         "E0758",
-        "a key in kernel `{name}` lies outside its groups",
+        "a key in {place} lies outside its groups",
         "keys run from 0 to n - 1, where n is the number of groups",
     ),
     7: (
         "E0759",
-        "the edges of a histogram in kernel `{name}` do not rise",
+        "the edges of a histogram in {place} do not rise",
         "it needs at least one bin, and the low end below the high one",
     ),
     8: (
         "E0763",
-        "a matrix in kernel `{name}` cannot be decomposed",
+        "a matrix in {place} cannot be decomposed",
         "`solve` and `inv` need a matrix that is not singular, `cholesky` one that is positive definite",
     ),
     9: (
         "E0764",
-        "a condition that kernel `{name}` states does not hold",
+        "a condition that {place} states does not hold",
         "the line has an `assert`, or an `if` whose only statement is a `raise`",
+    ),
+    10: (
+        "E0765",
+        "an array in {place} would have a negative extent",
+        "extents and numbers of repeats are 0 or more",
+    ),
+    11: (
+        "E0766",
+        "a share in {place} lies outside its range",
+        "quantiles run from 0 to 1, percentiles from 0 to 100",
     ),
 }
 
@@ -64,7 +74,13 @@ _messages = {
 def too_large(signature: KernelSignature, why: str) -> FlowError:
     """No memory for results of this size."""
     code, message, way_out = _messages[1]
-    return fail(code, message.format(name=signature.name), why=why, help=way_out)
+    return fail(code, message.format(place=place_of(signature)), why=why, help=way_out)
+
+
+def place_of(signature: KernelSignature) -> str:
+    """A kernel as its author knows it: one that the compiler made of a part of a flow is that flow."""
+    name, made, _ = signature.name.partition(".")
+    return f"flow `{name}`" if made else f"kernel `{name}`"
 
 
 def wrong_count(signature: KernelSignature, given: int) -> FlowError:
@@ -126,7 +142,7 @@ def failure(signature: KernelSignature, status: int) -> FlowError:
     code, site = status % SITES, status // SITES
     number, message, way_out = _messages[code]
     line = signature.sites[site] if code > 1 and site < len(signature.sites) else 0
-    return fail(number, message.format(name=signature.name), help=way_out, line=line)
+    return fail(number, message.format(place=place_of(signature)), help=way_out, line=line)
 
 
 def not_an_array(kernel: str, parameter: Parameter, why: str) -> FlowError:

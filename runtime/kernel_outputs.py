@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 def buffers(
     signature: KernelSignature, out: object, shapes: Sequence[tuple[int, ...]]
-) -> "tuple[np.ndarray[Any, Any], ...]":
-    """The arrays that `out=` names, one for each result; raises FlowError where one cannot hold it."""
+) -> "tuple[np.ndarray[Any, Any] | None, ...]":
+    """The arrays that `out=` names, one for each result, None where there shall be a new one.
+
+    Raises FlowError where one cannot hold its result.
+    """
     import numpy as np
 
     given = out if isinstance(out, tuple) else (out,)
@@ -25,6 +28,8 @@ def buffers(
         raise wrong_out(signature.name, f"it gets {len(given)}, and takes {wanted}")
     for array, result, shape in zip(given, signature.results, shapes, strict=True):
         dtype = numpy_dtype(result.dtype)
+        if array is None and len(given) > 1:
+            continue
         if not isinstance(array, np.ndarray) or is_masked(array):
             raise wrong_out(signature.name, f"it is a {type(array).__name__}, no array")
         if array.dtype != dtype:
@@ -34,7 +39,7 @@ def buffers(
         if not array.flags.writeable:
             raise read_only(signature.name, "out")
     for position, array in enumerate(given):
-        if any(share(array, other) for other in given[:position]):
+        if array is not None and any(share(array, o) for o in given[:position] if o is not None):
             raise overlapping(signature.name, "two arrays of `out`")
     return given
 
@@ -94,11 +99,18 @@ def through(
     out: Any,
     shapes: Sequence[tuple[int, ...]],
 ) -> Any:
-    """A call into arrays that cannot be written while it reads: results are copied there when complete."""
+    """A call into arrays that cannot be written while it reads: results are copied there when complete.
+
+    Where `out` has None for a result, as NumPy's functions take it, the result itself is given back.
+    """
     arrays = buffers(signature, out, shapes)
     made = call(arguments)
-    for array, value in zip(arrays, made if isinstance(made, tuple) else (made,), strict=True):
-        array[...] = value
+    values = made if isinstance(made, tuple) else (made,)
+    for array, value in zip(arrays, values, strict=True):
+        if array is not None:
+            array[...] = value
+    if any(array is None for array in arrays):
+        return tuple([v if a is None else a for a, v in zip(arrays, values, strict=True)])
     return single(out)
 
 

@@ -4,10 +4,7 @@ where it cannot be."""
 import contextlib
 import hashlib
 import os
-import tempfile
 from pathlib import Path
-
-from platformdirs import user_cache_dir
 
 LIMIT = 256 << 20
 """Bytes that entries may take before those unused for longest go."""
@@ -18,7 +15,11 @@ _CHECKSUM = 32
 def folder() -> Path:
     """Where entries lie; FLOWC_CACHE_DIR moves it."""
     chosen = os.environ.get("FLOWC_CACHE_DIR")
-    return Path(chosen or user_cache_dir("flowc")) / "kernels"
+    if not chosen:
+        from platformdirs import user_cache_dir
+
+        chosen = user_cache_dir("flowc")
+    return Path(chosen) / "kernels"
 
 
 def read(key: str) -> bytes | None:
@@ -40,6 +41,8 @@ def read(key: str) -> bytes | None:
 
 def write(key: str, content: bytes) -> None:
     """Stores an entry for later runs, if the folder can be written."""
+    import tempfile  # what only reads does without
+
     try:
         folder().mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder(), prefix=".new-")

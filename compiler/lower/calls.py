@@ -17,7 +17,7 @@ from flowc.dialects.flow.control import RaceOp, VoteOp
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import join, of_items, to_items
 from flowc.dialects.flow.types import IntType, PlanType, RecordType
-from flowc.runtime.types import INT, Scalar, Type
+from flowc.runtime.types import INT, Scalar, Tuple, Type
 
 
 def call(frame: Frame, expression: Call) -> SSAValue:
@@ -100,14 +100,23 @@ def native_type(type_: Type) -> Type:
     return Scalar("i64") if type_ == INT else type_
 
 
+def result_parts(type_: Type) -> tuple[Type, ...]:
+    """The types of what a kernel gives: several for a tuple."""
+    return type_.items if isinstance(type_, Tuple) else (type_,)
+
+
 def _kernel(frame: Frame, bound: BoundCall, signature: Signature, result: Type) -> SSAValue:
     values = [
         frame.fitted(frame.value(argument), frame.lowering.type(native_type(parameter.type)))
         for argument, parameter in zip(bound.arguments, signature.parameters, strict=True)
     ]
-    returned = frame.lowering.type(native_type(result))
-    value = frame.emit(LaunchOp(signature.name, values, [returned]))
-    return frame.fitted(value, frame.lowering.type(signature.result)) if signature.result == INT else value
+    types = [frame.lowering.type(native_type(part)) for part in result_parts(result)]
+    launch = frame.add(LaunchOp(signature.name, values, types))
+    returned = [
+        frame.fitted(value, frame.lowering.type(part)) if part == INT else value
+        for value, part in zip(launch.results, result_parts(signature.result), strict=True)
+    ]
+    return frame.emit(TupleOp(returned)) if isinstance(signature.result, Tuple) else returned[0]
 
 
 def _record(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:

@@ -12,7 +12,7 @@ from flowc.compiler import syntax
 from flowc.compiler.builtins import OPERATORS
 from flowc.compiler.checker.model import BoundCall, Signature
 from flowc.compiler.lower import arrays, irregular
-from flowc.compiler.lower.calls import native_type
+from flowc.compiler.lower.calls import native_type, result_parts
 from flowc.compiler.lower.frame import Frame, Lowering
 from flowc.compiler.lower.subscripts import subscript
 from flowc.dialects.array import build, kinds
@@ -24,9 +24,9 @@ from flowc.runtime.types import Array, Scalar, Tuple, Type
 def lower_kernel(lowering: Lowering, signature: Signature) -> KernelOp:
     """The kernel of a declaration."""
     parameters = [lowering.type(native_type(parameter.type)) for parameter in signature.parameters]
-    result = lowering.type(native_type(signature.result))
+    results = [lowering.type(native_type(part)) for part in result_parts(signature.result)]
     names = [parameter.name for parameter in signature.parameters]
-    kernel = KernelOp(signature.name, (parameters, [result]), arg_names=names)
+    kernel = KernelOp(signature.name, (parameters, results), arg_names=names)
     kernel.location = lowering.location(signature.declaration.header)
     for decorator in signature.declaration.decorators:
         kernel.attributes[f"array.{decorator.name}"] = UnitAttr()
@@ -35,23 +35,25 @@ def lower_kernel(lowering: Lowering, signature: Signature) -> KernelOp:
         argument.location = lowering.location(info.span)
         argument.name_hint = info.name if info.name.isascii() else None
     native = Lowering(lowering.checked, lower_native, lowering.locations, lowering.types)
-    frame = Frame(native, block, dict(zip(names, block.args, strict=True)), result, native=True)
-    value = _body(frame, signature)
-    if dtype_of(value.type) != dtype_of(result):
-        value = arrays.as_number(frame, value, dtype_of(result))
-    frame.add(ReturnOp(value))
+    frame = Frame(native, block, dict(zip(names, block.args, strict=True)), results[0], native=True)
+    returned = []
+    for value, result in zip(_body(frame, signature), results, strict=True):
+        same = dtype_of(value.type) == dtype_of(result)
+        returned.append(value if same else arrays.as_number(frame, value, dtype_of(result)))
+    frame.add(ReturnOp(*returned))
     return kernel
 
 
-def _body(frame: Frame, signature: Signature) -> SSAValue:
-    """The value a kernel returns: its statements are assignments and one `return` at the end."""
+def _body(frame: Frame, signature: Signature) -> list[SSAValue]:
+    """The values a kernel returns: its statements are assignments and one `return` at the end."""
     for statement in signature.declaration.body or ():
         frame.span = statement.span
         match statement:
             case syntax.Assign():
                 _assign(frame, statement)
             case syntax.Return(value) if value is not None:
-                return arrays.as_array(frame, frame.value(value))
+                values = items(frame, value) if _is_tuple(frame, value) else [frame.value(value)]
+                return [arrays.as_array(frame, each) for each in values]
     raise ValueError(f"kernel {signature.name} returns nothing")
 
 
@@ -84,12 +86,16 @@ def _is_tuple(frame: Frame, expression: syntax.Expression) -> bool:
 
 
 def items(frame: Frame, expression: syntax.Expression) -> Sequence[SSAValue]:
-    """The items of an expression that gives a tuple: `topk`, `.shape`, or a variable that holds one."""
+    """The items of an expression that gives a tuple: `topk`, another kernel, `.shape`, or a variable that
+    holds one."""
     type_ = frame.type_of(expression)
     if isinstance(expression, syntax.Name) and isinstance(type_, Tuple):
         return [frame.variables[_item_name(expression.id, k)] for k in range(len(type_.items))]
     if isinstance(expression, syntax.Call):
-        return arrays.topk(frame, frame.checked.calls[id(expression)], type_)
+        bound = frame.checked.calls[id(expression)]
+        if bound.kind == "kernel":
+            return _inlined(frame, bound, frame.checked.callables[bound.name])
+        return arrays.topk(frame, bound, type_)
     if isinstance(expression, syntax.Attribute):
         source = frame.value(expression.value)
         return [arrays.extent(frame, source, axis) for axis in range(len(shape_of(source.type)))]
@@ -208,7 +214,7 @@ def _subscript(frame: Frame, expression: syntax.Subscript) -> SSAValue:
 
 def _call(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     if bound.kind == "kernel":
-        return _inlined(frame, bound, frame.checked.callables[bound.name])
+        return _inlined(frame, bound, frame.checked.callables[bound.name])[0]
     if bound.form == "apply":
         return _applied(frame, bound, result)
     lower = irregular.call if bound.form in irregular.FORMS else arrays.call
@@ -236,8 +242,8 @@ def _applied(frame: Frame, bound: BoundCall, result: Type) -> SSAValue:
     return _as(frame, _elementwise(frame, bound.operator, sides), result)
 
 
-def _inlined(frame: Frame, bound: BoundCall, callee: Signature) -> SSAValue:
-    values = []
+def _inlined(frame: Frame, bound: BoundCall, callee: Signature) -> list[SSAValue]:
+    values, parts = [], result_parts(callee.result)
     for argument, parameter in zip(bound.arguments, callee.parameters, strict=True):
         values.append(_as(frame, frame.value(argument), parameter.type))
     names = [parameter.name for parameter in callee.parameters]
@@ -245,8 +251,8 @@ def _inlined(frame: Frame, bound: BoundCall, callee: Signature) -> SSAValue:
         frame.lowering,
         frame.block,
         dict(zip(names, values, strict=True)),
-        frame.lowering.type(native_type(callee.result)),
+        frame.lowering.type(native_type(parts[0])),
         native=True,
         depth=frame.depth + 1,
     )
-    return _as(frame, _body(inner, callee), callee.result)
+    return [_as(frame, value, part) for value, part in zip(_body(inner, callee), parts, strict=True)]

@@ -5,6 +5,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from flowc.compiler.python.callables import Flow, Tool
 from flowc.compiler.python.definitions import Kind, Settings
+from flowc.compiler.python.mode import require_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,8 +81,7 @@ def kernel(
     `precise` keeps strictly to IEEE arithmetic in the order written; `reproducible` gives the same bits on
     every machine. Called directly, one with `mode="interpret"` runs as the Python it is, for a debugger.
     """
-    if mode not in ("native", "interpret"):
-        raise ValueError(f'mode is "native" or "interpret", not {mode!r}')
+    require_options(precise=precise, reproducible=reproducible, mode=mode)
     settings = {"precise": precise, "reproducible": reproducible, "interpret": mode == "interpret"}
     return _decorate("kernel", function, settings)
 

@@ -57,6 +57,12 @@ def reason(
     return ", ".join(closest)
 
 
+def _few(type_: ArgumentType) -> int:
+    """The number of elements in a row that code is made for; 0 for any."""
+    last = type_.dims[-1] if len(type_.dims) > 1 else 0
+    return last if isinstance(last, int) and last > 1 else 0
+
+
 def _differences(
     names: Sequence[str], before: tuple[ArgumentType, ...], now: tuple[ArgumentType, ...]
 ) -> list[str]:
@@ -68,6 +74,8 @@ def _differences(
             found.append(f"a new rank of `{name}`: {len(new.dims)} after {len(old.dims)}")
         elif (1 in old.dims or 1 in new.dims) and [d == 1 for d in old.dims] != [d == 1 for d in new.dims]:
             found.append(f"other extents of 1 in `{name}`")
+        elif _few(new) not in (0, _few(old)):
+            found.append(f"rows of {_few(new)} elements in `{name}`")
         if old.layout != new.layout:
             found.append(f"a new layout of `{name}`: {new.layout} after {old.layout}")
         if old.value != new.value:

@@ -2,12 +2,31 @@
 
 from typing import Any
 
+from flowc.runtime.errors import fail
+
 
 def filled(result: Any, out: Any) -> Any:
-    """The result, written to the arrays that the caller gives for it, if any: one, or a tuple for several."""
+    """The result, written to the arrays that the caller gives for it, if any: one, or a tuple for several.
+
+    Where the tuple has None, the result itself is given back. Raises FlowError (E0760) for more
+    arrays than results, or fewer.
+    """
     if out is None:
         return result
-    results, targets = (each if isinstance(each, tuple) else (each,) for each in (result, out))
-    for target, value in zip(targets, results, strict=True):
-        target[...] = value
-    return out
+    if not isinstance(result, tuple | list):
+        out[...] = result
+        return out
+    targets = out if isinstance(out, tuple) else (out,)
+    if len(targets) != len(result):
+        raise fail(
+            "E0760",
+            "`out` cannot take the results of a function",
+            why=f"it gets {len(targets)}, and takes {len(result)} arrays in a tuple",
+            help="give an array, or None, for each result",
+        )
+    found = []
+    for target, value in zip(targets, result, strict=True):
+        if target is not None:
+            target[...] = value
+        found.append(value if target is None else target)
+    return type(result)(*found) if hasattr(result, "_fields") else type(result)(found)

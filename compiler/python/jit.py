@@ -14,10 +14,10 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 from flowc.compiler.python.definitions import Definition, Settings
 from flowc.compiler.python.facts import Facts, NeedsFacts
 from flowc.compiler.python.interpreted import filled
-from flowc.compiler.python.mode import Mode
+from flowc.compiler.python.mode import Mode, require_options
 from flowc.compiler.python.specialisation import Specialisation, specialise
 from flowc.compiler.python.specialise import ArgumentType, argument_types
-from flowc.compiler.python.structure import PYTHON, is_plain
+from flowc.compiler.python.structure import PYTHON, given_back, takes_out
 from flowc.runtime.errors import FlowError, fail
 
 P = ParamSpec("P")
@@ -102,14 +102,14 @@ class Jit(Definition[P, R]):
         return found.finished(call(ready), self.names, arguments)
 
     def _into(self, found: Specialisation, kept: tuple[Any, ...], out: Any) -> Any:
-        if not is_plain(found.structure):
+        if not takes_out(found.structure):
             raise fail(
                 "E0093",
                 f"`{self.__name__}` cannot write its result into `out`",
-                why="what it returns is put together from several things",
-                help="call it without `out`",
+                why="what it returns is no array and no tuple of arrays that the code computes",
+                help="call it without `out`, or return such a tuple",
             )
-        return found.kernel(*kept, out=out)
+        return given_back(found.structure, found.kernel(*kept, out=out))
 
     def bound(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any] = MappingProxyType({})
@@ -243,8 +243,9 @@ def jit(
     written, with sums in a stated order; `reproducible` gives the same bits on every machine.
     `mode="interpret"` runs the function as the Python it is, for a debugger.
     """
-    if level not in (0, 1, 2) or mode not in ("native", "interpret"):
-        raise ValueError(f'level is 0, 1 or 2 and mode "native" or "interpret", not {level!r} and {mode!r}')
+    if isinstance(level, bool) or level not in (0, 1, 2):
+        raise ValueError(f"level is 0, 1 or 2, not {level!r}")
+    require_options(precise=precise, reproducible=reproducible, mode=mode)
     options = Mode(level, precise, reproducible)
 
     def decorated(function: Any) -> Any:

@@ -10,3 +10,12 @@ class Mode:
     level: int = 2
     precise: bool = False
     reproducible: bool = False
+
+
+def require_options(*, precise: object, reproducible: object, mode: object) -> None:
+    """Raises ValueError for an option of a kernel that is none of its choices."""
+    for name, value in (("precise", precise), ("reproducible", reproducible)):
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is True or False, not {value!r}")
+    if mode not in ("native", "interpret"):
+        raise ValueError(f'mode is "native" or "interpret", not {mode!r}')

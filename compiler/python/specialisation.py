@@ -15,6 +15,8 @@ from flowc.compiler.python.fingerprint import fingerprint_with_arrays, is_curren
 from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.specialise import ArgumentType
 from flowc.compiler.python.structure import (
+    PYTHON,
+    Result,
     Structure,
     assemble,
     is_plain,
@@ -65,10 +67,13 @@ class Specialisation:
 
     def finished(self, result: Any, names: Sequence[str], arguments: Sequence[Any]) -> Any:
         """What the function returns, from what the kernel returned."""
-        if is_plain(self.structure):
+        structure = self.structure
+        if type(structure) is Result and type(result) is not tuple:
+            return PYTHON[structure.weak](result) if structure.weak else result
+        if is_plain(structure):
             return result
         results = result if isinstance(result, tuple) else (result,)
-        return assemble(self.structure, results, dict(zip(names, arguments, strict=True)))
+        return assemble(structure, results, dict(zip(names, arguments, strict=True)))
 
 
 def specialise(

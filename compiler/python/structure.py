@@ -63,6 +63,21 @@ def is_plain(structure: Structure) -> bool:
     return structure.parts == tuple(map(Result, range(len(structure.parts))))
 
 
+def takes_out(structure: Structure) -> bool:
+    """Whether what the function returns is the kernel's own results, each once and in order: then buffers can
+    be given for them."""
+    if not isinstance(structure, Several):
+        return structure == Result(0)
+    return structure.parts == tuple(map(Result, range(len(structure.parts))))
+
+
+def given_back(structure: Structure, out: Any) -> Any:
+    """Buffers that have been filled, as the function returns its results."""
+    return (
+        MAKERS[structure.maker](out) if isinstance(structure, Several) and len(structure.parts) > 1 else out
+    )
+
+
 def assemble(structure: Structure, results: Sequence[Any], arguments: Mapping[str, Any]) -> Any:
     """What the function returns, from the results of the kernel and the arguments by name."""
     match structure:

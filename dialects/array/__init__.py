@@ -9,6 +9,7 @@ from flowc.dialects.array.irregular import (
     ArgsortOp,
     HistogramOp,
     LinspaceOp,
+    OrderStatisticsOp,
     RandomOp,
     ScanOp,
     ScatterOp,
@@ -16,6 +17,7 @@ from flowc.dialects.array.irregular import (
     SegmentOp,
     SortOp,
     TakeAlongOp,
+    TruePositionsOp,
 )
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
 from flowc.dialects.array.memory import EmptyOp, ReadOp, VariableOp, WriteOp
@@ -66,6 +68,7 @@ Array = Dialect(
         KernelOp,
         LinspaceOp,
         LaunchOp,
+        OrderStatisticsOp,
         RandomOp,
         ReadOp,
         ReduceOp,
@@ -82,6 +85,7 @@ Array = Dialect(
         TakeAlongOp,
         TopKOp,
         TransposeOp,
+        TruePositionsOp,
         VariableOp,
         WriteOp,
     ],

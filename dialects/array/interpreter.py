@@ -13,7 +13,7 @@ from xdsl.dialects import scf
 from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.array import memory, ops
-from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.faults import KernelFault, extent_of
 from flowc.dialects.array.kernel import KernelOp, ReturnOp
 from flowc.dialects.array.require import RequireOp
 
@@ -45,7 +45,7 @@ class Interpreter:
     def _operation(self, op: Operation) -> None:
         match op:
             case memory.EmptyOp():
-                extents = [max(int(self.values[extent]), 0) for extent in op.extents]
+                extents = [extent_of(self.values[extent]) for extent in op.extents]
                 self.refs[op.result] = self.empty(op.result, extents)
             case memory.VariableOp():
                 self.refs[op.result] = self.empty(op.result, self.values[op.source].shape)

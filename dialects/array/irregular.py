@@ -3,6 +3,8 @@
 | NumPy or flowc | operator | builder |
 |---|---|---|
 | `np.sort(x, axis)`, `np.argsort(x, axis, kind="stable")` | SortOp, ArgsortOp | `sort`, `argsort` |
+| `np.sort(x)[..., k : k + n]`, for `np.median` | OrderStatisticsOp | `order_statistics(x, k, n)` |
+| `np.flatnonzero(mask)`, for masks and `np.nonzero` | TruePositionsOp | `true_positions` |
 | `np.cumsum`, `np.cumprod`, `np.maximum.accumulate` ... | ScanOp | `scan(kind, x, axis)` |
 | `np.linspace(low, high, count)` | LinspaceOp | `linspace` |
 | `np.searchsorted(a, v, side)` | SearchSortedOp | `searchsorted` |
@@ -62,6 +64,37 @@ class ArgsortOp(ArrayOperation):
 
     def infer(self) -> tuple[Attribute, ...]:
         return (inference.argsort_type(self.source.type, self.axis.value.data),)
+
+
+@irdl_op_definition
+class OrderStatisticsOp(ArrayOperation):
+    """Of the elements along the last axis in rising order, those from position `first` of each line on.
+
+    Positions outside a line are moved to its ends; a line without elements gives zeros.
+    """
+
+    name = "array.order_statistics"
+    count = prop_def(IntegerAttr[IntegerType])
+    source = operand_def()
+    first = operand_def()
+    result = result_def()
+    assembly_format = FORMAT
+
+    def infer(self) -> tuple[Attribute, ...]:
+        return (inference.order_statistics_type(self.source.type, self.first.type, self.count.value.data),)
+
+
+@irdl_op_definition
+class TruePositionsOp(ArrayOperation):
+    """Where a vector of bools is true, in rising order; what stands behind these positions is anything."""
+
+    name = "array.true_positions"
+    source = operand_def()
+    result = result_def()
+    assembly_format = FORMAT
+
+    def infer(self) -> tuple[Attribute, ...]:
+        return (inference.true_positions_type(self.source.type),)
 
 
 @irdl_op_definition
@@ -223,5 +256,5 @@ class RandomOp(ArrayOperation):
 ELEMENTWISE = TakeAlongOp | SearchSortedOp | LinspaceOp | RandomOp
 """Those whose elements are computed one at a time, wherever they are asked for."""
 
-TWICE = ScanOp | SegmentOp | HistogramOp | ScatterOp
+TWICE = ScanOp | SegmentOp | HistogramOp | ScatterOp | TruePositionsOp
 """Those that may evaluate an element of an operand twice."""

@@ -31,6 +31,22 @@ def argsort(source: SSAValue, axis: int = -1) -> irregular.ArgsortOp:
     )
 
 
+def order_statistics(source: SSAValue, first: SSAValue, count: int) -> irregular.OrderStatisticsOp:
+    """`count` elements of each line along the last axis, from position `first` in rising order on."""
+    return irregular.OrderStatisticsOp.create(
+        operands=[source, first],
+        properties={"count": IntegerAttr(count, i64)},
+        result_types=[inference.order_statistics_type(source.type, first.type, count)],
+    )
+
+
+def true_positions(source: SSAValue) -> irregular.TruePositionsOp:
+    """Where a vector of bools is true, in rising order, and anything behind."""
+    return irregular.TruePositionsOp.create(
+        operands=[source], result_types=[inference.true_positions_type(source.type)]
+    )
+
+
 def scan(kind: str, source: SSAValue, axis: int = -1) -> irregular.ScanOp:
     """Running sums, products, minima or maxima along an axis."""
     return irregular.ScanOp.create(

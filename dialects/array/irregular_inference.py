@@ -36,6 +36,25 @@ def argsort_type(source: Attribute, axis: int) -> Attribute:
     return array_type("i64", shape)
 
 
+def order_statistics_type(source: Attribute, first: Attribute, count: int) -> Attribute:
+    """The type of some neighbours in the order of each line: `first` is one number, or one for each line."""
+    shape = shape_of(source)
+    if not shape:
+        raise ShapeError("a number has no order")
+    if dtype_of(first) != "i64" or len(shape_of(first)) not in (0, len(shape) - 1):
+        raise ShapeError(f"the first position is one i64, or one for each line of {shape_text(shape)}")
+    return array_type(dtype_of(source), (*shape[:-1], count))
+
+
+def true_positions_type(source: Attribute) -> Attribute:
+    """The type of the positions of true elements, as many as there are elements."""
+    if dtype_of(source) != "bool" or len(shape_of(source)) != 1:
+        raise ShapeError(
+            f"true positions are those of a vector of bools, not of {shape_text(shape_of(source))}"
+        )
+    return array_type("i64", shape_of(source))
+
+
 def scan_type(kind: str, source: Attribute, axis: int) -> Attribute:
     """The type of a scan: the dtype of the reduction, the shape of the source."""
     if kind not in SCANS:

@@ -10,7 +10,7 @@ import numpy as np
 from xdsl.ir import Operation
 
 from flowc.dialects.array import irregular
-from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.faults import KernelFault, extent_of
 from flowc.dialects.array.types import dtype_of, integer_range, is_float, shape_of
 
 NumpyArray = np.ndarray[Any, np.dtype[Any]]
@@ -29,6 +29,25 @@ def _sort(op: irregular.SortOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
 
 def _argsort(op: irregular.ArgsortOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
     return np.argsort(inputs[0], axis=op.axis.value.data, kind="stable")
+
+
+def _order_statistics(op: irregular.OrderStatisticsOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
+    source, first = inputs
+    lines, count = source.shape[:-1], op.count.value.data
+    if source.shape[-1] == 0:
+        return np.zeros((*lines, count), source.dtype)
+    if first.ndim and first.shape != lines:
+        raise KernelFault(f"{first.shape} positions for lines {lines}")
+    places = np.broadcast_to(first, lines)[..., None] + np.arange(count)
+    ordered = np.sort(source, axis=-1, kind="stable")
+    return np.take_along_axis(ordered, np.clip(places, 0, source.shape[-1] - 1), axis=-1)
+
+
+def _true_positions(op: irregular.TruePositionsOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
+    found = np.zeros(inputs[0].shape, np.int64)
+    places = np.flatnonzero(inputs[0])
+    found[: len(places)] = places
+    return found
 
 
 def _accumulated(array: NumpyArray, dtype: str) -> NumpyArray:
@@ -97,7 +116,7 @@ def neutral(kind: str, dtype: str) -> float | int:
 
 
 def _segment(op: irregular.SegmentOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
-    keys, count = inputs[0].astype(np.int64), max(int(inputs[1]), 0)
+    keys, count = inputs[0].astype(np.int64), extent_of(inputs[1])
     if np.any((keys < 0) | (keys >= count)):
         raise KernelFault(f"a key outside {count} groups")
     kind, dtype = op.kind.data, dtype_of(op.result.type)
@@ -136,7 +155,7 @@ def _histogram(op: irregular.HistogramOp, inputs: Sequence[NumpyArray]) -> Numpy
 
 def _linspace(op: irregular.LinspaceOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
     low, high, count = inputs
-    return np.linspace(float(low), float(high), max(int(count), 0))
+    return np.linspace(float(low), float(high), extent_of(count))
 
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -163,7 +182,7 @@ def philox(seed: int, positions: NumpyArray) -> tuple[NumpyArray, ...]:
 
 
 def _random(op: irregular.RandomOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
-    shape = [max(int(extent), 0) for extent in inputs[1:]]
+    shape = [extent_of(extent) for extent in inputs[1:]]
     return random_numbers(op.kind.data, dtype_of(op.result.type), int(inputs[0]), shape)
 
 
@@ -191,6 +210,8 @@ def _fraction(low: NumpyArray, high: NumpyArray, single: bool) -> NumpyArray:
 evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], NumpyArray]] = {
     irregular.SortOp: _sort,
     irregular.ArgsortOp: _argsort,
+    irregular.OrderStatisticsOp: _order_statistics,
+    irregular.TruePositionsOp: _true_positions,
     irregular.ScanOp: _scan,
     irregular.SearchSortedOp: _searchsorted,
     irregular.TakeAlongOp: _take_along,

@@ -15,6 +15,7 @@ from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.faults import KernelFault as KernelFault
+from flowc.dialects.array.faults import extent_of
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.interpreter import Interpreter
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
@@ -338,7 +339,7 @@ def _topk(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
 
 
 def _broadcast(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
-    return [np.broadcast_to(inputs[0], tuple(int(extent) for extent in inputs[1:]))]
+    return [np.broadcast_to(inputs[0], tuple(extent_of(extent) for extent in inputs[1:]))]
 
 
 def _concat(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:

@@ -6,9 +6,10 @@ from xdsl.irdl import IRDLOperation, irdl_op_definition, operand_def, prop_def, 
 from xdsl.traits import MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
-REASONS = ("decomposition", "assertion")
-"""What it can mean that a condition does not hold: a matrix is singular or not positive definite, or the
-program says so itself."""
+REASONS = ("decomposition", "assertion", "extents", "position", "extent", "share")
+"""What it can mean that a condition does not hold: a matrix is singular or not positive definite, the program
+says so itself, two extents differ, a position lies outside, an extent is negative, or a share is none of 0
+to 1."""
 
 
 @irdl_op_definition

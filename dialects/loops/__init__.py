@@ -3,6 +3,7 @@
 from xdsl.ir import Dialect
 
 from flowc.dialects.loops.ops import (
+    LANES,
     PLAIN,
     ROLLED,
     DotOp,
@@ -11,17 +12,19 @@ from flowc.dialects.loops.ops import (
     ParallelOp,
     PrefetchOp,
     RequireOp,
+    StepOp,
     StreamOp,
 )
 from flowc.dialects.loops.vectors import PackOp, SortOp
 
 Loops = Dialect(
     "loops",
-    [DotOp, EndOp, FenceOp, PackOp, ParallelOp, PrefetchOp, RequireOp, SortOp, StreamOp],
+    [DotOp, EndOp, FenceOp, PackOp, ParallelOp, PrefetchOp, RequireOp, SortOp, StepOp, StreamOp],
     [],
 )
 
 __all__ = [
+    "LANES",
     "PLAIN",
     "ROLLED",
     "DotOp",
@@ -33,5 +36,6 @@ __all__ = [
     "PrefetchOp",
     "RequireOp",
     "SortOp",
+    "StepOp",
     "StreamOp",
 ]

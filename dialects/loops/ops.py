@@ -38,6 +38,9 @@ PLAIN = "loops.plain"
 """Marks an `scf.for` that is to be left as it is written, neither made vectors of nor unrolled."""
 ROLLED = "loops.rolled"
 """Marks an `scf.for` of a known number of rounds not to be unrolled: vectors are made of its rounds."""
+LANES = "loops.lanes"
+"""Has the number of rounds of an `scf.for` that become one vector. LLVM alone would take as many as the
+widest numbers fill a vector with, also where those that are read are narrower."""
 
 
 def _verify_position(base: Attribute, indices: Sequence[SSAValue]) -> None:
@@ -140,6 +143,23 @@ class PrefetchOp(IRDLOperation):
     def verify_(self) -> None:
         """Checks the number of indices."""
         _verify_position(self.base.type, self.indices)
+
+
+@irdl_op_definition
+class StepOp(IRDLOperation):
+    """The step along an axis that stretches beside longer ones: 0 where it is 1 long, else 1.
+
+    A loop whose positions are multiplied by it asks once whether it is 1, and is a loop over neighbours then.
+    """
+
+    name = "loops.step"
+    extent = operand_def(IndexType)
+    step = result_def(IndexType)
+    traits = traits_def(Pure())
+    assembly_format = "$extent attr-dict"
+
+    def __init__(self, extent: SSAValue) -> None:
+        super().__init__(operands=[extent], result_types=[IndexType()])
 
 
 @irdl_op_definition

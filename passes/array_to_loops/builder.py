@@ -27,9 +27,13 @@ from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
-from flowc.dialects.loops import PLAIN, ROLLED, EndOp, ParallelOp
+from flowc.dialects.loops import LANES, PLAIN, ROLLED, EndOp, ParallelOp, StepOp
 
 Index = int | SSAValue
+
+
+FEW = 4
+"""As many neighbours as vectors are put together from, and taken apart to, in registers: points, colours."""
 
 
 @frozen
@@ -46,6 +50,11 @@ class Range:
     def room(self) -> Index:
         """How many positions there are at most, known ahead of all loops."""
         return 1 if self.single else self.high if self.bound is None else self.bound
+
+    @property
+    def few(self) -> int:
+        """How many positions there are if they are the first `FEW` or fewer, else 0."""
+        return self.high if self.low == 0 and isinstance(self.high, int) and self.high <= FEW else 0
 
 
 index_type = IndexType()
@@ -167,6 +176,10 @@ class LoopBuilder:
         below = self.compare("slt", self.index(a), self.index(0))
         return self.select(below, self.index(self.add(a, extent)), self.index(a))
 
+    def step(self, extent: Index) -> Index:
+        """The step along an axis that stretches where it is 1 long."""
+        return int(extent != 1) if isinstance(extent, int) else self.insert(StepOp(extent))
+
     def compare(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
         """An integer comparison."""
         return self.insert(arith.CmpiOp(a, b, predicate))
@@ -196,10 +209,12 @@ class LoopBuilder:
         step: Index = 1,
         plain: bool = False,
         rolled: bool = False,
+        lanes: int = 0,
     ) -> tuple[SSAValue, ...]:
         """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last
         round. A `plain` loop is left as it is written, neither made vectors of nor unrolled: it is short, or
-        its body has vectors already. The rounds of a `rolled` one, of a number known now, become vectors."""
+        its body has vectors already. The rounds of a `rolled` one, of a number known now, become vectors.
+        A vector is made of `lanes` rounds, if that is not 0."""
         first, end, stride = self.index(low), self.index(high), self.index(step)
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
@@ -210,6 +225,8 @@ class LoopBuilder:
         for name, wanted in ((PLAIN, plain), (ROLLED, rolled)):
             if wanted:
                 loop.attributes[name] = UnitAttr()
+        if lanes:
+            loop.attributes[LANES] = IntegerAttr(lanes, i64)
         self.append(loop)
         return tuple(loop.results)
 
@@ -234,7 +251,8 @@ class LoopBuilder:
         return tuple(loop.results)
 
     def sweep(self, ranges: Sequence[Range], body: Callable[[tuple[Index, ...]], None]) -> None:
-        """A perfect nest of loops over `ranges`, the last innermost; none for a single position."""
+        """A perfect nest of loops over `ranges`, the last innermost. There is none for a single position, nor
+        for a few of the last: then the loop around them has the vectors."""
 
         def level(at: tuple[Index, ...]) -> None:
             if len(at) == len(ranges):
@@ -243,6 +261,10 @@ class LoopBuilder:
             here = ranges[len(at)]
             if here.single:
                 level((*at, here.low))
+                return
+            if at and len(at) == len(ranges) - 1 and here.few:
+                for k in range(here.few):
+                    level((*at, k))
                 return
 
             def inside(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:

@@ -2,29 +2,39 @@
 agree, positions that must lie inside, counts that must fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from xdsl.dialects import arith
 from xdsl.ir import Operation, SSAValue
 
-from flowc.dialects.array import irregular, ops, products
+from flowc.dialects.array import irregular, memory, ops, products
 from flowc.dialects.array.require import RequireOp
 from flowc.dialects.array.types import shape_of
-from flowc.passes.array_extents import Expression, combine
+from flowc.passes.array_extents import Expression, combine, says_extent
+from flowc.passes.array_positions import are_inside
 from flowc.passes.array_to_loops.checks import (
     ASSERTION,
     DECOMPOSITION,
     EXTENTS_DIFFER,
     INDEX_RANGE,
+    NEGATIVE_EXTENT,
     NO_MEMORY,
     NOTHING_TO_REDUCE,
+    SHARE_RANGE,
     TOO_MANY,
     Checks,
 )
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.irregular.vector_sort import POSITION_BITS, sorts_by_vectors
 
-_REASONS = {"decomposition": DECOMPOSITION, "assertion": ASSERTION}
+_REASONS = {
+    "decomposition": DECOMPOSITION,
+    "assertion": ASSERTION,
+    "extents": EXTENTS_DIFFER,
+    "position": INDEX_RANGE,
+    "extent": NEGATIVE_EXTENT,
+    "share": SHARE_RANGE,
+}
 
 
 def check(s: Lowering, checks: Checks, op: Operation) -> None:
@@ -48,20 +58,31 @@ def check(s: Lowering, checks: Checks, op: Operation) -> None:
                         first = s.extents.extent(op.inputs[0], axis)
                         require_equal(s, checks, first, s.extents.extent(part, axis), op)
         case ops.BroadcastOp():
+            _check_not_negative(s, checks, op.extents, op)
             _check_stretch(s, checks, op)
+        case memory.EmptyOp() | irregular.RandomOp():
+            _check_not_negative(s, checks, op.extents, op)
+        case irregular.LinspaceOp():
+            _check_not_negative(s, checks, [op.count], op)
         case ops.IndexOp():
             _check_index(s, checks, op)
         case ops.GatherOp():
             _check_positions(s, checks, op.indices, s.extents.extent(op.source, 0), op)
         case irregular.ArgsortOp() if sorts_by_vectors(s, op):
             _check_countable(s, checks, op)
+        case irregular.OrderStatisticsOp():
+            for axis in range(len(shape_of(op.first.type))):
+                own = s.extents.extent(op.first, axis)
+                require_equal(s, checks, s.extents.extent(op.source, axis), own, op)
         case irregular.TakeAlongOp():
             _check_take_along(s, checks, op)
         case irregular.ScatterOp():
             _check_positions(s, checks, op.indices, s.extents.extent(op.base, 0), op)
             _check_values(s, checks, op)
-        case irregular.SegmentOp() if op.values is not None:
-            require_equal(s, checks, s.extents.extent(op.keys, 0), s.extents.extent(op.values, 0), op)
+        case irregular.SegmentOp():
+            _check_not_negative(s, checks, [op.count], op)
+            if op.values is not None:
+                require_equal(s, checks, s.extents.extent(op.keys, 0), s.extents.extent(op.values, 0), op)
         case irregular.HistogramOp() if op.weights is not None:
             for axis in range(len(shape_of(op.source.type))):
                 own = s.extents.extent(op.weights, axis)
@@ -138,7 +159,7 @@ def _check_elementwise(s: Lowering, checks: Checks, op: ops.ElementwiseOp) -> No
     for axis in range(rank):
         whole = s.extents.derived(op.result, axis)
         places = [(operand, axis - rank + len(shape_of(operand.type))) for operand in op.inputs]
-        said = any(own >= 0 and shape_of(operand.type)[own] not in (1, "") for operand, own in places)
+        said = says_extent(op, axis)
         for operand, own in places:
             if own < 0 or shape_of(operand.type)[own] == 1:
                 continue
@@ -167,6 +188,15 @@ def _check_stretch(s: Lowering, checks: Checks, op: ops.BroadcastOp) -> None:
             require_equal(s, checks, s.extents.extent(op.result, axis + offset), extent, op)
 
 
+def _check_not_negative(s: Lowering, checks: Checks, numbers: Iterable[SSAValue], op: Operation) -> None:
+    """Extents that a program gives are 0 or more."""
+    for number in numbers:
+        extent = s.extents.scalar(number)
+        if not s.extents.is_below(0, extent):
+            enough = s.b.compare("sge", s.b.index(s.size(extent)), s.b.index(0))
+            checks.require(enough, NEGATIVE_EXTENT, op)
+
+
 def _check_index(s: Lowering, checks: Checks, op: ops.IndexOp) -> None:
     whole = s.extents.extent(op.source, op.axis.value.data)
     wanted = s.extents.scalar(op.index)
@@ -187,6 +217,9 @@ def _check_positions(
     s: Lowering, checks: Checks, indices: SSAValue, whole: Expression, op: Operation
 ) -> None:
     """Every index lies in an axis that is `whole` long."""
+    if are_inside(s.extents, indices, whole):
+        s.inside.add(op)
+        return
     extent = s.size(whole)
 
     def inside(at: tuple[SSAValue, ...]) -> SSAValue:

@@ -19,7 +19,7 @@ from flowc.passes.array_to_loops.attention_roles import (
     share_of,
 )
 from flowc.passes.array_to_loops.builder import CONTRACT, REASSOCIATE, Index
-from flowc.passes.array_to_loops.contract.stacks import product, unflattened
+from flowc.passes.array_to_loops.contract.stacks import unflattened
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.reductions import combine, identity
 
@@ -48,7 +48,7 @@ class Parts:
 def lower_decoding(s: Lowering, a: Attention) -> None:
     """Stores the weighted values of all heads, each with one query."""
     b, held = s.b, scalars.held_type(a.dtype)
-    heads = product(s, a.scores.stack)
+    heads = s.b.product(a.scores.stack)
     first, end = seen_keys(s, a, 0, 1, step=1)
     number = b.max(b.ceiling(b.max(b.sub(end, first), 0), KEYS), 1)
     pieces = b.mul(heads, number)

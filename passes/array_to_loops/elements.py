@@ -14,8 +14,9 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
+from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.types import Shape, dtype_of, promote, shape_of
-from flowc.passes.array_extents import Expression, ExtentAnalysis, combine
+from flowc.passes.array_extents import Expression, ExtentAnalysis, says_extent
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.random import draw
@@ -23,6 +24,8 @@ from flowc.passes.array_to_loops.search import insertion_point
 from flowc.passes.array_to_loops.spacing import spaced
 
 Indices = tuple[Index, ...]
+Viewing = ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp | ops.GatherOp
+"""Operators each of whose elements is one of their source."""
 
 
 def same_position(at: Sequence[Index]) -> Sequence[Index]:
@@ -56,7 +59,8 @@ class Lowering:
     built; `scope` at the beginning of the innermost code that may own memory: `top`, or a parallel chunk.
     `tiles` has the values of which only a part is at hand; `groups` the operators lowered together so far;
     `nested` counts the loops and branches of the kernel itself around the code being built; `scattered` has
-    the values that go to memory which does not hold them in row-major order.
+    the values that go to memory which does not hold them in row-major order, `inside` the operators whose
+    positions are known to lie where they may.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Lowering:
         self.groups: list[tuple[Operation, ...]] = []
         self.nested = 0
         self.scattered: set[SSAValue] = set()
+        self.inside: set[Operation] = set()
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
 
@@ -109,6 +114,8 @@ class Lowering:
                 return self.top.to_index(self.arguments[position])
             case ("value", SSAValue() as value):
                 return self.top.to_index(self.registers[value])
+            case ("step", extent):
+                return self.top.step(self.size(extent))  # type: ignore[arg-type]
             case (str(operator), left, right):
                 operands = (self.size(left), self.size(right))  # type: ignore[arg-type]
                 result: Index = getattr(self.top, operator)(*operands)
@@ -120,6 +127,11 @@ class Lowering:
         buffer = self.scope.allocate(element, extents)
         self.allocated.append(buffer)
         return buffer
+
+    def temporary(self, value: SSAValue) -> Place:
+        """Memory for the whole of a value, in the form in which values are held."""
+        element = scalars.stored_type(compute_dtype(dtype_of(value.type)))
+        return Place(self.allocate(element, self.sizes(value)))
 
     def store(self, value: SSAValue, place: Place, at: Sequence[Index]) -> None:
         """Stores a held value as the element at a position."""
@@ -166,8 +178,6 @@ class Lowering:
             case ops.CastOp():
                 source, target = dtype_of(op.source.type), dtype_of(op.result.type)
                 return scalars.convert(self.b, self.element(op.source, at), source, target)
-            case ops.GatherOp():
-                return self._gathered(op, at)
             case irregular.TakeAlongOp():
                 return self._taken(op, at)
             case irregular.SearchSortedOp():
@@ -186,12 +196,12 @@ class Lowering:
                 return self.b.to_integer(at[0])
             case ops.DimOp():
                 return self.b.to_integer(self.size(self.extents.extent(op.source, op.axis.value.data)))
-            case ops.TransposeOp() | ops.SliceOp() | ops.IndexOp() | ops.ExpandOp():
+            case ops.TransposeOp() | ops.SliceOp() | ops.IndexOp() | ops.ExpandOp() | ops.GatherOp():
                 return self.element(op.source, self.viewed(op, at))
         raise ValueError(f"{op} has neither storage nor a recipe")
 
-    def viewed(self, op: ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp, at: Indices) -> Indices:
-        """The position in the source of a view that a position in the view means."""
+    def viewed(self, op: Viewing, at: Indices) -> Indices:
+        """The position in the source of a view, or of what is picked, that a position in it means."""
         match op:
             case ops.TransposeOp():
                 source = list(at)
@@ -204,6 +214,12 @@ class Lowering:
             case ops.ExpandOp():
                 axis = op.axis.value.data
                 return (*at[:axis], *at[axis + 1 :])
+            case ops.GatherOp():
+                rank = len(shape_of(op.indices.type))
+                place: Index = self.b.to_index(self.as_dtype(op.indices, at[:rank], "i64"))
+                if op not in self.inside:
+                    place = self.b.wrap(place, self.size(self.extents.extent(op.source, 0)))
+                return (place, *at[rank:])
         return tuple(self._sliced(op, axis, i) for axis, i in enumerate(at))
 
     def _sliced(self, op: ops.SliceOp, axis: int, i: Index) -> Index:
@@ -215,7 +231,7 @@ class Lowering:
         dtype = elementwise_operand_dtype(kind, op.operand_types)
         operands = []
         for position, operand in enumerate(op.inputs):
-            held = self.element(operand, self._stretched(op, operand, at))
+            held = self.element(operand, self.stretched(op, operand, at))
             own = dtype_of(operand.type)
             wanted = own if kind == "where" and position == 0 else dtype
             operands.append(held if own == wanted else self._widened(held, own, wanted))
@@ -227,15 +243,16 @@ class Lowering:
         own = at[len(at) - len(extents) :]
         return tuple(0 if extent == 1 else i for extent, i in zip(extents, own, strict=True))
 
-    def _stretched(self, op: ops.ElementwiseOp, operand: SSAValue, at: Indices) -> Indices:
+    def stretched(self, op: ops.ElementwiseOp, operand: SSAValue, at: Indices) -> Indices:
         """The position in an operand; where it may turn out to have extent 1, the run stretches it."""
-        place = list(aligned(operand, at))
+        place = list(self.aligned(operand, at))
         offset = len(at) - len(place)
-        for axis, extent in enumerate(shape_of(operand.type)):
-            own = self.extents.extent(operand, axis)
-            if extent == "" and own != self.extents.extent(op.result, axis + offset):
-                step = combine("min", combine("sub", own, 1), 1)
-                place[axis] = self.b.mul(place[axis], self.size(step))
+        for axis, (own, said) in enumerate(
+            zip(self.extents.shape(operand), shape_of(operand.type), strict=True)
+        ):
+            whole = self.extents.extent(op.result, axis + offset)
+            if said == "" and own not in (1, whole) and says_extent(op, axis + offset):
+                place[axis] = self.b.mul(place[axis], self.size(("step", own)))
         return tuple(place)
 
     def _widened(self, held: SSAValue, own: str, wanted: str) -> SSAValue:
@@ -243,12 +260,6 @@ class Lowering:
         if scalars.held_type(own) == scalars.held_type(wanted):
             return held
         return scalars.convert(self.b, held, own, wanted)
-
-    def _gathered(self, op: ops.GatherOp, at: Indices) -> SSAValue:
-        rank = len(shape_of(op.indices.type))
-        position = self.as_dtype(op.indices, at[:rank], "i64")
-        extent = self.size(self.extents.extent(op.source, 0))
-        return self.element(op.source, (self.b.wrap(self.b.to_index(position), extent), *at[rank:]))
 
     def _taken(self, op: irregular.TakeAlongOp, at: Indices) -> SSAValue:
         axis = op.axis.value.data

@@ -107,7 +107,7 @@ def lower_folds(
             position = [place[axis] for axis in range(len(ranges))]
             for value, target in stores:
                 s.store(s.element(value, position), target, position)
-            return [_element(s, fold.op, position) for fold in folds]
+            return [element_of(s, fold.op, position) for fold in folds]
 
         reducers = [reducer_of(fold.op) for fold in folds]
         carried = accumulate_all(s.b, reducers, [ranges[axis] for axis in axes], elements)
@@ -118,13 +118,15 @@ def lower_folds(
 
 
 def position_of(op: ops.ReduceOp, kept: dict[int, Index]) -> list[Index]:
+    """The position in the result, given that along each axis that is kept."""
     rank = len(shape_of(op.source.type))
     if op.keepdims is not None:
         return [kept.get(axis, 0) for axis in range(rank)]
     return [kept[axis] for axis in sorted(kept)]
 
 
-def _element(s: Lowering, op: ops.ReduceOp, at: Sequence[Index]) -> SSAValue:
+def element_of(s: Lowering, op: ops.ReduceOp, at: Sequence[Index]) -> SSAValue:
+    """An element of what is reduced, held as the reduction holds it."""
     reducer = reducer_of(op)
     value, source = s.element(op.source, at), dtype_of(op.source.type)
     if reducer.kind in ("any", "all"):
@@ -185,10 +187,13 @@ def _sweep_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> None:
     blocked = max(axis for axis in axes if not ranges[axis].single)
     count = ROWS_AT_ONCE if _size(s, op.source) <= CHEAP else 1
     here = ranges[blocked]
+    last = max(axis for axis, along in enumerate(ranges) if not along.single)
+    # What is read is narrower than the sums: whole vectors of it, each for two of sums.
+    lanes = s.vector_bits // 32 if wide == "f64" and reducer.held == f32 else 0
 
     def add(at: Sequence[Index], rows_at_once: int) -> None:
         values = [
-            _element(s, op, [*at[:blocked], s.b.add(at[blocked], k), *at[blocked + 1 :]])
+            element_of(s, op, [*at[:blocked], s.b.add(at[blocked], k), *at[blocked + 1 :]])
             for k in range(rows_at_once)
         ]
         while len(values) > 1:
@@ -211,13 +216,14 @@ def _sweep_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> None:
             elif ranges[axis].single:
                 level((*at, ranges[axis].low))
             else:
-                first, last = (low, high) if axis == blocked else (ranges[axis].low, ranges[axis].high)
+                along = Range(low, high) if axis == blocked else ranges[axis]
+                stride, together = step if axis == blocked else 1, lanes if axis == last else 0
 
                 def inside(i: SSAValue, _: Carried) -> Sequence[SSAValue]:
                     level((*at, i))
                     return ()
 
-                s.b.loop(first, last, (), inside, step if axis == blocked else 1)
+                s.b.loop(along.low, along.high, (), inside, stride, lanes=together)
 
         level(())
 

@@ -16,6 +16,9 @@ from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.stages import FLAT, NoFlatForm, Stage, reads
 
+MOST_LOOPS = 32
+"""Stages of a group with loops of their own: LLVM's time grows with the square of the loops within one."""
+
 
 @frozen(eq=False)
 class Track:
@@ -63,6 +66,8 @@ def group_stages(s: Lowering, stages: Iterable[Stage]) -> list[Group]:
         sources = {value for value, _ in reads(s, stage, None, members)}
         earliest = max((home[value] for value in sources if value in home), default=0)
         for number in range(earliest, len(groups)):
+            if _is_full(groups[number], stage):
+                continue
             tracks = _joined(s, groups[number], stage, members)
             if tracks and not _worsens(groups[number], tracks, sources):
                 groups[number].stages.append(stage)
@@ -97,9 +102,14 @@ def _numbers_first(s: Lowering, stages: Iterable[Stage]) -> tuple[list[Stage], l
     return numbers, rest
 
 
+def _is_full(group: Group, stage: Stage) -> bool:
+    """Whether a stage that needs loops of its own would come to as many others that do."""
+    return not stage.elementwise and sum(not other.elementwise for other in group.stages) >= MOST_LOOPS
+
+
 def _worsens(group: Group, tracks: Sequence[Track], sources: Iterable[SSAValue]) -> bool:
     """Whether a stage that reads nothing of a group would keep it from going row by row."""
-    if any(value in group.results for value in sources):
+    if not group.results.isdisjoint(sources):
         return False
     return any(track.outer for track in group.tracks) and not any(track.outer for track in tracks)
 
@@ -120,7 +130,7 @@ def _joined(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> 
 def _beside_product(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> list[Track]:
     """The tracks of a product once the norms of the rows of an operand, say, go along with it. Which axis is
     the long one shows at run time, so they may not choose it: on other tracks they are missing."""
-    if any(value in group.results for value, _ in reads(s, stage, None, members)):
+    if not group.results.isdisjoint(value for value, _ in reads(s, stage, None, members)):
         return []
     tracks, joined = [], False
     for track in group.tracks:

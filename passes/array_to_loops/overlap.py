@@ -1,18 +1,45 @@
 """Whether a value may be stored while it is being computed from the memory that it is stored in."""
 
+from collections.abc import Collection, Sequence
+
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, memory, ops
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import shape_of
+from flowc.passes.array_walks import origins
 
 
-def reads_elsewhere(write: memory.WriteOp) -> bool:
+def reads_elsewhere(write: memory.WriteOp, kept: Collection[SSAValue] = ()) -> bool:
     """Whether the value reads the memory written at other positions than the one that each element goes to.
 
-    Only what is computed together with the write counts: a value made before a write is stored by then.
+    Only what is computed together with the write counts: a value made before a write is stored by then, and
+    so are those in `kept`.
     """
-    return _reads(write.value, write.target, write.ref, True, set())
+    seen = {(value, aligned) for value in kept for aligned in (False, True)}
+    return _reads(write.value, write.target, write.ref, True, seen)
+
+
+def lines_read(write: memory.WriteOp) -> list[SSAValue]:
+    """The views of the memory written that have fewer axes than what is written: a row and a column, say."""
+
+    def operands(value: SSAValue) -> Sequence[SSAValue]:
+        return value.owner.operands if isinstance(value.owner, Operation) else ()
+
+    return [
+        value
+        for value in origins([write.value], operands)
+        if 0 < len(shape_of(value.type)) < len(shape_of(write.target.type))
+        and isinstance(value.owner, ops.IndexOp)
+        and _shows(value, write.ref)
+    ]
+
+
+def _shows(value: SSAValue, ref: SSAValue) -> bool:
+    """Whether a value is a view of memory."""
+    while isinstance(value.owner, memory.VIEWS):
+        value = value.owner.source
+    return isinstance(value.owner, memory.ReadOp) and value.owner.ref is ref
 
 
 def is_in_place(write: memory.WriteOp) -> bool:
@@ -56,18 +83,20 @@ def _only_write(value: SSAValue) -> memory.WriteOp | None:
     return use if isinstance(use, memory.WriteOp) and between is use else None
 
 
-def _reads(value: SSAValue, target: SSAValue, ref: SSAValue, aligned: bool, seen: set[SSAValue]) -> bool:
+def _reads(
+    value: SSAValue, target: SSAValue, ref: SSAValue, aligned: bool, seen: set[tuple[SSAValue, bool]]
+) -> bool:
     """Whether `value` reads `ref`, unless at each position just what the target shows there."""
     if not shape_of(value.type):  # numbers are read before anything is stored
         return False
-    if aligned and same_positions(value, target):
+    if (value, aligned) in seen or (aligned and same_positions(value, target)):
         return False
     owner = value.owner
     if isinstance(owner, memory.ReadOp):
         return owner.ref is ref
-    if not isinstance(owner, Operation) or (value in seen and not aligned):
+    if not isinstance(owner, Operation):
         return False
-    seen.add(value)
+    seen.add((value, aligned))
     inside = aligned and isinstance(owner, ops.ElementwiseOp | ops.CastOp)
     return any(
         _reads(operand, target, ref, inside and shape_of(operand.type) == shape_of(value.type), seen)

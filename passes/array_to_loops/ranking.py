@@ -109,32 +109,40 @@ def offer(
 
 def _offer_across(s: Lowering, op: ops.TopKOp, ranking: Ranking, outer: Sequence[Range], last: Range) -> None:
     *before, lists = outer
+    # What each list is offered is computed once, also where it is looked at again.
+    offered = Place(
+        s.allocate(scalars.held_type(dtype_of(op.source.type)), [lists.room]),
+        lambda at: [s.b.sub(at[0], lists.low)],
+    )
 
     def line(at: tuple[Index, ...]) -> None:
-        def element(i: Index, j: Index) -> SSAValue:
-            return s.element(op.source, (*at, i, j))
-
-        def beats(i: Index, j: Index) -> SSAValue:
-            return _may_beat(s, op, element(i, j), _load(s, op, ranking.to_beat, (*at, i)))
-
-        def some(low: Index, high: Index, j: Index) -> SSAValue:
+        def some(low: Index, high: Index, element: Callable[[SSAValue], SSAValue]) -> SSAValue:
             def any_beats(i: SSAValue, so_far: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-                return (s.b.insert(arith.OrIOp(so_far[0], beats(i, j))),)
+                beats = _may_beat(s, op, element(i), _load(s, op, ranking.to_beat, (*at, i)))
+                return (s.b.insert(arith.OrIOp(so_far[0], beats)),)
 
             return s.b.loop(low, high, (s.b.constant(0, i1),), any_beats)[0]
 
         def position(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            def new(i: SSAValue) -> SSAValue:
+                value = s.element(op.source, (*at, i, j))
+                s.store(value, offered, (i,))
+                return value
+
+            def kept(i: SSAValue) -> SSAValue:
+                return _load(s, op, offered, (i,))
+
             def one(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-                new = (element(i, j), s.b.to_integer(j))
-                _where(s, beats(i, j), lambda: insert(s, op, ranking, (*at, i), new))
+                beats = _may_beat(s, op, kept(i), _load(s, op, ranking.to_beat, (*at, i)))
+                _where(s, beats, lambda: insert(s, op, ranking, (*at, i), (kept(i), s.b.to_integer(j))))
                 return ()
 
             def part(low: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
                 high = s.b.min(s.b.add(low, SOME_LISTS), lists.high)
-                _where(s, some(low, high, j), lambda: s.b.loop(low, high, (), one, plain=True))
+                _where(s, some(low, high, kept), lambda: s.b.loop(low, high, (), one, plain=True))
                 return ()
 
-            found = some(lists.low, lists.high, j)
+            found = some(lists.low, lists.high, new)
             _where(s, found, lambda: s.b.loop(lists.low, lists.high, (), part, step=SOME_LISTS))
             return ()
 

@@ -91,7 +91,7 @@ def accumulate_all(
 
     def level(at: tuple[Index, ...], carried: Carried) -> Carried:
         if len(at) == len(ranges):
-            return _flat(_single(b, reducers, _split(reducers, carried), elements(at)))
+            return _flat(absorb(b, reducers, _split(reducers, carried), elements(at)))
         here = ranges[len(at)]
         if here.single:
             return level((*at, here.low), carried)
@@ -113,9 +113,10 @@ def _split(reducers: Sequence[Reducer], flat: Sequence[SSAValue]) -> list[Carrie
     return [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
 
 
-def _single(
+def absorb(
     b: LoopBuilder, reducers: Sequence[Reducer], carried: Sequence[Carried], values: Sequence[SSAValue]
 ) -> list[Carried]:
+    """What is carried after one more value of each reduction: an element, or the sum of a block."""
     results: list[Carried] = []
     for reducer, before, value in zip(reducers, carried, values, strict=True):
         if reducer.sums_floats:

@@ -97,10 +97,10 @@ def _float_power(b: LoopBuilder, base: SSAValue, exponent: SSAValue) -> SSAValue
     if isinstance(owner, arith.ConstantOp) and isinstance(owner.value, FloatAttr):
         value = owner.value.value.data
     if value in (1.0, 2.0) or (value in (3.0, 4.0) and not b.precise):
-        square = base if value == 1.0 else b.insert(arith.MulfOp(base, base))
+        square = base if value == 1.0 else b.insert(arith.MulfOp(base, base, CONTRACT))
         if value <= 2.0:
             return square
-        return b.insert(arith.MulfOp(square, base if value == 3.0 else square))
+        return b.insert(arith.MulfOp(square, base if value == 3.0 else square, CONTRACT))
     if value == -1.0:
         return b.insert(arith.DivfOp(b.constant(1.0, base.type), base))
     if value == 0.5:

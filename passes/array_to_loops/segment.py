@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops, products
-from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.attention import lower_attention
+from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.conditions import check
 from flowc.passes.array_to_loops.contract import lower_contract, lower_with_epilogue
@@ -23,6 +23,9 @@ from flowc.passes.array_to_loops.selection import lower_topk
 from flowc.passes.array_to_loops.stages import Stage, reads_of, stage_of
 from flowc.passes.array_to_loops.tiles import lower_group
 from flowc.passes.array_walks import is_lazy
+
+COPIED, COPY_PICOSECONDS = 1 << 16, 100
+"""Elements that a thread copies before it gets more, and what one takes."""
 
 
 def lower_segment(
@@ -41,12 +44,12 @@ def lower_segment(
             waiting = []
             s.b.location = s.top.location = op.location
         check(s, checks, op)
-        if _is_stage(op, destinations):
+        if is_stage(op, destinations):
             waiting.append(stage_of(op))
     _lower_stages(s, checks, waiting, destinations)
 
 
-def _is_stage(op: Operation, destinations: Mapping[SSAValue, Place]) -> bool:
+def is_stage(op: Operation, destinations: Mapping[SSAValue, Place]) -> bool:
     """Whether the operator's value is computed where the operator stands, not where it is used."""
     if isinstance(op, ops.ConstantOp | ops.DimOp) or not op.results:
         return False
@@ -58,7 +61,6 @@ def _is_stage(op: Operation, destinations: Mapping[SSAValue, Place]) -> bool:
 
 def _awaited(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> set[SSAValue]:
     """The values, still to be computed, on which positions or extents of an operator depend."""
-    members = {value for stage in waiting for value in stage.op.results}
     match op:
         case ops.GatherOp() | irregular.TakeAlongOp():
             needed = [op.indices]
@@ -72,6 +74,9 @@ def _awaited(s: Lowering, op: Operation, waiting: Sequence[Stage]) -> set[SSAVal
             needed = [op.operands[position] for position in op.INTEGER_OPERANDS]
         case _:
             needed = list(op.operands)
+    if not needed:
+        return set()
+    members = {value for stage in waiting for value in stage.op.results}
     return {value for value, _ in reads_of(s, [(operand, None) for operand in needed], members)} & members
 
 
@@ -168,7 +173,7 @@ def _place(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place])
     """Where the whole of a value goes: where it is wanted, or a temporary in the form values are held in."""
     if value in destinations:
         return destinations[value]
-    return Place(s.allocate(scalars.stored_type(compute_dtype(dtype_of(value.type))), s.sizes(value)))
+    return s.temporary(value)
 
 
 def _buffer(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]) -> SSAValue | None:
@@ -181,5 +186,20 @@ def _buffer(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]
 
 
 def copy(s: Lowering, value: SSAValue, place: Place) -> None:
-    """Stores all elements of a value."""
-    s.b.nest(s.sizes(value), lambda at: s.store(s.element(value, at), place, at))
+    """Stores all elements of a value; outside of the kernel's own loops, threads share the work."""
+
+    def store(at: tuple[Index, ...]) -> None:
+        s.store(s.element(value, at), place, at)
+
+    sizes = s.sizes(value)
+    if s.nested or not sizes:
+        s.b.nest(sizes, store)
+        return
+    each = s.b.product(sizes[1:])
+    work = s.b.quotient(s.b.mul(s.b.mul(sizes[0], each), COPY_PICOSECONDS), 1000)
+    s.b.parallel(
+        sizes[0],
+        s.b.ceiling(COPIED, s.b.max(each, 1)),
+        work,
+        lambda low, high: s.b.sweep([Range(low, high), *map(whole, sizes[1:])], store),
+    )

@@ -1,5 +1,5 @@
-"""Results larger than the last-level cache are written past it: a store that misses would read its line
-first.
+"""Results that the last-level cache would not keep beside what they are made of are written past it: a store
+that misses would read its line first.
 
 What is computed element by element goes out by lines of the cache (`cache_lines.py`). Any other tile of such
 a result is computed in memory that stays in the first caches, and copied from there by aligned streaming
@@ -14,7 +14,6 @@ from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     FixedBitwidthType,
     MemRefType,
-    NoneAttr,
     StridedLayoutAttr,
     VectorType,
     i1,
@@ -29,8 +28,8 @@ from flowc.passes.array_to_loops.groups import Group
 from flowc.passes.array_to_loops.stages import FLAT, reads
 from flowc.passes.array_to_loops.tiling import Tiling
 
-LARGE_BYTES = 32 << 20
-"""A result of this size is streamed."""
+LARGE_BYTES = 16 << 20
+"""A result of this size is streamed: with what it is made of it fills the last-level cache."""
 ROW_BYTES = 128 << 10
 """Longer rows would not stay in the caches until they are copied."""
 LINE_BYTES = 64
@@ -63,19 +62,23 @@ def _element_bytes(place: Place) -> int:
 
 def streams_of(s: Lowering, group: Group, tiling: Tiling, places: Mapping[SSAValue, Place]) -> list[Stream]:
     """The results of a group whose tiles are contiguous and which may turn out large."""
-    found = []
+    found: list[Stream] = []
+    if tiling.sides:
+        return found
     for stage in group.stages:
         value = stage.result
-        if stage.combines or value not in places or not _is_dense(places[value]):
+        if stage.combines or value not in places or not places[value].dense:
             continue
         axes = [track.values.get(value) for track in tiling.tracks]
         outer = 0 if axes in ([FLAT], [0]) and not tiling.single else len(axes)
-        if outer and (axes != list(range(outer)) or not tiling.single):
-            continue
         if not outer and axes == [0] and stage.rank > 1:
+            outer = 1  # several rows at a time
+        elif outer and (axes != list(range(outer)) or not tiling.single):
             continue
         rows = outer == stage.rank - 1 > 0 and not _is_read(s, group, value)
         by_lines = stage.elementwise and (tiling.tile is None or rows)
+        if outer and not tiling.single and not by_lines:
+            continue
         stream = _stream(s, value, places[value], tiling, outer, by_lines)
         if stream is not None:
             found.append(stream)
@@ -84,15 +87,8 @@ def streams_of(s: Lowering, group: Group, tiling: Tiling, places: Mapping[SSAVal
 
 def _is_read(s: Lowering, group: Group, value: SSAValue) -> bool:
     """Whether a stage of the group reads the value, which must then be there as a whole."""
-    return any(value == read for stage in group.stages for read, _ in reads(s, stage, None, {value}))
-
-
-def _is_dense(place: Place) -> bool:
-    return (
-        place.whole
-        and isinstance(place.buffer.type, MemRefType)
-        and isinstance(place.buffer.type.layout, NoneAttr)
-    )
+    results = group.results
+    return any(value == read for stage in group.stages for read, _ in reads(s, stage, None, results))
 
 
 def _stream(

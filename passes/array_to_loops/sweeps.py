@@ -13,6 +13,7 @@ from flowc.dialects.array import ops
 from flowc.dialects.array.irregular import ScanOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops import partials, ranking
+from flowc.passes.array_to_loops.beside import goes_beside, lower_beside
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.cache_lines import sweep_lines
 from flowc.passes.array_to_loops.elements import Lowering, Place
@@ -22,7 +23,9 @@ from flowc.passes.array_to_loops.partials import Partial
 from flowc.passes.array_to_loops.positions import Best, lower_argreduce
 from flowc.passes.array_to_loops.stages import Stage, reads
 from flowc.passes.array_to_loops.streams import Stream
+from flowc.passes.array_to_loops.tiling import MOST_TOGETHER, stage_operations
 from flowc.passes.array_to_loops.transposes import sweep_in_blocks
+from flowc.passes.array_to_loops.weighted_rows import add_weighted_rows, are_short, weighted_rows
 from flowc.passes.array_walks import origins
 
 Places = Mapping[SSAValue, Place]
@@ -47,35 +50,44 @@ def nests(
     """
     lines = {stream.value: stream for stream in streams}
     rest = list(stages)
+    last = _last_reads(s, stages, places)
     while rest:
         s.b.location = rest[0].op.location
         here = ranges(rest[0])
         together = _together(s, rest, here, set(lines))
         rest = rest[len(together) :]
-        wanted = {value: place for value, place in places.items() if value in kept or _read(s, value, rest)}
+        done = len(stages) - len(rest)
+        wanted = {v: place for v, place in places.items() if v in kept or last.get(v, 0) >= done}
         _sweep(s, together, here, wanted, ended or {}, lines)
         for stage in together:
             settle(stage)
 
 
-def _read(s: Lowering, value: SSAValue, stages: Sequence[Stage]) -> bool:
-    return any(value in {found for found, _ in reads(s, stage, None, {value})} for stage in stages)
+def _last_reads(s: Lowering, stages: Sequence[Stage], places: Places) -> dict[SSAValue, int]:
+    """Which of the stages is the last to read each value that has a place."""
+    own = {*places, *(value for stage in stages for value in stage.op.results)}
+    return {value: number for number, stage in enumerate(stages) for value, _ in reads(s, stage, None, own)}
 
 
 def _together(
     s: Lowering, stages: Sequence[Stage], ranges: Sequence[Range], lines: Set[SSAValue]
 ) -> list[Stage]:
-    """The first stages that can share a sweep: elementwise, and reductions along the same last axes.
+    """The first stages that can share a sweep: elementwise, and reductions along the same last axes, up to so
+    many operations.
 
     A reduction shares none with a value that goes out line by line.
     """
     found: list[Stage] = []
+    work = 0
     for stage in stages:
         if not (stage.elementwise or isinstance(stage.op, ops.ReduceOp)):
             break
         if isinstance(stage.op, ops.ReduceOp) and by_rows(stage.op, ranges):
             break
         if found and not _fits(s, found, stage):
+            break
+        work += stage_operations(stage)
+        if found and work > MOST_TOGETHER:
             break
         streamed = any(other.result in lines for other in (*found, stage))
         if streamed and not all(other.elementwise for other in (*found, stage)):
@@ -120,7 +132,12 @@ def _sweep(
     single = all(here.single for here in ranges)
     numbers = [value for value in values if value not in places] if single else []
     folds = [_fold(s, stage.op, places, ended) for stage in stages if isinstance(stage.op, ops.ReduceOp)]
-    if folds:
+    if folds and not stores and goes_beside(s, folds, ranges):
+        lower_beside(s, folds, ranges)
+    elif folds and not stores and (weighted := weighted_rows(s, folds, ranges)) is not None:
+        short = are_short(s, weighted)
+        s.b.either(short, lambda: add_weighted_rows(s, weighted), lambda: lower_folds(s, folds, ranges))
+    elif folds:
         lower_folds(s, folds, ranges, stores)
     else:
 
@@ -131,10 +148,14 @@ def _sweep(
                 s.store(s.element(value, at), instead.get(value, place), at)
 
         streamed = [lines[value] for value in values if value in lines]
-        if streamed:
-            sweep_lines(s, streamed, ranges, store)
-        else:
-            sweep_in_blocks(s, values, ranges, store)
+
+        def sweep(part: Sequence[Range]) -> None:
+            if streamed:
+                sweep_lines(s, streamed, part, store)
+            else:
+                s.b.sweep(part, store)
+
+        sweep_in_blocks(s, values, ranges, sweep)
 
 
 def _fold(s: Lowering, op: ops.ReduceOp, places: Places, ended: Ended) -> Fold:

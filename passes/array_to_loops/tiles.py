@@ -113,7 +113,7 @@ def _lower_apart(s: Lowering, group: Group, tiling: Tiling, places: Places) -> N
     before, settled = _missing(group, tiling), []
     for stage in before:
         own: dict[SSAValue, Place] = {
-            value: places[value] if value in places else _temporary(s, value) for value in stage.op.results
+            value: places[value] if value in places else s.temporary(value) for value in stage.op.results
         }
         lower_group(s, group_stages(s, [stage])[0], own)
         settled += list(own)
@@ -123,10 +123,6 @@ def _lower_apart(s: Lowering, group: Group, tiling: Tiling, places: Places) -> N
         s.buffers.pop(value, None)
         s.tiles.pop(value, None)
         s.contiguous.discard(value)
-
-
-def _temporary(s: Lowering, value: SSAValue) -> Place:
-    return Place(s.allocate(scalars.stored_type(compute_dtype(dtype_of(value.type))), s.sizes(value)))
 
 
 def _all_of(s: Lowering, stage: Stage) -> list[Range]:
@@ -197,7 +193,8 @@ def _chunk(s: Lowering, work: Work, low: Index, high: Index, number: Index) -> N
     }
     product = None
     if work.prepared is not None:
-        product = work.prepared.buffer(s, tiling.tile or 1)
+        assert isinstance(tiling.tile, int)
+        product = work.prepared.buffer(s, tiling.tile)
         s.allocated.append(product)
     scratch = [(stream, scratch_of(s, stream)) for stream in work.streams if not stream.by_lines]
     chunk = Chunk(work, number, memory, product, scratch)
@@ -221,7 +218,11 @@ def _unravelled(s: Lowering, tiling: Tiling, at: Index) -> list[Index]:
     for size in reversed(sizes[1:]):
         found.append(s.b.remainder(at, size))
         at = s.b.quotient(at, size)
-    return [at, *reversed(found)]
+    numbers = [at, *reversed(found)]
+    return [
+        s.b.mul(number, side)
+        for number, side in zip(numbers, tiling.sides or (1,) * len(numbers), strict=True)
+    ]
 
 
 def _memory(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[SSAValue | None, list[int]]:
@@ -235,7 +236,7 @@ def _memory(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[SSAValue | No
 def _tile(s: Lowering, chunk: Chunk, low: Sequence[Index], high: Index) -> None:
     """The stages at the positions from `low` along each track; in tiles of many, below `high`."""
     work, tiling = chunk.work, chunk.work.tiling
-    prefetch_rows(s, work.prefetched, low[0])
+    prefetch_rows(s, work.prefetched, low[0], tiling.tile if isinstance(tiling.tile, int) else 1)
     places = dict(work.places)
     for value, (buffer, axes) in chunk.memory.items():
         if buffer is not None:

@@ -4,6 +4,7 @@ Chunks depend on extents and nothing else, so that results do not depend on the 
 """
 
 from collections.abc import Sequence
+from math import prod
 
 from attrs import frozen
 from xdsl.ir import SSAValue
@@ -13,8 +14,10 @@ from flowc.dialects.array.irregular import ScanOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes import array_costs
 from flowc.passes.array_costs import BYTE_PICOSECONDS, bytes_of
-from flowc.passes.array_to_loops.builder import Index, Range, whole
+from flowc.passes.array_to_loops.beside import TILE_COLUMNS, TILE_ROWS, goes_side_by_side
+from flowc.passes.array_to_loops.builder import FEW, Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.folds import ROWS_AT_ONCE
 from flowc.passes.array_to_loops.groups import Group, Track
 from flowc.passes.array_to_loops.stages import FLAT, Stage, reads
 from flowc.passes.array_walks import evaluated, lazy_owner
@@ -30,6 +33,10 @@ PRODUCT_TILE = 48
 """Rows, or columns, of a product that are computed at once: a multiple of those of its register tile."""
 STRIP = 128
 """Columns of a tile where whole columns are needed."""
+MOST_TOGETHER = 1024
+"""Operations that share one loop: LLVM's time for a loop grows with the square of what uses one constant."""
+PAIRS = 1 << 18
+"""Pairs of a tile of rows with all others, unless those of one row are more."""
 COLUMNS = 512
 """Columns of a tile where columns are reduced that are more than the rows."""
 EIGHTS = 8
@@ -45,15 +52,19 @@ SMALL_PICOSECONDS = 20_000_000
 
 @frozen
 class Tiling:
-    """The tracks along which a group goes, `tile` positions at a time; None for a whole chunk at a time."""
+    """The tracks along which a group goes, `tile` positions at a time; None for a whole chunk at a time.
+
+    With `sides` it goes block by block: so many positions of each track at a time, one block in a tile.
+    """
 
     tracks: tuple[Track, ...]
-    tile: int | None
+    tile: Index | None
+    sides: tuple[int, ...] = ()
 
     @property
     def single(self) -> bool:
         """Whether it goes position by position."""
-        return self.tile == 1
+        return self.tile == 1 and not self.sides
 
 
 def tilings_of(s: Lowering, group: Group) -> list[Tiling]:
@@ -94,14 +105,55 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
     elementwise = all(stage.elementwise for stage in group.stages)
     if flat or lines:
         chosen = (flat or group.tracks)[:1]
-        return Tiling(tuple(chosen), None if alone or elementwise else TILE) if chosen else None
+        at_once = alone or (elementwise and sum(map(stage_operations, group.stages)) <= MOST_TOGETHER)
+        return Tiling(tuple(chosen), None if at_once else TILE) if chosen else None
+    if free and elementwise and all(_has_few_columns(s, stage) for stage in group.stages):
+        return Tiling(tuple(free), 1, (*(1,) * (len(free) - 1), TILE))
     if free and elementwise and any(_reads_across(s, stage, group) for stage in group.stages):
         return Tiling((free[-1],), BLOCK_ROWS)
     if free:
-        return Tiling(tuple(free), 1)
+        return _of_pairs(s, group) or Tiling(tuple(free), 1)
     if outer:
-        return Tiling((outer[0],), None if alone else 1)
+        return Tiling((outer[0],), None if alone and not _both_ways(group, outer[0]) else ROWS_AT_ONCE)
     return Tiling((group.tracks[0],), STRIP) if group.tracks else None
+
+
+def _has_few_columns(s: Lowering, stage: Stage) -> bool:
+    """Whether the last axis of a stage's sweep is so short that its positions are written one by one."""
+    assert stage.space is not None
+    last = s.sizes(stage.space)[-1]
+    return isinstance(last, int) and 1 < last <= FEW
+
+
+def _of_pairs(s: Lowering, group: Group) -> Tiling | None:
+    """Blocks of pairs, for a group that reduces pairs side by side; some rows with all others, where it goes
+    on with what each of these rows has found."""
+    first = next((stage for stage in group.stages if isinstance(stage.op, ops.ReduceOp)), None)
+    if first is None or first.rank < 3:
+        return None
+    assert first.space is not None
+    alone = True
+    for stage in group.stages:
+        assert stage.space is not None
+        whole = s.extents.shape(stage.space) == s.extents.shape(first.space)
+        if whole and not (isinstance(stage.op, ops.ReduceOp) and goes_side_by_side(s, stage.op)):
+            return None
+        alone = alone and (whole or stage.elementwise)
+    sides = {first.rank - 3: TILE_ROWS, first.rank - 2: TILE_COLUMNS}
+    tracks = {track.axes[first]: track for track in group.tracks if not track.partial}
+    axes = sorted(tracks)
+    if alone and axes == list(range(first.rank - 1)):
+        return Tiling(tuple(tracks[axis] for axis in axes), 1, tuple(sides.get(axis, 1) for axis in axes))
+    if first.rank > 3 or axes != [0]:
+        return None
+    columns = s.top.max(s.sizes(first.space)[1], 1)
+    rows = s.top.max(s.top.min(s.top.quotient(PAIRS, columns), BLOCK_ROWS), 1)
+    return Tiling((tracks[0],), rows)
+
+
+def _both_ways(group: Group, track: Track) -> bool:
+    """Whether rows are reduced as well as added to one another: of a few both find them in the cache."""
+    return track.partial and any(stage.result in track.values for stage in group.stages)
 
 
 def _reads_across(s: Lowering, stage: Stage, group: Group) -> bool:
@@ -128,8 +180,11 @@ def extent_of(s: Lowering, tiling: Tiling) -> Index:
 
 
 def track_sizes(s: Lowering, tiling: Tiling) -> list[Index]:
-    """The number of positions along each track."""
-    return [_track_size(s, track) for track in tiling.tracks]
+    """The number of positions along each track, or of blocks."""
+    sizes = [_track_size(s, track) for track in tiling.tracks]
+    if not tiling.sides:
+        return sizes
+    return [s.top.ceiling(size, side) for size, side in zip(sizes, tiling.sides, strict=True)]
 
 
 def _track_size(s: Lowering, track: Track) -> Index:
@@ -149,7 +204,13 @@ def picoseconds(s: Lowering, group: Group, tiling: Tiling) -> Index:
         if isinstance(stage.op, ops.ContractOp):
             one = s.top.mul(s.sizes(stage.op.left)[-1], MULTIPLICATION_PICOSECONDS)
         total = s.top.add(total, s.top.mul(one, _beside(s, stage, tiling)))
-    return total
+    return s.top.mul(total, prod(tiling.sides))
+
+
+def stage_operations(stage: Stage) -> int:
+    """The cheap operations that an element of a stage's sweep takes."""
+    owners = [owner for owner in map(lazy_owner, evaluated(stage.op)) if owner is not None]
+    return sum(map(array_costs.operations, [stage.op, *owners]))
 
 
 def stage_picoseconds(s: Lowering, stage: Stage) -> int:
@@ -193,17 +254,22 @@ def ranges_of(s: Lowering, stage: Stage, tiling: Tiling, low: Sequence[Index], h
     position in a tile, below `high` along the only one."""
     assert stage.space is not None
     ranges = [whole(size) for size in s.sizes(stage.space)]
-    for track, first in zip(tiling.tracks, low, strict=True):
+    for track, first, side in zip(tiling.tracks, low, tiling.sides or (1,) * len(low), strict=True):
         axis = track.axes[stage]
+        if side > 1:
+            ranges[axis] = Range(first, s.b.min(s.b.add(first, side), ranges[axis].high), bound=side)
+            continue
         if axis == FLAT:
             return [Range(0, 1, True)] * (stage.rank - 1) + [Range(first, high, bound=tiling.tile)]
-        ranges[axis] = Range(first, high, tiling.single, tiling.tile)
+        alone = tiling.single or bool(tiling.sides)
+        ranges[axis] = Range(first, high, alone, tiling.tile)
     return ranges
 
 
 def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Index], list[int]]:
     """The extents of one tile of a value, and the axes that they are of; single axes are left out."""
     axes = [track.values[value] for track in tiling.tracks]
+    sides = dict(zip(axes, tiling.sides, strict=False))
     if FLAT in axes:
         assert tiling.tile is not None
         return [tiling.tile], [FLAT]
@@ -211,8 +277,9 @@ def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Inde
     kept = []
     by_lines = isinstance(value.owner, ops.TopKOp | ops.SoftmaxOp | ScanOp)  # never held in a register
     for axis, size in enumerate(s.sizes(value)):
-        if (axis in axes and tiling.single) or (size == 1 and not by_lines):
+        side = sides.get(axis, tiling.tile)
+        if (axis in axes and side == 1) or (size == 1 and not by_lines):
             continue
-        sizes.append(tiling.tile or size if axis in axes else size)
+        sizes.append(side or size if axis in axes else size)
         kept.append(axis)
     return sizes, kept

@@ -25,11 +25,11 @@ def sweep_in_blocks(
     s: Lowering,
     values: Sequence[SSAValue],
     ranges: Sequence[Range],
-    body: Callable[[tuple[Index, ...]], None],
+    sweep: Callable[[Sequence[Range]], None],
 ) -> None:
     """A sweep that computes `values`; several rows of a matrix at once go a block of columns at a time."""
-    if len(ranges) != 2 or ranges[0].single or not isinstance(ranges[0].bound, int):
-        s.b.sweep(ranges, body)
+    if len(ranges) != 2 or ranges[0].single or not isinstance(ranges[0].bound, int) or ranges[1].few:
+        sweep(ranges)
         return
     room = ranges[0].bound
     rows, columns = ranges
@@ -43,7 +43,7 @@ def sweep_in_blocks(
             place = Place(buffer, lambda at: [s.b.sub(at[0], rows.low), s.b.sub(at[1], low)])
             _turn(s, value, place, rows, part)
             s.tiles[value] = place
-        s.b.sweep([rows, part], body)
+        sweep([rows, part])
         for value in turned:
             del s.tiles[value]
         return ()

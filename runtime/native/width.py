@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.settings import number
 
 MOST = 4096
 """More threads than that are a mistake, not a wish."""
@@ -28,12 +29,7 @@ def threads() -> int:
     """
     if _setting.chosen is not None:
         return _setting.chosen
-    text = os.environ.get(VARIABLE, "").strip()
-    if not text:
-        return usable_cores()
-    if not text.isdecimal() or not 1 <= int(text) <= MOST:
-        raise _not_a_number_of_threads(f"{VARIABLE}={text}")
-    return int(text)
+    return number(VARIABLE, 1, MOST, _not_a_number_of_threads) or usable_cores()
 
 
 def choose(count: int) -> None:
@@ -55,7 +51,7 @@ def _not_a_number_of_threads(text: str) -> FlowError:
 def usable_cores(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
     """The cores that this process may run on: by its affinity, and by the quotas of its control groups."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = [max(1, round(quota)) for quota in _quotas(_folders(groups, own))]
+    quotas = [max(1, round(quota)) for quota in _quotas(dict.fromkeys(_folders(groups, own)))]
     return min([affinity, *quotas])
 
 

@@ -173,6 +173,14 @@ def test_a_deep_product_is_exact_part_after_part(form: str) -> None:
         np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{m} x {k} x {n}")
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_product_of_one_panel_or_two_is_exact_where_a_block_of_steps_ends(form: str) -> None:
+    native = product(form, "f32")
+    for k, n in itertools.product((127, 128, 129, 1023, 1024, 1025, 1170), (33, 64, 65)):
+        a, b, wanted = operands(form, "f32", 50, k, n)
+        np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{k} x {n}")
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 7), (2, 3, 4, 9), (1, 1, 5), (0, 3, 5), (4, 0, 3), (2, 50, 64)])
 @pytest.mark.parametrize("dtype", ["f32", "i32", "bf16"])
 def test_a_dense_stack_times_a_matrix_is_that_of_its_rows(shape: tuple[int, ...], dtype: str) -> None:

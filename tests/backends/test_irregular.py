@@ -320,10 +320,14 @@ def test_searching_is_numpys_with_nan_as_the_largest(side: Any) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.integers(-1, 50))
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.integers(0, 50))
 def test_evenly_spaced_numbers_are_numpys_to_the_last_bit(low: float, high: float, count: int) -> None:
-    wanted = np.linspace(low, high, max(count, 0))
-    np.testing.assert_array_equal(spacer()(low, high, count), wanted)
+    np.testing.assert_array_equal(spacer()(low, high, count), np.linspace(low, high, count))
+
+
+def test_a_negative_number_of_evenly_spaced_numbers_is_an_error() -> None:
+    with pytest.raises(FlowError, match="E0765"):
+        spacer()(0.0, 1.0, -1)
 
 
 @cache

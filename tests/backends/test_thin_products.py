@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
+from flowc.passes.array_to_loops.contract import lower
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import Add, array_of, as_module, make_kernel
 from tests.backends.test_byte_dots import levels
@@ -107,3 +108,19 @@ def test_what_is_not_a_number_stays_in_its_row(form: str) -> None:
         with np.errstate(invalid="ignore"):
             wanted = a.astype(np.float64) @ (b.T if form.endswith(".T") else b).astype(np.float64)
         np.testing.assert_array_equal(got, wanted.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_large_matrix_that_few_rows_meet_is_read_as_it_lies(
+    dtype: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lower, "FAR", 0)
+    monkeypatch.setattr(lower, "SHALLOW", -1)
+    native = product.__wrapped__("a @ b", dtype, level)
+    for m, k, n in itertools.product((1, 5, 6, 11), (1, 7, 33, 300), (64, 65, 200)):
+        lying, wanted = operands("a @ b", dtype, (m, k, n))
+        for a, b in lying[::3]:
+            np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{m} x {k} x {n}")
+    lying, wanted = operands("a @ b", dtype, (3, 8200, 70))
+    np.testing.assert_array_equal(native(*lying[0]), wanted)

@@ -28,7 +28,7 @@ def compiled() -> driver.Compiled:
 def test_a_compiled_program_has_a_plan_and_its_kernels(compiled: driver.Compiled) -> None:
     assert set(compiled.plan.functions) == {"main"}
     assert compiled.kernels is not None
-    assert {each.name for each in compiled.kernels.signatures} == {"double", "outlined_0"}
+    assert {each.name for each in compiled.kernels.signatures} == {"double", "main.0"}
     assert compiled.plan.source == "main.flow"
 
 

@@ -43,6 +43,18 @@ def test_results_of_topk_are_used_together_or_alone(function: Any) -> None:
         np.testing.assert_array_equal(compiled(matrix(rows, "f4")), function(matrix(rows, "f4")))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f8", "i4"])
+def test_the_best_of_each_column_of_a_product_have_every_dtype(dtype: str) -> None:
+    def best(x: Any, y: Any) -> Any:
+        return flowc.topk((x @ y.T + 1).T, 3)
+
+    compiled = flowc.jit(best)
+    for rows, columns in ((300, 7), (130, 65), (7, 300)):
+        x, y = matrix(rows, dtype), matrix(columns, dtype)
+        for got, wanted in zip(compiled(x, y), best(x, y), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
 def test_topk_of_a_vector_ranks_nan_above_all_numbers_and_ties_by_position() -> None:
     x = matrix(1000, "f4").reshape(-1)
     x[[17, 4000]] = np.nan

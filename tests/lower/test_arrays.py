@@ -22,6 +22,10 @@ def unit(x: Any) -> Any:
     return x / np.sqrt((x * x).sum(axis=1, keepdims=True) + np.float32(1e-6))
 
 
+def highest(x: Any) -> Any:
+    return np.sort(x)[::-1][:2]
+
+
 KERNELS = """\
 kernel unit(x: f32[n, d]) -> f32[n, d]:
     return x / sqrt(sum(x * x, axis=1, keepdims=true) + 1e-6)
@@ -32,6 +36,14 @@ kernel cosine(a: f32[m, d], b: f32[n, d]) -> f32[m, n]:
 kernel best(a: f32[m, n], k: int) -> i64[m, k]:
     found = topk(a, k)
     return found.indices
+
+kernel ranked(x: f32[n], k: int) -> tuple[f32[k], i64[k]]:
+    doubled = x * 2.0
+    return topk(doubled, k)
+
+kernel lowest(x: f32[n]) -> f32[2]:
+    values, places = ranked(0.0 - x, 2)
+    return values + f32(places) * 0.0
 
 kernel clipped(x: f32[n, d], low: f32, steps: int) -> f32[n, d]:
     low += 0.5
@@ -96,6 +108,11 @@ flow main(x: f32[n, d]) -> f32[n, d]:
 # made
 flow main(n: int) -> f64[n]:
     return zeros(n, dtype="f64") + iota(n) * 2
+
+# several results
+flow main(x: f32[n, d]) -> f32[2]:
+    values, places = ranked(x[0], 2)
+    return values + f32(places) + lowest(x[1])
 """
 
 TEXTS = {
@@ -118,6 +135,7 @@ CASES: dict[str, tuple[dict[str, object], Callable[[], Any]]] = {
     "condition": ({"x": X}, lambda: "big" if X.max() > 1 else "small"),
     "loop": ({"x": X}, lambda: ((X * 0.5 + 0) * 0.5 + 1) * 0.5 + 2),
     "made": ({"n": 4}, lambda: np.arange(4) * 2.0),
+    "several results": ({"x": X}, lambda: highest(2 * X[0]) + np.argsort(-X[0])[:2] + highest(-2 * X[1])),
 }
 
 
@@ -142,3 +160,14 @@ def test_array_programs_give_what_numpy_gives(title: str, level: int) -> None:
     result = run(compiled.plan, "main", arguments, environment=Environment(kernels=kernels))
     assert result.status == "ok", result.problem
     close(result.result, wanted())
+
+
+def test_a_part_of_a_flow_that_fails_is_called_by_the_flow() -> None:
+    text = "flow main(x: f32[n]) -> f32[9]:\n    return topk(x * 2.0, 9).values\n"
+    compiled = driver.compile_text(text, "main.flow")
+    assert compiled.kernels is not None
+    kernels = load(compiled.kernels.object_code, compiled.kernels.signatures)
+    result = run(compiled.plan, "main", {"x": X[0]}, environment=Environment(kernels=kernels))
+    assert result.problem is not None
+    assert (result.problem.code, result.problem.line) == ("E0752", 2)
+    assert result.problem.message == "`topk` in flow `main` asks for more than there is"

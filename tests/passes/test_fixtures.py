@@ -58,7 +58,7 @@ def printed(module: ModuleOp) -> str:
 
     texts = []
     for op in module.ops:
-        if isinstance(op, FuncOp) or (isinstance(op, KernelOp) and op.sym_name.data.startswith("outlined")):
+        if isinstance(op, FuncOp) or (isinstance(op, KernelOp) and "." in op.sym_name.data):
             out = StringIO()
             IrPrinter(out).print_op(op)
             texts.append(out.getvalue())

@@ -390,3 +390,38 @@ def test_an_array_that_is_changed_may_not_overlap_another_argument() -> None:
     for pair in ((x, x), (x[1:], x[:-1]), (x[:4], x[3:])):
         with pytest.raises(flowc.FlowError, match="E0762"):
             bump(*pair)
+
+
+@flowc.jit
+def greatest(x):
+    return flowc.topk(x, 2)
+
+
+@flowc.jit
+def listed(x):
+    return [x + 1.0, x.sum()]
+
+
+@pytest.mark.parametrize("mode", ["native", "interpret"])
+def test_buffers_are_given_for_several_results_whatever_they_are_put_into(mode: Any) -> None:
+    top, both = (flowc.jit(mode=mode)(each.function) for each in (greatest, listed))
+    x, values, places = np.array([1.0, 5.0, 3.0]), np.empty(2), np.empty(2, np.int64)
+    found = top(x, out=(values, places))
+    assert found.values is values
+    assert found.indices is places
+    assert (values.tolist(), places.tolist()) == ([5.0, 3.0], [1, 2])
+    whole, total = both(x, out=(None, np.empty(())))
+    assert (whole.tolist(), float(total)) == ([2.0, 6.0, 4.0], 9.0)
+    with pytest.raises(flowc.FlowError, match="E0760"):
+        top(x, out=(values, places, places))
+
+
+@pytest.mark.parametrize(
+    "options", [{"precise": "no"}, {"reproducible": 1}, {"level": True}, {"level": 3}, {"mode": "fast"}]
+)
+def test_an_option_that_is_none_of_its_choices_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        flowc.jit(**options)
+    if "level" not in options:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            flowc.kernel(**options)

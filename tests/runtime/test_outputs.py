@@ -157,6 +157,29 @@ def test_the_store_keeps_no_more_than_its_limit() -> None:
     assert store.unused == 0
 
 
+def test_a_result_without_a_buffer_is_made(pair: Kernel) -> None:
+    x, second = matrix(), np.empty((4, 5), np.float32)
+    first, given = pair(x, out=(None, second))
+    assert given is second
+    np.testing.assert_array_equal(first, x + x)
+    np.testing.assert_array_equal(second, x * x)
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "1e9", "1 GB", "\u00b2"])
+def test_a_bound_that_is_no_number_of_bytes_is_an_error(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWC_POOL_BYTES", text)
+    store = buffers.Store()
+    assert code_of(lambda: buffers.empty((1 << 20,), np.dtype("f4"), store)) == "E0791"
+    assert buffers.empty((3,), np.dtype("f4"), store).shape == (3,)
+
+
+@pytest.mark.parametrize(("text", "bound"), [("", buffers.BYTES), ("0", 0), (" 4096 ", 4096)])
+def test_the_environment_bounds_the_store(text: str, bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWC_POOL_BYTES", text)
+    assert buffers.Store().most_unused() == bound
+    assert buffers.Store(limit=7).most_unused() == 7
+
+
 def test_a_store_without_room_is_numpys_own_memory() -> None:
     assert buffers.empty((1 << 20,), np.dtype("f4"), buffers.Store(limit=0)).base is None
 

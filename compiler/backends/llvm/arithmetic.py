@@ -122,6 +122,11 @@ def _floor_divide(e: FunctionEmitter, op: arith.FloorDivSIOp) -> None:
     e.values[op.result] = e.emit(f"add i64 {quotient}, {sign}")
 
 
+def _step(e: FunctionEmitter, op: loops.StepOp) -> None:
+    """A comparison, where a minimum would do: LLVM sees into that, and never asks whether it is 1."""
+    e.values[op.step] = e.call("llvm.scmp.i64.i64", "i64", [e.typed(op.extent), "i64 1"])
+
+
 def _extend(e: FunctionEmitter, op: arith.ExtFOp) -> None:
     if isinstance(op.input.type, Float16Type):
         value = e.call("flowc.half.f32", "float", [e.typed(op.input)])
@@ -178,6 +183,7 @@ def _total(e: FunctionEmitter, op: vector.ReductionOp) -> None:
 writers: dict[type[Operation], Writer] = {
     vector.ReductionOp: _total,
     loops.DotOp: emit_dot,
+    loops.StepOp: _step,
     loops.PackOp: emit_pack,
     loops.SortOp: emit_sort,
     vector.CreateMaskOp: emit_mask,

@@ -4,7 +4,7 @@ from functools import partial
 
 from attrs import evolve
 from xdsl.dialects import func, scf
-from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, StridedLayoutAttr
+from xdsl.dialects.builtin import DYNAMIC_INDEX, IntegerAttr, MemRefType, StridedLayoutAttr
 from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.compiler.backends.llvm import arithmetic, memory
@@ -114,7 +114,17 @@ def _advice(e: FunctionEmitter, op: scf.ForOp) -> str:
     if all(map(_is_number, bounds)) and len(range(*map(int, bounds))) <= FEW:
         e.called.update(_WRITTEN_OUT)
         return ", !llvm.loop !4"
+    lanes = op.attributes.get(loops.LANES)
+    if isinstance(lanes, IntegerAttr):
+        return _vectors_of(e, lanes.value.data)
     return ""
+
+
+def _vectors_of(e: FunctionEmitter, lanes: int) -> str:
+    own, width = f"!{100 + lanes}", f"!{200 + lanes}"
+    e.called.add(f"{own} = distinct !{{{own}, {width}}}")
+    e.called.add(f'{width} = !{{!"llvm.loop.vectorize.width", i32 {lanes}}}')
+    return f", !llvm.loop {own}"
 
 
 def _is_number(operand: str) -> bool:

@@ -52,13 +52,31 @@ class Buffer:
         return self.origins or frozenset([self.pointer])
 
 
+@frozen
+class Exit:
+    """A block that leaves the function: what comes in as its status, and what it does with that.
+
+    It frees the last of what is held and goes on to the block for the rest, which others share: there are as
+    many blocks as allocations, however many places leave.
+    """
+
+    label: str
+    status: str
+    ends: tuple[str, ...]
+    incoming: list[str] = field(factory=list)
+
+    def lines(self) -> list[str]:
+        """The text of the block."""
+        return [f"{self.label[1:]}:", f"  {self.status} = phi i64 {', '.join(self.incoming)}", *self.ends]
+
+
 @define
 class FunctionEmitter:
     """The text of one function while it is written.
 
     `called` are the lines that the module must have for it; `scratch` the `alloca`s that stand at its start;
-    `held` the memory that the place being written must free before it may leave; `exits` the blocks that do;
-    `outlined` the texts of the functions made of its parallel loops.
+    `held` the memory that the place being written must free before it may leave; `exits` the blocks that do,
+    by the pointers that they free; `outlined` the texts of the functions made of its parallel loops.
     """
 
     attributes: str
@@ -70,7 +88,7 @@ class FunctionEmitter:
     called: set[str] = field(factory=set)
     scratch: list[str] = field(factory=list)
     held: list[Buffer] = field(factory=list)
-    exits: list[str] = field(factory=list)
+    exits: dict[tuple[str, ...], Exit] = field(factory=dict)
     outlined: list[str] = field(factory=list)
     counter: int = 0
 
@@ -102,12 +120,26 @@ class FunctionEmitter:
 
     def leave(self, condition: str, status: str) -> None:
         """Frees what is held and returns a status where a condition holds."""
-        out, on = self.fresh("leave"), self.fresh("on")
-        self.do(f"br i1 {condition}, label {out}, label {on}")
-        self.exits.append(f"{out[1:]}:")
-        self.exits += [f"  {self.release(buffer)}" for buffer in reversed(self.held)]
-        self.exits.append(f"  ret i64 {status}")
+        out, on = self._exit(), self.fresh("on")
+        out.incoming.append(f"[ {status}, {self.label} ]")
+        self.do(f"br i1 {condition}, label {out.label}, label {on}")
         self.open(on)
+
+    def _exit(self) -> Exit:
+        """The block that leaves from here, made with those that it goes on to where there is none yet."""
+        pointers = tuple(buffer.pointer for buffer in self.held)
+        known = len(pointers)
+        while known >= 0 and pointers[:known] not in self.exits:
+            known -= 1
+        for count in range(known + 1, len(pointers) + 1):
+            label, status = self.fresh("leave"), self.fresh("status")
+            ends: tuple[str, ...] = (f"  ret i64 {status}",)
+            if count:
+                following = self.exits[pointers[: count - 1]]
+                following.incoming.append(f"[ {status}, {label} ]")
+                ends = (f"  {self.release(self.held[count - 1])}", f"  br label {following.label}")
+            self.exits[pointers[:count]] = Exit(label, status, ends)
+        return self.exits[pointers]
 
     def release(self, buffer: Buffer) -> str:
         """The call that frees memory of `flowc_allocate`."""
@@ -116,7 +148,8 @@ class FunctionEmitter:
 
     def text(self, head: str) -> str:
         """The whole function, once it is written."""
-        return "\n".join([f"{head} {{", "entry:", *self.scratch, *self.lines, *self.exits, "}"])
+        exits = [line for block in self.exits.values() for line in block.lines()]
+        return "\n".join([f"{head} {{", "entry:", *self.scratch, *self.lines, *exits, "}"])
 
     def operand(self, value: SSAValue) -> str:
         """The LLVM operand of a value."""

@@ -14,6 +14,7 @@ from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range, basic_views, expanded
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.masks import require_alike, side_by_side
 from flowc.compiler.python.numeric.picking import positions_by_axis
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
@@ -32,12 +33,15 @@ class Picking:
     place: int
 
 
-def whole_mask(array: Array, items: Sequence[object]) -> Array | None:
+def whole_mask(c: Context, array: Array, items: Sequence[object]) -> Array | None:
     """The mask of a subscript that is one mask of the array's shape."""
     (first, *rest) = items
     if rest or not isinstance(first, Array) or first.dtype != "bool":
         return None
-    return first if len(first.shape) == len(array.shape) else None
+    if len(first.shape) != len(array.shape):
+        return None
+    require_alike(c, array, first, 0)
+    return first
 
 
 def gathered(c: Context, array: Array, items: Sequence[object]) -> object:
@@ -85,7 +89,7 @@ def _spread(c: Context, picking: Picking, value: object, base: SSAValue) -> SSAV
 
 
 def _picking(c: Context, array: Array, items: Sequence[object]) -> Picking:
-    full = expanded(array, _without_masks(c, items))
+    full = expanded(array, _without_masks(c, array, items))
     places = [number for number, item in enumerate(full) if isinstance(item, Array)]
     advanced = [n for n, item in enumerate(full) if isinstance(item, Array | Number | int)]
     others: list[object] = [Range() if isinstance(item, Array) else item for item in full]
@@ -108,15 +112,32 @@ def _axes_before(items: Sequence[object], place: int) -> int:
     return sum(item is None or isinstance(item, Range) for item in items[:place])
 
 
-def _without_masks(c: Context, items: Sequence[object]) -> list[object]:
+def _without_masks(c: Context, array: Array, items: Sequence[object]) -> list[object]:
     """The items with each mask as the positions of its true elements, one array for each of its axes."""
     found: list[object] = []
+    masked = False
+    axis = 0
+    named = sum(map(_axes_of, items))
     for item in items:
         if isinstance(item, Array) and item.dtype == "bool":
+            require_alike(c, array, item, axis)
             found += [c.array(part) for part in positions_by_axis(c, c.value(item))]
+            masked = True
         else:
             found.append(item)
-    return found
+        axis += len(array.shape) - named if item is Ellipsis else _axes_of(item)
+    vectors = [item for item in found if isinstance(item, Array)]
+    if not masked or any(len(vector.shape) > 1 for vector in vectors):
+        return found
+    aligned = iter(side_by_side(c, vectors))
+    return [next(aligned) if isinstance(item, Array) else item for item in found]
+
+
+def _axes_of(item: object) -> int:
+    """How many axes an item stands for."""
+    if item is None or item is Ellipsis:
+        return 0
+    return len(item.shape) if isinstance(item, Array) and item.dtype == "bool" else 1
 
 
 def _flat(c: Context, seen: Array, positions: Sequence[object]) -> Array:

@@ -52,6 +52,8 @@ def apply(c: Context, kind: str, *operands: object, numpy: bool = False) -> obje
     if kind in COMPARISON and common in WIDER:
         sides, common = _comparable(c, operands, common)
         operands = tuple(sides)
+    if kind == "pow" and operands[1] == 0.5 and isinstance(operands[0], Array) and is_float(common):
+        return apply(c, "sqrt", operands[0])  # as NumPy has it: of -0.0 it is -0.0, of -inf NaN
     if kind == "pow" and not is_float(common):
         if isinstance(operands[1], Number) and operands[1].weak:
             c.static(operands[1], "the exponent of whole numbers")

@@ -23,7 +23,8 @@ class Context:
     `mutable` are the origins of the arrays that some statement changes; `found` collects those for the next
     attempt, since an array must be memory from where it is made. `names` are integers that name an extent,
     `extents` the named extents, `open_extents` where they stand among the parameters. `picks` are masks with
-    their true positions, `picked` the greatest that the named numbers of picked elements can be.
+    their true positions, `picked` the greatest that the named numbers of picked elements can be,
+    `aligned` positions that were made as long as each other, by block and what they were made of.
     """
 
     block: Block
@@ -41,6 +42,7 @@ class Context:
     scopes: list[Callable[[], Mapping[str, object]]] = field(factory=list)
     picks: list[tuple[Block, SSAValue, SSAValue]] = field(factory=list)
     picked: dict[str, SSAValue] = field(factory=dict)
+    aligned: dict[tuple[object, ...], list[Array]] = field(factory=dict)
     entry: Block = field(default=Factory(lambda self: self.block, takes_self=True))
 
     def at(self, path: str, line: int, column: int) -> None:
@@ -133,8 +135,19 @@ class Context:
         elif storage.ref is not None:
             value = self.emit(memory.read(storage.ref))
         for view in array.views:
-            value = self.emit(view(value))
+            value = self._shown(view(value))
         return value
+
+    def _shown(self, view: Operation) -> SSAValue:
+        """What a view shows; where it takes away an axis that the one before has added, what was there."""
+        before = view.operands[0].owner
+        if not isinstance(view, ops.IndexOp) or not isinstance(before, ops.ExpandOp):
+            return self.emit(view)
+        position = view.index.owner
+        if view.axis != before.axis or not isinstance(position, ops.ConstantOp) or position.value.value.data:
+            return self.emit(view)
+        view.erase()
+        return before.source
 
     def view(self, array: Array, *views: View) -> Array | Number:
         """A view of an array; an element as a number."""

@@ -29,13 +29,13 @@ from flowc.compiler.python.numeric.defining import closure_of
 from flowc.compiler.python.numeric.errors import Refused, located
 from flowc.compiler.python.numeric.frame import Frame
 from flowc.compiler.python.numeric.functions.brackets import of_brackets
+from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object, instead_of
 from flowc.compiler.python.numeric.meeting import alike, one_array
 from flowc.compiler.python.numeric.nested import NestedFunction
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import NUMBERS, Array, Listed, Number, is_run_time
 from flowc.dialects.array import build, ops
 from flowc.dialects.array.types import promote_all, shape_of
-from flowc.runtime.dtypes import dtype_name
 
 BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.FloorDiv: "floordiv", ast.Mod: "mod",
@@ -58,7 +58,7 @@ def _evaluate(frame: Frame, node: ast.expr) -> Any:
     match node:
         case ast.Constant(value=value):
             if isinstance(value, complex | bytes):
-                raise Refused(f"there are no {type(value).__name__} numbers in native code")
+                raise Refused(f"`{value!r}` has no native form", help=instead_of(np.dtype(type(value))))
             return value
         case ast.Name(id=name):
             return held(frame, frame.lookup(name))
@@ -114,10 +114,7 @@ def _kind(node: ast.AST) -> str:
 def held(frame: Frame, value: object) -> object:
     """A value of the world: NumPy's scalars are strong numbers, its arrays are passed along."""
     if isinstance(value, np.generic):
-        dtype = dtype_name(value.dtype)
-        if dtype is None:
-            raise Refused(f"there is no native form of {value.dtype}")
-        return Number(frame.c.constant(value.item(), dtype))
+        return Number(frame.c.constant(value.item(), dtype_of_object(value.dtype)))
     if isinstance(value, np.ndarray):
         return _captured(frame, value)
     return value

@@ -39,6 +39,8 @@ def most(c: Context, value: SSAValue, axis: int) -> SSAValue:
             return most(c, source, axis)
         case irregular.ScanOp(source=source) | irregular.SortOp(source=source):
             return most(c, source, axis)
+        case irregular.TruePositionsOp(source=source) | irregular.OrderStatisticsOp(source=source):
+            return most(c, source, axis)
         case irregular.ArgsortOp(source=source) | irregular.ScatterOp(base=source):
             return most(c, source, axis)
         case irregular.SearchSortedOp(values=source) | irregular.TakeAlongOp(indices=source):

@@ -17,6 +17,15 @@ def live_before(statements: Sequence[ast.stmt], after: Names) -> Names:
     return live
 
 
+def live_behind(statements: Sequence[ast.stmt], after: Names) -> list[Names]:
+    """For each of the statements, the names whose values are wanted after it."""
+    found, live = [], after
+    for statement in reversed(statements):
+        found.append(live)
+        live = _before(statement, live)
+    return found[::-1]
+
+
 def assigned(statements: Sequence[ast.stmt]) -> Names:
     """The names that the statements may bind, augmented assignments among them."""
     found = {

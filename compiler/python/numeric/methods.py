@@ -56,8 +56,9 @@ def attribute(c: Context, owner: object, name: str) -> object:
             return owner
         case "flat" if isinstance(owner, Array):
             return shapes.ravel(c, owner)
-    known = ", ".join(sorted({*METHODS, *library.METHODS}))
-    raise Refused(f"`.{name}` has no native form", help=f"an array has: {known}")
+    known = f"an array has: {', '.join(sorted({*METHODS, *library.METHODS}))}"
+    instead = "there are no complex numbers: it is 0" if name == "imag" else known
+    raise Refused(f"`.{name}` has no native form", help=instead)
 
 
 def copy(c: Context, a: object, order: object = "C") -> object:

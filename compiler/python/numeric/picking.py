@@ -25,22 +25,17 @@ def number_picked(c: Context, masked: Masked) -> Number:
 
 
 def true_positions(c: Context, mask: SSAValue) -> SSAValue:
-    """Where a mask is true, as positions in the flat array: each is stored at the count of true ones so
-    far."""
+    """Where a mask is true, as positions in the flat array."""
     for block, known, positions in c.picks:
         if block is c.block and equivalent(known, mask):
             return positions
     row = in_a_row(c, mask)
-    counts = c.emit(irregular_build.scan("sum", c.emit(build.cast(row, "i64")), 0))
     total = c.emit(build.reduce("sum", row, [0], False))
     name = ""
     if c.block is c.entry:
-        name = f"{PICKED}{len(c.picked)}"
-        c.picked[name] = most(c, row, 0)
-        c.names[total] = name
-        c.extents[name] = Number(total, weak=True)
+        name = name_picked(c, total, most(c, row, 0))
     first = SliceSpec((AxisSlice(None, "$0", 1),))
-    used = c.emit(build.slices(_by_count(c, row, counts), first, [total]))
+    used = c.emit(build.slices(c.emit(irregular_build.true_positions(row)), first, [total]))
     # A sum with nothing has the name of the extent.
     nothing = c.emit(build.broadcast(c.constant(0, "i64"), (name,), [total]))
     positions = c.emit(build.elementwise("add", [nothing, used]))
@@ -48,16 +43,13 @@ def true_positions(c: Context, mask: SSAValue) -> SSAValue:
     return positions
 
 
-def _by_count(c: Context, row: SSAValue, counts: SSAValue) -> SSAValue:
-    """The position of each true element at its number among them; the last place takes the others."""
-    count, one = c.emit(build.dim(row, 0)), c.constant(1, "i64")
-    places = c.emit(build.elementwise("add", [count, one]))
-    own = c.emit(build.elementwise("sub", [counts, one]))
-    target = c.emit(build.elementwise("where", [row, own, count]))
-    base = c.emit(build.broadcast(c.constant(0, "i64"), ("",), [places]))
-    return c.emit(
-        irregular_build.scatter("set", base, target, c.emit(build.iota(count, shape_of(row.type)[0])))
-    )
+def name_picked(c: Context, count: SSAValue, most: SSAValue) -> str:
+    """Gives a name to an extent that only the run knows, and the greatest that it can be."""
+    name = f"{PICKED}{len(c.picked)}"
+    c.picked[name] = most
+    c.names[count] = name
+    c.extents[name] = Number(count, weak=True)
+    return name
 
 
 def in_a_row(c: Context, value: SSAValue) -> SSAValue:

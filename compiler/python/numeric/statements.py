@@ -10,7 +10,7 @@ from flowc.compiler.python.numeric.context import INTEGERS
 from flowc.compiler.python.numeric.errors import Refused, located
 from flowc.compiler.python.numeric.expressions import binary, evaluate, negated, subscripts, truth
 from flowc.compiler.python.numeric.frame import Frame
-from flowc.compiler.python.numeric.liveness import Names, live_before
+from flowc.compiler.python.numeric.liveness import Names, live_behind
 from flowc.compiler.python.numeric.loops import run_for, run_while
 from flowc.compiler.python.numeric.nested import Closure
 from flowc.compiler.python.numeric.outcome import Returned
@@ -45,19 +45,20 @@ def run_body(frame: Frame) -> object:
 def run(frame: Frame, statements: Sequence[ast.stmt], after: Names) -> Returned | None:
     """Runs statements in order; gives what is returned, None where they end. `after` are the names that are
     read later."""
-    for number, statement in enumerate(statements):
-        rest = statements[number + 1 :]
+    for number, (statement, live) in enumerate(
+        zip(statements, live_behind(statements, after), strict=True), start=1
+    ):
         with located(frame.file, statement):
             span = frame.file.span(statement)
             frame.c.at(frame.file.path, span.line, span.column)
             if isinstance(statement, ast.If):
-                outcome, done = _run_if(frame, statement, rest, after)
+                outcome, done = _run_if(frame, statement, statements[number:], after, live)
                 if done:
                     return outcome
                 continue
             if isinstance(statement, ast.Return):
                 return Returned(evaluate(frame, statement.value) if statement.value else None)
-            _run_one(frame, statement, live_before(rest, after))
+            _run_one(frame, statement, live)
     return None
 
 
@@ -180,16 +181,19 @@ def _raises(statements: Sequence[ast.stmt]) -> bool:
 
 
 def _run_if(
-    frame: Frame, node: ast.If, rest: Sequence[ast.stmt], after: Names
+    frame: Frame, node: ast.If, rest: Sequence[ast.stmt], after: Names, live: Names
 ) -> tuple[Returned | None, bool]:
-    """An `if`; with it, the statements after it where a branch returns. Whether it ran those too."""
+    """An `if`; with it, the statements after it where a branch returns. Whether it ran those too.
+
+    `after` are the names that are read after the rest, `live` those after the `if`.
+    """
     test = evaluate(frame, node.test)
     returns = any(isinstance(part, ast.Return) for part in ast.walk(node))
     if not is_run_time(test):
         taken = node.body if test else node.orelse
         if returns:
             return run(frame, [*taken, *rest], after), True
-        return run(frame, taken, live_before(rest, after)), False
+        return run(frame, taken, live), False
     if _raises(node.body):
         frame.c.append(require(negated(frame, test), "assertion"))
         return run(frame, [*node.orelse, *rest], after), True
@@ -199,5 +203,5 @@ def _run_if(
     if returns:
         sides = ([*node.body, *rest], [*node.orelse, *rest])
         return branch(frame, test, sides, after, run), True
-    branch(frame, test, (node.body, node.orelse), live_before(rest, after), run)
+    branch(frame, test, (node.body, node.orelse), live, run)
     return None, False

@@ -23,14 +23,24 @@ def subscript(c: Context, array: object, items: Sequence[object]) -> object:
     if isinstance(array, list | tuple | str):
         return _of_sequence(c, array, items)
     array = settled(c, array)
+    if isinstance(array, Number) and all(item in (None, Ellipsis) for item in items):
+        return _with_axes(c, array, items.count(None))
     if not isinstance(array, Array):
         raise Refused("only arrays, tuples and lists have elements")
     items = with_positions(c, array, _positions(c, items))
     if not any(isinstance(item, Array) for item in items):
         return c.view(array, *basic_views(c, array, items))
-    if isinstance(mask := whole_mask(array, items), Array):
+    if isinstance(mask := whole_mask(c, array, items), Array):
         return Masked(c.value(array), c.value(mask))
     return gathered(c, array, items)
+
+
+def _with_axes(c: Context, number: Number, count: int) -> object:
+    """A number as an array of so many axes of extent 1."""
+    value = number.value
+    for _ in range(count):
+        value = c.emit(build.expand(value, 0))
+    return c.array(value) if count else number
 
 
 def _of_sequence(
@@ -75,7 +85,7 @@ def store(c: Context, array: object, items: Sequence[object], value: object) -> 
         target = Array(array.storage, seen.type, (*array.views, *views))
         c.write(target, fitted(c, value, target))
         return
-    mask = whole_mask(array, items)
+    mask = whole_mask(c, array, items)
     if mask is None or not _store_masked(c, array, mask, value):
         scattered(c, array, items, settled(c, value), "set")
 

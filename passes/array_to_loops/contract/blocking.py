@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile, register_tile
-from flowc.passes.array_to_loops.contract.packing import pack_right
+from flowc.passes.array_to_loops.contract.packing import pack_right, steps_of
 from flowc.passes.array_to_loops.contract.product import Product
 from flowc.passes.array_to_loops.contract.stacks import Finish, for_each_matrix
 from flowc.passes.array_to_loops.contract.tiles import Prepared, padded_columns
@@ -40,6 +40,7 @@ class Columns:
     stack: tuple[Index, ...]
     panels: SSAValue
     padded: Index
+    steps: Index
     store: Callable[[SSAValue, SSAValue, Index], None]
 
 
@@ -97,7 +98,7 @@ def _columns(
         else:
             b.nest([count, p.columns], lambda at: one(at[0], at[1]))
 
-    block = Columns(p, shape, stack, panels, padded, store)
+    block = Columns(p, shape, stack, panels, padded, steps_of(s, p, shape, padded), store)
     if isinstance(p.depth, int) and p.depth <= DEEP:
         _at_once(s, block)
     else:
@@ -108,8 +109,8 @@ def _columns(
 def _at_once(s: Lowering, block: Columns) -> None:
     """All of the contraction for one tile after the other."""
     p, b = block.product, s.b
-    pack_right(s, p, block.shape, block.stack, block.panels, block.padded)
-    prepared = Prepared(p, block.shape, block.panels, block.padded, block.stack)
+    pack_right(s, p, block.shape, block.stack, block.panels, block.padded, steps=block.steps)
+    prepared = Prepared(p, block.shape, block.panels, block.padded, block.stack, block.steps)
 
     def some(low: SSAValue, high: SSAValue) -> None:
         tile = prepared.buffer(s, TILE)
@@ -135,7 +136,7 @@ def _by_depth(s: Lowering, block: Columns) -> None:
 
         def depth(deep: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             own = p.of_depth(b, deep, b.min(DEEP, b.sub(p.depth, deep)))
-            pack_right(s, own, block.shape, block.stack, block.panels, block.padded)
+            pack_right(s, own, block.shape, block.stack, block.panels, block.padded, steps=block.steps)
             part = Part(start, deep, split, sums)
             b.parallel(count, TILE, _work(s, own), lambda low, high: _part(s, block, own, part, low, high))
             return ()
@@ -150,7 +151,7 @@ def _by_depth(s: Lowering, block: Columns) -> None:
 def _part(s: Lowering, block: Columns, own: Product, part: Part, low: SSAValue, high: SSAValue) -> None:
     """Adds a part of the contraction to some rows, and finishes them if it is the last."""
     b = s.b
-    prepared = Prepared(own, block.shape, block.panels, block.padded, block.stack)
+    prepared = Prepared(own, block.shape, block.panels, block.padded, block.stack, block.steps)
     fresh = prepared.buffer(s, TILE)
     tile = b.select(
         part.split, _rows_from(s, part.sums, low, block.padded), _rows_from(s, fresh, 0, block.padded)

@@ -14,6 +14,7 @@ from flowc.passes.array_to_loops.contract.direct import DEEP, SMALL, direct, rea
 from flowc.passes.array_to_loops.contract.dots import dots, reads_depth
 from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product, product_of
 from flowc.passes.array_to_loops.contract.stacks import Finish, unflattened
+from flowc.passes.array_to_loops.contract.streamed import streamed
 from flowc.passes.array_to_loops.contract.thin import by_dots, by_updates, dot, tiny
 from flowc.passes.array_to_loops.elements import Lowering
 
@@ -32,6 +33,15 @@ packed."""
 
 NEAR = 1 << 16
 """Bytes of an operand that stays in the cache where it lies."""
+
+FAR = 8 << 20
+"""Bytes of an operand that comes from memory, or from a cache that cores share."""
+
+SHALLOW = 1024
+"""Of no more steps than these the sums of all parts of a contraction would be large beside the matrix."""
+
+WIDE = 64
+"""Columns that a register tile of any machine does not exceed."""
 
 LIGHT = 8_000
 """With fewer multiplications than this, rows are updated one after the other."""
@@ -90,7 +100,13 @@ def _chosen(s: Lowering, p: Product, finish: Finish) -> None:
     elif deep and p.left.contiguous == DEPTH:
         _of_rows(s, p, finish, exchanged)
     elif reads_rows(p):
-        s.b.either(_needs_no_panels(s, p), lambda: direct(s, p, finish), lambda: blocked(s, p, finish))
+        s.b.either(
+            _is_far(s, p),
+            lambda: streamed(s, p, finish),
+            lambda: s.b.either(
+                _needs_no_panels(s, p), lambda: direct(s, p, finish), lambda: blocked(s, p, finish)
+            ),
+        )
     else:
         s.b.either(
             _fewer(s, p.columns, FEW_COLUMNS),
@@ -153,6 +169,18 @@ def _needs_no_panels(s: Lowering, p: Product) -> SSAValue | bool:
         _fewer(s, p.rows, FEW_ROWS_DIRECT),
         _fewer(s, right, NEAR // size),
         _both(s, _fewer(s, result, SMALL + 1), _fewer(s, DEEP, p.depth)),
+    )
+
+
+def _is_far(s: Lowering, p: Product) -> SSAValue | bool:
+    """Whether a few rows meet a matrix that no cache of a core holds."""
+    if p.stack or s.b.precise:
+        return False
+    b, size = s.b, max(bits(p.dtype) // 8, 1)
+    return _both(
+        s,
+        _both(s, _fewer(s, p.rows, FEW_ROWS_DIRECT), _fewer(s, WIDE - 1, p.columns)),
+        _both(s, _fewer(s, SHALLOW, p.depth), _fewer(s, FAR // size, b.mul(p.depth, p.columns))),
     )
 
 

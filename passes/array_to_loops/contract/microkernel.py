@@ -30,6 +30,15 @@ class RegisterTile:
     vector: VectorType[Attribute]
 
 
+@frozen
+class Ahead:
+    """What is asked for in advance: `ask(k)` is done once in so many `steps`, so that the memory has time for
+    one request before the next."""
+
+    steps: int
+    ask: Callable[[SSAValue], None]
+
+
 def register_tile(dtype: str, vector_bits: int, columns: Index) -> RegisterTile:
     """The tile for a dtype and the vectors of a machine; narrower where there are few columns."""
     vectors = VECTORS[vector_bits >= 512]
@@ -56,6 +65,7 @@ def multiply(
     right: Callable[[SSAValue], SSAValue],
     depth: Index,
     start: Sequence[SSAValue],
+    ahead: Ahead | None = None,
 ) -> tuple[SSAValue, ...]:
     """Adds to `start`, a vector a row, the products over `depth`.
 
@@ -70,7 +80,15 @@ def multiply(
             for row, before in enumerate(sums)
         ]
 
-    return b.loop(0, depth, start, step, plain=True)
+    if ahead is None:
+        return b.loop(0, depth, start, step, plain=True)
+    steps, ask = ahead.steps, ahead.ask
+
+    def some(k: SSAValue, sums: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        ask(k)
+        return b.loop(k, b.min(b.add(k, steps), depth), sums, step, plain=True)
+
+    return b.loop(0, depth, start, some, step=steps, plain=True)
 
 
 def _added(s: Lowering, a: SSAValue, c: SSAValue, before: SSAValue) -> SSAValue:

@@ -17,6 +17,10 @@ from flowc.passes.array_to_loops.reductions import identity
 BLOCK = 128
 """Steps of the contraction that are read in one sweep."""
 
+LONG_BLOCK = 1024
+"""The same where there is one panel, which rows of the left operand meet only once: their sums then stay in
+registers."""
+
 
 def pack_right(
     s: Lowering,
@@ -72,21 +76,19 @@ def _panel(
         value = p.right.element(stack, b.add(origin[1], j), b.add(origin[0], k))
         b.store(value, panels, [place(k, j)])
 
+    def clear(k: Index, j: Index) -> None:
+        b.store(zero, panels, [place(k, b.add(full, j))])
+
     def columns() -> Sequence[SSAValue]:
         """Column after column, as they lie."""
         b.nest([full, deep], lambda at: copy(at[1], at[0]))
-        b.nest(
-            [b.sub(width, full), deep],
-            lambda at: b.store(zero, panels, [place(at[1], b.add(full, at[0]))]),
-            plain=True,
-        )
+        b.nest([b.sub(width, full), deep], lambda at: clear(at[1], at[0]), plain=True)
         return ()
 
     def rows() -> Sequence[SSAValue]:
         def row(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             b.nest([full], lambda at: copy(k, at[0]))
-            clear = [b.sub(width, full)]
-            b.nest(clear, lambda at: b.store(zero, panels, [place(k, b.add(full, at[0]))]), plain=True)
+            b.nest([b.sub(width, full)], lambda at: clear(k, at[0]), plain=True)
             return ()
 
         b.loop(0, deep, (), row, plain=True)
@@ -112,6 +114,17 @@ def _panel(
         whole_rows()
     else:
         b.branch(b.compare("eq", b.index(full), b.index(width)), whole_rows, rows)
+
+
+def steps_of(s: Lowering, p: Product, shape: RegisterTile, padded: Index) -> Index:
+    """Steps of the contraction that are read in one sweep; rows that are copied stay in the first cache."""
+    if not reads_in_place(p):
+        return BLOCK
+    if isinstance(padded, int):
+        return LONG_BLOCK if padded <= shape.width else BLOCK
+    b = s.b
+    alone = b.compare("sle", padded, b.index(shape.width))
+    return b.select(alone, b.index(LONG_BLOCK), b.index(BLOCK))
 
 
 def reads_in_place(p: Product) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve, frozen
 from xdsl.dialects import arith, memref
-from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, NoneAttr, StridedLayoutAttr, f32, f64, i1
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, f32, f64, i1
 from xdsl.ir import SSAValue
 
 from flowc.dialects import loops
@@ -13,15 +13,13 @@ from flowc.dialects.array.types import bits, dtype_of, is_float, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import REASSOCIATE, Index, LoopBuilder
 from flowc.passes.array_to_loops.elements import Lowering, aligned
+from flowc.passes.array_to_loops.stored import contiguous_axis, located, stored_as_held
 
 DEPTH, SIDE = "depth", "side"
 """The axes of an operand: along the contraction, and along the rows or columns of the result."""
 
 LINE = 64
 """Bytes of a cache line."""
-
-VIEWS = ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp
-"""Operators whose elements lie where those of their source do."""
 
 Stack = Sequence[Index]
 
@@ -46,16 +44,20 @@ class Operand:
 
     def prefetch(self, s: Lowering, at: Stack, side: Index, low: Index, high: Index, size: int) -> None:
         """Asks for part of a row of elements of `size` bytes, which need not exist, if it lies as one."""
-        place, b = self.place, s.b
-        if place is None or self.contiguous != DEPTH:
+        if self.place is None or self.contiguous != DEPTH:
             return
 
         def line(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            buffer, position = place(at, side, k)
-            b.append(loops.PrefetchOp(buffer, [b.index(i) for i in position]))
+            self.ask(s, at, side, k)
             return ()
 
-        b.loop(low, high, (), line, step=max(LINE // size, 1), plain=True)
+        s.b.loop(low, high, (), line, step=max(LINE // size, 1), plain=True)
+
+    def ask(self, s: Lowering, at: Stack, side: Index, depth: Index) -> None:
+        """Asks for the line of an element, which lies in memory but need not exist."""
+        assert self.place is not None
+        buffer, position = self.place(at, side, depth)
+        s.b.append(loops.PrefetchOp(buffer, [s.b.index(i) for i in position]))
 
     def shifted(self, b: LoopBuilder, side: Index) -> "Operand":
         """The operand from a position of its side on."""
@@ -136,7 +138,7 @@ def _folded(
     for extent in stack:
         rows = s.b.mul(rows, extent)
     buffer = _as_matrix(s, s.buffers[op.left], rows, depth)
-    stored = _stored_as_held(s, op.left, dtype)
+    stored = stored_as_held(s, op.left, dtype)
 
     def element(_: Stack, i: Index, k: Index) -> SSAValue:
         own = dtype_of(op.left.type)
@@ -171,13 +173,13 @@ def operand_of(s: Lowering, value: SSAValue, dtype: str, side: int | None) -> Op
         inner = (k,) if side is None else (k, i) if side else (i, k)
         return aligned(value, (*at, *inner))
 
-    in_memory = _stored_as_held(s, value, dtype)
-    axis = _contiguous_axis(s, value)
+    in_memory = stored_as_held(s, value, dtype)
+    axis = contiguous_axis(s, value)
     rank = len(shape_of(value.type))
     names = {rank - 1: SIDE if side else DEPTH, rank - 2: DEPTH if side else SIDE}
     return Operand(
         element=lambda at, i, k: s.as_dtype(value, position(at, i, k), dtype),
-        place=(lambda at, i, k: _located(s, value, position(at, i, k))) if in_memory else None,
+        place=(lambda at, i, k: located(s, value, position(at, i, k))) if in_memory else None,
         contiguous=names.get(axis) if axis is not None else None,
         narrow=_narrow(s, value, side),
     )
@@ -192,56 +194,6 @@ def _narrow(s: Lowering, value: SSAValue, side: int | None) -> Operand | None:
         return None
     bytes_ = operand_of(s, source, "i8", side)
     return None if bytes_.place is None else bytes_
-
-
-def _stored_as_held(s: Lowering, value: SSAValue, dtype: str) -> bool:
-    while value not in s.buffers:
-        op = value.owner
-        if value in s.tiles or not isinstance(op, VIEWS):
-            return False
-        value = op.operands[0]
-    own = dtype_of(value.type)
-    held = scalars.element_type(s.buffers[value]) == scalars.held_type(dtype)
-    return held and own == dtype and own != "bool" and value not in s.tiles
-
-
-def _located(s: Lowering, value: SSAValue, at: tuple[Index, ...]) -> tuple[SSAValue, list[Index]]:
-    while value not in s.buffers:
-        op = value.owner
-        assert isinstance(op, VIEWS)
-        at, value = s.viewed(op, at), op.operands[0]
-    return s.buffers[value], list(at)
-
-
-def _contiguous_axis(s: Lowering, value: SSAValue) -> int | None:
-    """The axis along which elements are neighbours in memory, or, if they are computed, their operands'."""
-    rank = len(shape_of(value.type))
-    if value in s.buffers:
-        return rank - 1 if rank and has_unit_stride(s.buffers[value]) else None
-    op = value.owner
-    if not isinstance(op, VIEWS):
-        return rank - 1
-    axis = _contiguous_axis(s, op.source)
-    if axis is None:
-        return None
-    match op:
-        case ops.TransposeOp():
-            return [int(origin) for origin in op.permutation.get_values()].index(axis)
-        case ops.SliceOp():
-            return axis if s.extents.slice_range(op, axis)[1] == 1 else None
-        case ops.IndexOp():
-            gone = op.axis.value.data
-            return None if gone == axis else axis - (gone < axis)
-    return axis + (op.axis.value.data <= axis)
-
-
-def has_unit_stride(buffer: SSAValue) -> bool:
-    """Whether neighbours along the last axis are neighbours in memory."""
-    assert isinstance(buffer.type, MemRefType)
-    layout = buffer.type.layout
-    if isinstance(layout, NoneAttr):
-        return True
-    return isinstance(layout, StridedLayoutAttr) and list(layout.get_strides() or ())[-1:] == [1]
 
 
 def multiplied(b: LoopBuilder, a: SSAValue, c: SSAValue) -> SSAValue:

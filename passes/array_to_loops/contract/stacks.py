@@ -25,7 +25,7 @@ def for_each_matrix(s: Lowering, p: Product, each: Index, body: Callable[[tuple[
         body(())
         return
     b = s.b
-    number = product(s, p.stack)
+    number = b.product(p.stack)
     large = b.compare("sgt", b.index(each), b.index(LARGE))
     grain = b.select(large, b.index(b.max(number, 1)), b.index(b.max(grain_of(s, each, WORTH), 1)))
 
@@ -37,14 +37,6 @@ def for_each_matrix(s: Lowering, p: Product, each: Index, body: Callable[[tuple[
         b.loop(low, high, (), one)
 
     b.parallel(number, grain, b.mul(number, each), some)
-
-
-def product(s: Lowering, extents: Sequence[Index]) -> Index:
-    """The product of extents."""
-    number: Index = 1
-    for extent in extents:
-        number = s.b.mul(number, extent)
-    return number
 
 
 def unflattened(s: Lowering, flat: SSAValue, extents: Sequence[Index]) -> tuple[Index, ...]:

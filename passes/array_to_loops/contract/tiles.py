@@ -14,15 +14,21 @@ from xdsl.ir import SSAValue
 from flowc.dialects.array import ops
 from flowc.dialects.array.types import bits
 from flowc.passes.array_to_loops.builder import Index
-from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile, multiply, register_tile
+from flowc.passes.array_to_loops.contract.microkernel import (
+    ROWS,
+    Ahead,
+    RegisterTile,
+    multiply,
+    register_tile,
+)
 from flowc.passes.array_to_loops.contract.packing import (
-    BLOCK,
     left_scratch,
     pack_left,
     pack_right,
     reads_in_place,
+    steps_of,
 )
-from flowc.passes.array_to_loops.contract.product import Product, product_of
+from flowc.passes.array_to_loops.contract.product import LINE, Product, product_of
 from flowc.passes.array_to_loops.elements import Lowering
 
 AHEAD = 2 * ROWS
@@ -33,7 +39,8 @@ AHEAD = 2 * ROWS
 class Prepared:
     """A product, or one matrix of a stack of products, whose right operand is packed in `panels`.
 
-    `padded` is the number of columns rounded up to whole register tiles: the length of a row of a tile.
+    `padded` is the number of columns rounded up to whole register tiles: the length of a row of a tile;
+    `steps` are those of a block of the panels.
     """
 
     product: Product
@@ -41,6 +48,7 @@ class Prepared:
     panels: SSAValue
     padded: Index
     stack: tuple[Index, ...]
+    steps: Index
 
     def buffer(self, s: Lowering, rows: int) -> SSAValue:
         """Memory for a tile of at most `rows` rows, which the caller frees."""
@@ -59,21 +67,20 @@ class Prepared:
         scratch = None if reads_in_place(p) else left_scratch(s, p, self.shape, count)
 
         def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            deep = b.min(BLOCK, b.sub(p.depth, start))
+            deep = b.min(self.steps, b.sub(p.depth, start))
             if scratch is None:
                 load = _in_place(s, p, self.stack, low, start)
 
-                def prefetch(row: Index) -> None:
-                    end = b.add(start, deep)
-                    p.left.prefetch(s, self.stack, b.add(low, row), start, end, max(bits(p.dtype) // 8, 1))
+                def ahead(i: SSAValue) -> Ahead:
+                    return _rows_ahead(s, p, self.stack, b.add(low, i), start)
 
-                self._sweep(s, load, (count, start, deep), into, begins, prefetch)
+                self._sweep(s, load, (count, start, deep), into, begins, ahead)
             else:
                 load = pack_left(s, p, self.stack, scratch, (low, start), (count, deep))
                 self._sweep(s, load, (count, start, deep), into, begins)
             return ()
 
-        b.loop(0, b.max(p.depth, 1), (), block, step=BLOCK)
+        b.loop(0, b.max(p.depth, 1), (), block, step=self.steps)
         if scratch is not None:
             b.append(memref.DeallocOp.get(scratch))
 
@@ -84,14 +91,15 @@ class Prepared:
         extents: tuple[Index, Index, Index],
         into: SSAValue,
         begins: SSAValue | None,
-        prefetch: Callable[[Index], None] = lambda row: None,
+        ahead: Callable[[SSAValue], Ahead] | None = None,
     ) -> None:
         """Adds one block of the contraction to the tile, or sets it if the block is the first."""
         count, start, deep = extents
         base = s.b.mul(start, self.padded)
-        single = isinstance(self.product.depth, int) and self.product.depth <= BLOCK and begins is None
+        depth, steps = self.product.depth, self.steps
+        at_once = isinstance(depth, int) and isinstance(steps, int) and depth <= steps
         first: bool | SSAValue = True
-        if not single:
+        if not at_once or begins is not None:
             first = s.b.compare("eq", s.b.index(start), s.b.index(0))
             first = first if begins is None else s.b.insert(arith.AndIOp(first, begins))
         sweep(
@@ -102,7 +110,7 @@ class Prepared:
             lambda j: (self.panels, s.b.add(base, s.b.mul(j, deep))),
             into,
             first=first,
-            prefetch=prefetch,
+            ahead=ahead,
         )
 
 
@@ -115,13 +123,13 @@ def sweep(
     into: SSAValue,
     first: bool | SSAValue,
     row_at: Callable[[Index], Index] = lambda row: row,
-    prefetch: Callable[[Index], None] = lambda row: None,
+    ahead: Callable[[SSAValue], Ahead] | None = None,
 ) -> None:
     """Adds to `into`, or sets it if `first`, the products of some rows with packed panels.
 
     `extents` are the rows, columns and steps of the contraction; `load(i, k)` is a factor, `panel(j)` where
     the panel of column j begins. Rows and columns are taken by whole register tiles. `row_at` turns a row's
-    number into what `load` takes for it; `prefetch` asks for what a later row will need.
+    number into what `load` takes for it; `ahead(i)` is asked for while the rows from i on are multiplied.
     """
     b, width = s.b, shape.width
     count, columns, deep = extents
@@ -137,8 +145,6 @@ def sweep(
     def row(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
         own = [row_at(b.min(b.add(i, number), last)) for number in range(ROWS)]
         outs = [b.index(b.add(i, number)) for number in range(ROWS)]
-        for number in range(AHEAD, AHEAD + ROWS):
-            prefetch(b.add(i, number))
 
         def column(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             buffer, base = panel(j)
@@ -154,6 +160,7 @@ def sweep(
                 loaded,
                 deep,
                 [before(out, j) for out in outs],
+                None if ahead is None else ahead(i),
             )
             for out, value in zip(outs, sums, strict=True):
                 b.append(vector.StoreOp(value, into, [out, j]))
@@ -163,6 +170,16 @@ def sweep(
         return ()
 
     b.loop(0, count, (), row, step=ROWS)
+
+
+def _rows_ahead(s: Lowering, p: Product, stack: Sequence[Index], row: Index, start: Index) -> Ahead:
+    """Asks for the rows of the left operand that come after some, which need not exist, line by line."""
+
+    def ask(k: SSAValue) -> None:
+        for number in range(AHEAD, AHEAD + ROWS):
+            p.left.ask(s, stack, s.b.add(row, number), s.b.add(start, k))
+
+    return Ahead(max(LINE * 8 // bits(p.dtype), 1), ask)
 
 
 def _in_place(
@@ -189,8 +206,9 @@ def prepare(s: Lowering, op: ops.ContractOp, axis: str) -> Prepared:
     shape = register_tile(product.dtype, s.vector_bits, product.columns)
     padded = padded_columns(s, product, shape)
     panels = s.allocate(shape.element, [s.b.mul(product.depth, padded)])
-    pack_right(s, product, shape, (), panels, padded)
-    return Prepared(product, shape, panels, padded, ())
+    steps = steps_of(s, product, shape, padded)
+    pack_right(s, product, shape, (), panels, padded, steps=steps)
+    return Prepared(product, shape, panels, padded, (), steps)
 
 
 def padded_columns(s: Lowering, p: Product, shape: RegisterTile) -> Index:

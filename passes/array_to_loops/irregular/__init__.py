@@ -11,13 +11,21 @@ from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.irregular.histogram import lower_histogram
+from flowc.passes.array_to_loops.irregular.order_statistics import lower_order_statistics
 from flowc.passes.array_to_loops.irregular.scan import lower_prefix
 from flowc.passes.array_to_loops.irregular.scatter import lower_scatter
 from flowc.passes.array_to_loops.irregular.segments import lower_segments
 from flowc.passes.array_to_loops.irregular.sorting import lower_argsort, lower_sort
+from flowc.passes.array_to_loops.irregular.true_positions import lower_true_positions
 
 _STAGES = (
-    irregular.SortOp | irregular.ArgsortOp | irregular.SegmentOp | irregular.HistogramOp | irregular.ScatterOp
+    irregular.SortOp
+    | irregular.ArgsortOp
+    | irregular.OrderStatisticsOp
+    | irregular.TruePositionsOp
+    | irregular.SegmentOp
+    | irregular.HistogramOp
+    | irregular.ScatterOp
 )
 
 
@@ -37,6 +45,10 @@ def lower_irregular(s: Lowering, checks: Checks, op: Operation, destination: SSA
             lower_sort(s, op, destination)
         case irregular.ArgsortOp():
             lower_argsort(s, op, destination)
+        case irregular.OrderStatisticsOp():
+            lower_order_statistics(s, op, destination)
+        case irregular.TruePositionsOp():
+            lower_true_positions(s, op, destination)
         case irregular.SegmentOp():
             lower_segments(s, checks, op, destination)
         case irregular.HistogramOp():

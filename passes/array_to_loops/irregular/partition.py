@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from attrs import frozen
 from xdsl.dialects import arith, vector
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, VectorType, i1, i64
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
 from flowc.dialects.loops import PackOp, SortOp
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
@@ -74,10 +74,10 @@ class KeyVectors:
     def store(self, value: SSAValue, row: Row, i: Index, mask: SSAValue | None = None) -> None:
         """Stores neighbouring keys, those of a mask."""
         at = [self.b.index(k) for k in (*row.at, i)]
-        masked: Operation = vector.StoreOp(value, row.buffer, at)
-        if mask is not None:
-            masked = vector.MaskedStoreOp(row.buffer, at, mask, value)
-        self.b.append(masked)
+        if mask is None:
+            self.b.append(vector.StoreOp(value, row.buffer, at))
+        else:
+            self.b.append(vector.MaskedStoreOp(row.buffer, at, mask, value))
 
     def pack(self, value: SSAValue, mask: SSAValue) -> tuple[SSAValue, SSAValue]:
         """The keys of a mask, and how many they are."""

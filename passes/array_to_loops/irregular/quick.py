@@ -47,8 +47,15 @@ class _Range:
     depth: SSAValue
 
 
-def quicksort(w: Work, low: Index, high: Index, bounds: tuple[SSAValue, SSAValue]) -> None:
-    """Sorts a range whose keys lie within bounds."""
+def quicksort(
+    w: Work,
+    low: Index,
+    high: Index,
+    bounds: tuple[SSAValue, SSAValue],
+    wanted: tuple[SSAValue, SSAValue] | None = None,
+) -> None:
+    """Sorts a range whose keys lie within bounds; with `wanted`, only until the keys from one position to
+    another are those of the sorted range."""
     b = w.k.b
     _push(w, b.index(0), _Range(b.index(low), b.index(high), *bounds, b.constant(0, i64)))
     outer = b.block
@@ -59,13 +66,13 @@ def quicksort(w: Work, low: Index, high: Index, bounds: tuple[SSAValue, SSAValue
 
     b.block = after
     top = b.index(b.sub(after.args[0], 1))
-    b.append(scf.YieldOp(_step(w, _pop(w, top), top)))
+    b.append(scf.YieldOp(_step(w, _pop(w, top), top, wanted)))
 
     b.block = outer
     b.append(scf.WhileOp([b.index(1)], [index_type], Region(before), Region(after)))
 
 
-def _step(w: Work, here: _Range, top: SSAValue) -> SSAValue:
+def _step(w: Work, here: _Range, top: SSAValue, wanted: tuple[SSAValue, SSAValue] | None) -> SSAValue:
     """Sorts a range or puts its parts on the stack; gives the new height of the stack."""
     b = w.k.b
     size = b.index(b.sub(here.high, here.low))
@@ -86,8 +93,14 @@ def _step(w: Work, here: _Range, top: SSAValue) -> SSAValue:
         depth = b.insert(arith.AddiOp(here.depth, b.constant(1, i64)))
         below = b.insert(arith.SubiOp(pivot, b.constant(1, w.k.type)))
         _push(w, top, _Range(here.low, middle, here.least, below, depth))
-        _push(w, b.index(b.add(top, 1)), _Range(middle, here.high, pivot, here.most, depth))
-        return (b.index(b.add(top, 2)),)
+        second = b.index(b.add(top, 1))
+        if wanted is not None:  # what is not on the stack is overwritten there
+            second = b.select(b.compare("slt", wanted[0], middle), second, top)
+        _push(w, second, _Range(middle, here.high, pivot, here.most, depth))
+        third = b.index(b.add(second, 1))
+        if wanted is not None:
+            third = b.select(b.compare("sge", wanted[1], middle), third, second)
+        return (third,)
 
     return b.branch(b.insert(arith.OrIOp(short, same)), done, parted)[0]
 

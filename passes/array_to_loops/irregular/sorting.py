@@ -31,7 +31,7 @@ NANOSECONDS = 12
 
 
 @frozen
-class _Sorter:
+class Sorter:
     """Where a line is sorted: two rows of keys (and of positions, for argsort), and a count of each digit of
     each piece."""
 
@@ -52,13 +52,16 @@ def lower_sort(s: Lowering, op: irregular.SortOp, destination: SSAValue) -> None
     if sorts_by_vectors(s, op):
         lower_by_vectors(s, op, destination)
         return
-    form = key_form(dtype_of(op.source.type))
+    axis, form = op.axis.value.data, key_form(dtype_of(op.source.type))
 
-    def emit(sorter: _Sorter, row: SSAValue, i: SSAValue, at: Sequence[Index]) -> None:
-        value = decode(s.b, form, s.b.load(sorter.keys, [row, i]))
-        scalars.store(s.b, value, destination, at)
+    def finish(sorter: Sorter, row: SSAValue, at: tuple[Index, ...]) -> None:
+        def emit(i: SSAValue) -> None:
+            value = decode(s.b, form, s.b.load(sorter.keys, [row, i]))
+            scalars.store(s.b, value, destination, (*at[:axis], i, *at[axis:]))
 
-    _lower(s, op, form, False, emit)
+        _over(sorter, lambda _, i: emit(i))
+
+    sort_lines(s, op.source, axis, False, finish)
 
 
 def lower_argsort(s: Lowering, op: irregular.ArgsortOp, destination: SSAValue) -> None:
@@ -67,22 +70,30 @@ def lower_argsort(s: Lowering, op: irregular.ArgsortOp, destination: SSAValue) -
         lower_by_vectors(s, op, destination)
         return
 
-    def emit(sorter: _Sorter, row: SSAValue, i: SSAValue, at: Sequence[Index]) -> None:
-        assert sorter.positions is not None
-        s.b.store(s.b.load(sorter.positions, [row, i]), destination, at)
+    axis = op.axis.value.data
 
-    _lower(s, op, key_form(dtype_of(op.source.type)), True, emit)
+    def finish(sorter: Sorter, row: SSAValue, at: tuple[Index, ...]) -> None:
+        def emit(i: SSAValue) -> None:
+            assert sorter.positions is not None
+            place = s.b.load(sorter.positions, [row, i])
+            s.b.store(place, destination, (*at[:axis], i, *at[axis:]))
+
+        _over(sorter, lambda _, i: emit(i))
+
+    sort_lines(s, op.source, axis, True, finish)
 
 
-def _lower(
+def sort_lines(
     s: Lowering,
-    op: irregular.SortOp | irregular.ArgsortOp,
-    form: KeyForm,
+    source: SSAValue,
+    axis: int,
     with_positions: bool,
-    emit: Callable[[_Sorter, SSAValue, SSAValue, Sequence[Index]], None],
+    finish: Callable[[Sorter, SSAValue, tuple[Index, ...]], None],
 ) -> None:
-    b, axis = s.b, op.axis.value.data
-    sizes = s.sizes(op.source)
+    """Sorts the keys of each line along an axis, and their positions with them; then calls `finish` with the
+    row in which they are, and where the line stands."""
+    b, form = s.b, key_form(dtype_of(source.type))
+    sizes = s.sizes(source)
     extent = sizes[axis]
     outer = [size for k, size in enumerate(sizes) if k != axis]
     threaded = not outer
@@ -100,22 +111,22 @@ def _lower(
         order = others.pop(0) if form.width == 64 else None
         positions = others[0] if with_positions else None
         ranking = Ranking(b, extent, codes, ranks, order)
-        sorter = _Sorter(b, form, extent, grain, pieces, threaded, keys, counts, ranking, positions)
+        sorter = Sorter(b, form, extent, grain, pieces, threaded, keys, counts, ranking, positions)
 
         def fill(i: SSAValue) -> None:
-            value = s.element(op.source, (*at[:axis], i, *at[axis:]))
+            value = s.element(source, (*at[:axis], i, *at[axis:]))
             b.store(encode(b, form, value, zeros_equal=with_positions), keys, [0, i])
             if positions is not None:
                 b.store(b.to_integer(i), positions, [0, i])
 
         _over(sorter, lambda _, i: fill(i))
         row = _sorted(sorter)
-        _over(sorter, lambda _, i: emit(sorter, row, i, (*at[:axis], i, *at[axis:])))
+        finish(sorter, row, at)
 
     rows(b, outer, b.mul(extent, NANOSECONDS), line, wanted)
 
 
-def _over(sorter: _Sorter, body: Callable[[SSAValue, SSAValue], None]) -> None:
+def _over(sorter: Sorter, body: Callable[[SSAValue, SSAValue], None]) -> None:
     """`body(piece, i)` for every element, pieces at once where the line is threaded."""
     _pieces(sorter, lambda piece, low, high: _each(sorter.b, low, high, lambda i: body(piece, i)))
 
@@ -128,7 +139,7 @@ def _each(b: LoopBuilder, low: Index, high: Index, body: Callable[[SSAValue], No
     b.loop(low, high, (), step)
 
 
-def _pieces(sorter: _Sorter, body: Callable[[SSAValue, Index, Index], None]) -> None:
+def _pieces(sorter: Sorter, body: Callable[[SSAValue, Index, Index], None]) -> None:
     b = sorter.b
     if not sorter.threaded:
         body(b.index(0), 0, sorter.extent)
@@ -140,7 +151,7 @@ def _pieces(sorter: _Sorter, body: Callable[[SSAValue, Index, Index], None]) -> 
     b.parallel(sorter.extent, sorter.grain, b.mul(sorter.extent, 3), chunk)
 
 
-def _sorted(sorter: _Sorter) -> SSAValue:
+def _sorted(sorter: Sorter) -> SSAValue:
     """Sorts the first row of keys; gives the row in which they end up."""
     b = sorter.b
     short = b.compare("sle", b.index(sorter.extent), b.index(SHORT))
@@ -158,12 +169,12 @@ def _sorted(sorter: _Sorter) -> SSAValue:
     return b.branch(short, by_rank, by_digits)[0]
 
 
-def _shift(sorter: _Sorter, number: SSAValue) -> SSAValue:
+def _shift(sorter: Sorter, number: SSAValue) -> SSAValue:
     b = sorter.b
     return b.convert(arith.IndexCastOp, b.index(b.mul(number, 8)), sorter.form.type)
 
 
-def _pass(sorter: _Sorter, row: SSAValue, shift: SSAValue) -> SSAValue:
+def _pass(sorter: Sorter, row: SSAValue, shift: SSAValue) -> SSAValue:
     """Moves the elements to the other row in the order of one digit, unless all have the same."""
     b, counts = sorter.b, sorter.counts
     zero, one = b.constant(0, i64), b.constant(1, i64)
@@ -201,7 +212,7 @@ def _pass(sorter: _Sorter, row: SSAValue, shift: SSAValue) -> SSAValue:
     return b.branch(mixed, move, lambda: (row,))[0]
 
 
-def _offsets(sorter: _Sorter) -> SSAValue:
+def _offsets(sorter: Sorter) -> SSAValue:
     """Turns counts into the first place of each digit of each piece; gives the count of the commonest."""
     b, counts = sorter.b, sorter.counts
     zero = b.constant(0, i64)
@@ -220,7 +231,7 @@ def _offsets(sorter: _Sorter) -> SSAValue:
     return b.loop(0, DIGITS, (zero, zero), of_digit)[1]
 
 
-def _rank(sorter: _Sorter) -> None:
+def _rank(sorter: Sorter) -> None:
     """Moves each element of the first row of keys to its place in the second."""
     b, ranking = sorter.b, sorter.ranking
 

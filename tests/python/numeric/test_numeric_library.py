@@ -283,7 +283,14 @@ CASES += [
     (function, (x[:p], y[:q], mode))
     for function in (convolved, correlated_at)
     for mode in ("full", "same", "valid")
-    for p, q in ((9, 3), (9, 4), (3, 9), (4, 9), (4, 4))
+    for p, q in ((9, 3), (9, 4), (3, 9), (4, 9), (4, 4), (1, 1), (1, 5), (9, 1))
+]
+CASES += [
+    (function, (given[:p], given[3 : q + 3] * 0.5, mode))
+    for function in (convolved, correlated_at)
+    for mode in ("full", "same", "valid")
+    for given in (np.arange(200) * 7 % 11 - 5, (np.arange(200) * 7 % 11).astype(np.float32))
+    for p, q in ((150, 17), (17, 150))
 ]
 
 
@@ -297,6 +304,18 @@ def test_a_function_written_as_a_program_agrees_with_numpy(
         assert np.shape(want) == np.shape(have)
         assert np.asarray(want).dtype == np.asarray(have).dtype
         np.testing.assert_allclose(have, want, rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 64, 97])
+def test_a_triangle_of_several_blocks_of_columns_depends_on_the_lower_half_alone(size: int) -> None:
+    drawn = np.random.default_rng(size).random((size, size))
+    matrix = drawn @ drawn.T + np.eye(size)
+    given = np.where(np.tri(size, dtype=bool), matrix, np.nan)
+    got = flowc.jit(lower_triangle)(given)
+    np.testing.assert_allclose(got, np.linalg.cholesky(matrix), rtol=1e-9, atol=1e-12)
+    given[-1, -1] = -1
+    with pytest.raises(flowc.FlowError, match="E0763"):
+        flowc.jit(lower_triangle)(given)
 
 
 SINGULAR = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])

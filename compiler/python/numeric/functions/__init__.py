@@ -14,6 +14,7 @@ from flowc.compiler.python.numeric.functions import (
     shapes,
 )
 from flowc.compiler.python.numeric.functions.registry import Implementation, entries, lookup
+from flowc.runtime.dtypes import REAL_PARTS
 
 GROUPS = {
     "Making arrays": creation,
@@ -34,6 +35,9 @@ _nearest = {
     "svd": "call it outside of the compiled function",
     "eigh": "call it outside of the compiled function",
     "fft": "call it outside of the compiled function",
+    "complex": REAL_PARTS,
+    "imag": REAL_PARTS,
+    "angle": "of two parts it is `np.arctan2(imaginary, real)`",
     "normal": "make random arrays outside and pass them in",
     "rand": "make random arrays outside and pass them in",
     "randn": "make random arrays outside and pass them in",

@@ -9,6 +9,7 @@ from xdsl.ir import SSAValue
 from flowc.compiler.python.numeric.arithmetic import apply, python_dtype, to_dtype, value_of
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.functions.conditions import require_extents
 from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_of_object
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.values import Array, Number
@@ -192,6 +193,7 @@ def linspace(c: Context, start: object, stop: object, num: object = 50, dtype: o
 def eye(c: Context, N: object, M: object = None, k: object = 0, dtype: object = None) -> object:
     """Ones on a diagonal, zeros elsewhere."""
     columns = N if M is None else M
+    require_extents(c, N, columns)
     rows = value_of(c, arange(c, N))
     across = c.array(value_of(c, arange(c, columns)))
     down = apply(c, "add", c.array(c.emit(build.expand(rows, 1))), k)

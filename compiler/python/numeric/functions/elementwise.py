@@ -18,7 +18,7 @@ from flowc.compiler.python.numeric.subscripts import fitted
 from flowc.compiler.python.numeric.values import Array, Number, is_run_time
 from flowc.dialects.array import build
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.types import Extent, ShapeError, is_float
+from flowc.dialects.array.types import Extent, ShapeError, integer_range, is_float
 
 UNARY: dict[Any, str] = {
     np.negative: "neg", np.absolute: "abs", np.fabs: "abs", np.sign: "sign", np.sqrt: "sqrt", np.exp: "exp",
@@ -153,13 +153,14 @@ def square(c: Context, x: object, /) -> object:
 
 @implements(np.reciprocal)
 def reciprocal(c: Context, x: object, /) -> object:
-    """1 / x, of floats."""
+    """1 / x; of whole numbers what is left of it when it is cut."""
     if python_dtype(x) in INTEGERS:
-        raise Refused("the reciprocal of whole numbers has no native form", help="write `1.0 / x`")
+        alone = apply(c, "eq", apply(c, "abs", x, numpy=True), 1, numpy=True)
+        return apply(c, "where", alone, x, 0, numpy=True)
     return apply(c, "div", 1, x, numpy=True)
 
 
-@implements(np.positive)
+@implements(np.positive, np.conj, np.real)
 def positive(c: Context, x: object, /) -> object:
     """x itself."""
     return apply(c, "mul", x, 1, numpy=True)
@@ -227,8 +228,17 @@ def clip(
     result = a
     for kind, bound in (("maximum", low), ("minimum", high)):
         if bound is not None:
-            result = apply(c, kind, result, bound, numpy=True)
+            result = apply(c, kind, result, _moved_inside(result, bound), numpy=True)
     return _given(c, result, out)
+
+
+def _moved_inside(a: object, bound: object) -> object:
+    """A bound of whole numbers that lies beyond their dtype, which has the same effect at its edge."""
+    dtype = python_dtype(a) if isinstance(a, Array | Number) else ""
+    if dtype not in INTEGERS or isinstance(bound, bool) or not isinstance(bound, int):
+        return bound
+    least, most = integer_range(dtype)
+    return min(max(bound, least), most)
 
 
 @implements(np.nan_to_num)

@@ -8,12 +8,13 @@ from xdsl.ir import SSAValue
 from flowc.compiler.python.numeric.arithmetic import apply, beside, strong_dtypes, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
-from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.errors import SHAPES, Refused
 from flowc.compiler.python.numeric.functions.creation import filled
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.functions.shapes import (
     as_array,
+    at_least_1d,
     axis_of,
     expand_dims,
     moveaxis,
@@ -81,7 +82,7 @@ def hstack(c: Context, tup: object) -> object:
     """Arrays side by side."""
     if isinstance(tup, Array) and len(tup.shape) == 2:
         return concatenate(c, tup)
-    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    parts = [at_least_1d(c, part) for part in _sequence(c, tup)]
     return joined(c, parts, 0 if len(parts[0].shape) == 1 else 1)
 
 
@@ -91,27 +92,28 @@ def vstack(c: Context, tup: object) -> object:
     if isinstance(tup, Array):
         rows = tup if len(tup.shape) > 1 else expand_dims(c, tup, 1)
         return c.array(value_of(c, rows)) if len(as_array(c, rows).shape) == 2 else concatenate(c, rows)
-    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    parts = [at_least_1d(c, part) for part in _sequence(c, tup)]
     return joined(c, [expand_dims(c, p, 0) if len(p.shape) == 1 else p for p in parts], 0)
 
 
 @implements(np.column_stack)
 def column_stack(c: Context, tup: object) -> object:
     """Vectors as the columns of a matrix."""
-    parts = [_at_least_1d(c, part) for part in _sequence(c, tup)]
+    parts = [at_least_1d(c, part) for part in _sequence(c, tup)]
     return joined(c, [expand_dims(c, p, 1) if len(p.shape) == 1 else p for p in parts], 1)
-
-
-def _at_least_1d(c: Context, part: object) -> Array:
-    if isinstance(part, Array | list | tuple):
-        return as_array(c, part)
-    return c.array(c.emit(build.expand(value_of(c, part), 0)))
 
 
 @implements(np.roll)
 def roll(c: Context, a: object, shift: object, axis: object = None) -> object:
-    """The elements moved along an axis; those that leave come in again."""
+    """The elements moved along an axis, or along several; those that leave come in again."""
     array = as_array(c, a)
+    if isinstance(axis, tuple | list):
+        shifts = shift if isinstance(shift, tuple | list) else [shift] * len(axis)
+        if len(shifts) != len(axis):
+            raise Refused("as many shifts as axes are needed", code=SHAPES)
+        for each, place in zip(shifts, axis, strict=True):
+            array = as_array(c, roll(c, array, each, place))
+        return array
     if axis is None and len(array.shape) > 1:
         return reshape(c, roll(c, ravel(c, array), shift), c.extents_of(array))
     place = 0 if axis is None else axis_of(c, axis, len(array.shape))
@@ -128,7 +130,7 @@ def roll(c: Context, a: object, shift: object, axis: object = None) -> object:
 @implements(np.atleast_1d)
 def atleast_1d(c: Context, a: object) -> object:
     """A number as an array of one."""
-    return _at_least_1d(c, a)
+    return at_least_1d(c, a)
 
 
 @implements(np.pad)
@@ -154,10 +156,11 @@ def pad(
 
 
 def _widths(given: object, rank: int) -> list[tuple[int, int]]:
-    if isinstance(given, int):
-        return [(given, given)] * rank
-    if isinstance(given, tuple | list) and given and all(isinstance(item, int) for item in given):
-        return [(given[0], given[-1])] * rank
-    if isinstance(given, tuple | list) and len(given) == rank:
-        return [(pair[0], pair[1]) for pair in given]
-    raise Refused("the width of a border is a number, a pair, or a pair for each axis")
+    pair = given if isinstance(given, tuple | list) else (given,)
+    pairs = [pair] * rank if pair and all(isinstance(item, int) for item in pair) else list(pair)
+    widths = [(each[0], each[-1]) for each in pairs if isinstance(each, tuple | list) and each]
+    if len(widths) != rank or not all(isinstance(item, int) for each in widths for item in each):
+        raise Refused("the width of a border is a number, a pair, or a pair for each axis")
+    if any(item < 0 for each in widths for item in each):
+        raise Refused("a border is 0 or more wide", code=SHAPES)
+    return widths

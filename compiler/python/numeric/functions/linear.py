@@ -5,7 +5,7 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, truth_value, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
@@ -15,19 +15,10 @@ from flowc.compiler.python.numeric.functions.joining import stack
 from flowc.compiler.python.numeric.functions.reductions import amax, stored, total
 from flowc.compiler.python.numeric.functions.registry import Implementation, add, implements
 from flowc.compiler.python.numeric.functions.shapes import as_array, ravel, reshape, transpose, with_axes
-from flowc.compiler.python.numeric.library.systems import require_decomposition
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
-from flowc.dialects.array.require import require
 from flowc.dialects.array.types import is_float
-
-
-@implements(require_decomposition)
-def decomposition(c: Context, possible: object) -> object:
-    """Ends the kernel where a matrix cannot be decomposed."""
-    c.append(require(truth_value(c, possible), "decomposition"))
-    return None
 
 
 @implements(np.matmul)

@@ -3,18 +3,22 @@
 from collections.abc import Callable
 
 import numpy as np
+from xdsl.dialects import scf
+from xdsl.ir import Block, Region, SSAValue
 
 from flowc.compiler.python import functions as own
 from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, truth_value, value_of
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
-from flowc.compiler.python.numeric.functions.reductions import amax, amin
+from flowc.compiler.python.numeric.functions.conditions import require
 from flowc.compiler.python.numeric.functions.registry import add, implements
-from flowc.compiler.python.numeric.functions.shapes import as_array, axis_of, ravel
+from flowc.compiler.python.numeric.functions.shapes import as_array, axis_of, ravel, size
+from flowc.compiler.python.numeric.library import quantiles
 from flowc.compiler.python.numeric.picking import positions_by_axis, true_positions
 from flowc.compiler.python.numeric.subscripts import gather, scatter, subscript
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, composites, irregular_build
+from flowc.dialects.array.types import dtype_of
 
 
 def _position(c: Context, kind: str, a: object, axis: object, keepdims: object) -> object:
@@ -52,15 +56,34 @@ def argsort(c: Context, a: object, axis: object = -1, kind: object = None) -> ob
     return c.array(c.emit(irregular_build.argsort(c.value(array), place)))
 
 
+@implements(quantiles.in_order)
+def in_order(c: Context, lines: Array, first: object, count: int) -> object:
+    """Some neighbours of each line along the last axis, as they stand in rising order."""
+    place = to_dtype(c, value_of(c, first), "i64")
+    return c.array(c.emit(irregular_build.order_statistics(c.value(lines), place, count)))
+
+
 @implements(np.partition)
 def partition(c: Context, a: object, kth: object, axis: object = -1) -> object:
     """The elements with those below a position before it; here all are sorted."""
+    _require_position(c, as_array(c, a), kth, axis)
     return sort(c, a, axis)
+
+
+def _require_position(c: Context, a: Array, kth: object, axis: object) -> None:
+    """A place, or several, lies in the axis that is to be parted."""
+    extent: object = c.extent(a, axis_of(c, axis, len(a.shape))) if axis is not None else size(c, a)
+    for place in kth if isinstance(kth, tuple | list) else (kth,):
+        inside = apply(
+            c, "and", apply(c, "ge", place, apply(c, "neg", extent)), apply(c, "lt", place, extent)
+        )
+        require(c, inside, "position")
 
 
 @implements(np.argpartition)
 def argpartition(c: Context, a: object, kth: object, axis: object = -1) -> object:
     """The positions that bring the elements below a position before it; here all are sorted."""
+    _require_position(c, as_array(c, a), kth, axis)
     return argsort(c, a, axis)
 
 
@@ -164,12 +187,27 @@ def histogram(
         edges = value_of(c, bins)
         made = c.emit(irregular_build.histogram(values, edges, given))
         return c.array(made), c.array(edges)
-    low, high = range if isinstance(range, tuple | list) else (amin(c, a), amax(c, a))
+    low, high = range if isinstance(range, tuple | list) else _ends(c, values)
     count, name = c.extent_value(bins), c.extent_name(bins)
     counts, edges = composites.histogram(
         c.emit, values, count, value_of(c, low), value_of(c, high), given, name
     )
     return c.array(counts), c.array(edges)
+
+
+def _ends(c: Context, values: SSAValue) -> tuple[Number, ...]:
+    """The least and the greatest of some values; 0 and 1 of none, as `np.histogram` has it."""
+    count = value_of(c, size(c, c.array(values)))
+    some = c.emit(build.elementwise("gt", [count, c.constant(0, "i64")]))
+    sides = Block(), Block()
+    with c.inside(sides[0]):
+        ends = [c.emit(build.reduce(kind, values, None, False)) for kind in ("min", "max")]
+        c.append(scf.YieldOp(*ends))
+    with c.inside(sides[1]):
+        c.append(scf.YieldOp(*[c.constant(end, dtype_of(values.type)) for end in (0, 1)]))
+    made = scf.IfOp(some, [end.type for end in ends], Region(sides[0]), Region(sides[1]))
+    c.append(made)
+    return tuple(map(Number, made.results))
 
 
 @implements(np.bincount)

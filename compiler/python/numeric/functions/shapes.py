@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flowc.compiler.python.numeric.arithmetic import apply, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, settled, value_of
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
-from flowc.compiler.python.numeric.errors import Refused
+from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.functions.conditions import require_extents
 from flowc.compiler.python.numeric.functions.creation import arange, extents_of
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.subscripts import gather, subscript
@@ -26,6 +27,12 @@ def as_array(c: Context, a: object) -> Array:
     if not isinstance(made, Array):
         raise Refused("this takes an array, not a number")
     return made
+
+
+def at_least_1d(c: Context, a: object) -> Array:
+    """An array; of a number, a vector of one."""
+    made = a if isinstance(a, Array) else c.wrap(value_of(c, a))
+    return made if isinstance(made, Array) else c.array(c.emit(build.expand(made.value, 0)))
 
 
 def axis_of(c: Context, axis: object, rank: int) -> int:
@@ -48,7 +55,7 @@ def axes_of(c: Context, axis: object, rank: int) -> tuple[int, ...]:
 @implements(np.reshape)
 def reshape(c: Context, a: object, shape: object, order: object = "C") -> object:
     """The elements in another shape, in row-major order or in Fortran's; one extent may be -1."""
-    array = as_array(c, a)
+    array = at_least_1d(c, a)
     extents = extents_of(shape)
     if c.static(order, "the order of elements") != "C":
         if order != "F":
@@ -129,20 +136,32 @@ def swapaxes(c: Context, a: object, axis1: object, axis2: object) -> object:
 
 @implements(np.moveaxis)
 def moveaxis(c: Context, a: object, source: object, destination: object) -> object:
-    """An axis moves to another place; a view."""
+    """An axis, or several, move to other places; a view."""
     rank = len(as_array(c, a).shape)
-    origin, target = axis_of(c, source, rank), axis_of(c, destination, rank)
-    order = [axis for axis in range(rank) if axis != origin]
-    order.insert(target, origin)
+    origins, targets = axes_of(c, source, rank), axes_of(c, destination, rank)
+    if len(origins) != len(targets):
+        raise Refused("as many axes move as there are places for them", code=SHAPES)
+    order = [axis for axis in range(rank) if axis not in origins]
+    for target, origin in sorted(zip(targets, origins, strict=True)):
+        order.insert(target, origin)
     return transpose(c, a, order)
 
 
 @implements(np.expand_dims)
 def expand_dims(c: Context, a: object, axis: object) -> object:
-    """A new axis of extent 1; a view."""
-    array = as_array(c, a)
-    place = axis_of(c, axis, len(array.shape) + 1)
-    return c.view(array, lambda source: build.expand(source, place))
+    """New axes of extent 1; a view."""
+    added = axis if isinstance(axis, tuple | list) else (axis,)
+    result = settled(c, as_array(c, a) if isinstance(a, tuple | list) else a)
+    rank = ndim(c, result) + len(added)
+    for place in sorted(axis_of(c, each, rank) for each in added):
+        result = _expanded(c, result, place)
+    return result
+
+
+def _expanded(c: Context, a: object, place: int) -> object:
+    if not isinstance(a, Array):
+        return c.array(c.emit(build.expand(value_of(c, a), place)))
+    return c.view(a, lambda source: build.expand(source, place))
 
 
 def with_axes(c: Context, a: object, count: int) -> object:
@@ -202,13 +221,14 @@ def fliplr(c: Context, m: object) -> object:
 @implements(np.repeat)
 def repeat(c: Context, a: object, repeats: object, axis: object = None) -> object:
     """Each element a number of times."""
-    array = as_array(c, a)
+    array = at_least_1d(c, a)
     if axis is None:
         array, place = as_array(c, ravel(c, array)), 0
     else:
         place = axis_of(c, axis, len(array.shape))
     if isinstance(repeats, Array):
         raise Refused("`repeats` is one number", help="gather by positions instead")
+    require_extents(c, repeats)
     count = apply(c, "mul", c.extent(array, place), repeats)
     positions = apply(c, "floordiv", arange(c, count), repeats)
     return c.array(gather(c, c.value(array), value_of(c, positions), place))
@@ -226,6 +246,7 @@ def tile(c: Context, A: object, reps: object) -> object:
     for place, number in enumerate([1] * (rank - len(times)) + times):
         if isinstance(number, int) and number == 1:
             continue
+        require_extents(c, number)
         extent = c.extent(as_array(c, result), place)
         positions = apply(c, "mod", arange(c, apply(c, "mul", extent, number)), extent)
         result = c.array(gather(c, value_of(c, result), value_of(c, positions), place))

@@ -9,6 +9,7 @@ from flowc.compiler.python.numeric.library import (
     elements,
     grids,
     joining,
+    quantiles,
     sets,
     signals,
     statistics,
@@ -16,13 +17,13 @@ from flowc.compiler.python.numeric.library import (
 )
 
 PROGRAMS: Mapping[Any, Callable[..., Any]] = {
-    np.median: statistics.median,
-    np.percentile: statistics.percentile,
-    np.quantile: statistics.quantile,
+    np.median: quantiles.median,
+    np.percentile: quantiles.percentile,
+    np.quantile: quantiles.quantile,
     np.cov: statistics.cov,
-    np.nanmedian: statistics.nanmedian,
-    np.nanpercentile: statistics.nanpercentile,
-    np.nanquantile: statistics.nanquantile,
+    np.nanmedian: quantiles.nanmedian,
+    np.nanpercentile: quantiles.nanpercentile,
+    np.nanquantile: quantiles.nanquantile,
     np.nanargmax: statistics.nanargmax,
     np.nanargmin: statistics.nanargmin,
     np.nancumsum: statistics.nancumsum,

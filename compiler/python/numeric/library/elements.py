@@ -59,7 +59,10 @@ def choose(a: Any, choices: Any, mode: Any = "raise") -> Any:
 
 def fmod(x1: Any, x2: Any) -> Any:
     """What is left of a division, with the sign of the dividend."""
-    left = np.abs(x1) % np.abs(x2)
+    if np.result_type(x1, x2).kind in "iub":
+        left = x1 % x2
+        return np.where((left != 0) & ((x1 < 0) != (x2 < 0)), left - x2, left)
+    left = abs(x1) % abs(x2)
     return np.where(x1 < 0, -left, left)
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from flowc.compiler.python.numeric.library.conditions import require
+
 
 def meshgrid(*xi: Any, indexing: Any = "xy") -> Any:
     """The coordinates of a grid, an array for each axis; "xy" has the second axis first."""
@@ -21,6 +23,8 @@ def _along(x: Any, place: Any, axes: Any) -> Any:
 
 def indices(dimensions: Any) -> Any:
     """The position along each axis, for each place of a grid."""
+    for extent in dimensions:
+        require(extent >= 0, "extent")
     return np.stack(meshgrid(*[np.arange(extent) for extent in dimensions], indexing="ij"))
 
 
@@ -36,18 +40,20 @@ def ix_(*args: Any) -> Any:
 
 def unravel_index(indices: Any, shape: Any) -> Any:
     """Positions in the flat array as a position for each axis."""
-    rest = indices
+    rest = np.asarray(indices)
     found: tuple[Any, ...] = ()
     for extent in reversed(shape if isinstance(shape, tuple | list) else (shape,)):
         found = (rest % extent, *found)
         rest = rest // extent
+    require(np.all(rest == 0), "position")
     return found
 
 
 def ravel_multi_index(multi_index: Any, dims: Any) -> Any:
     """A position for each axis as positions in the flat array."""
-    place = multi_index[0]
-    for position, extent in zip(multi_index[1:], dims[1:], strict=True):
+    place = 0
+    for position, extent in zip(multi_index, dims, strict=True):
+        require(np.all((position >= 0) & (position < extent)), "position")
         place = place * extent + position
     return place
 

@@ -29,7 +29,9 @@ def unique(
 def isin(element: Any, test_elements: Any) -> Any:
     """Whether each element is among others."""
     ordered = np.sort(np.ravel(test_elements))
-    return np.searchsorted(ordered, element, side="right") > np.searchsorted(ordered, element)
+    places = np.searchsorted(ordered, element)
+    found = np.concatenate((ordered, np.zeros(1, ordered.dtype)))[places]
+    return (places < len(ordered)) & (found == element)
 
 
 def intersect1d(ar1: Any, ar2: Any) -> Any:

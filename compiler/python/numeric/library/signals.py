@@ -31,33 +31,56 @@ def _slope(f: Any, spacing: Any, axis: Any) -> Any:
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """The sum of one vector shifted by each place of another, times what stands there."""
     shorter = min(a.shape[0], v.shape[0])
-    return _part(_full(a, v), max(a.shape[0], v.shape[0]), shorter, (shorter - 1) // 2, mode)
+    made = _part(a, v, mode)
+    first = _first(mode, shorter, (shorter - 1) // 2)
+    _fill_ends(made, a, v[::-1], first)
+    _fill_middle(made, first, a, v[::-1])
+    _fill_middle(made, first, v, a[::-1])
+    return made
 
 
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sums of products of a vector with another at each shift."""
     shorter = min(a.shape[0], v.shape[0])
     swapped = min(1, max(0, v.shape[0] - a.shape[0]))
-    start = (shorter - 1 + swapped) // 2
-    return _part(_full(a, v[::-1]), max(a.shape[0], v.shape[0]), shorter, start, mode)
-
-
-def _full(a: Any, v: Any) -> Any:
-    length, width = a.shape[0], v.shape[0]
-    turned = v[::-1].astype(np.result_type(a, v))
-    made = np.empty(length + width - 1, np.result_type(a, v))
-    for place in range(length + width - 1):
-        low, high = max(0, place - width + 1), min(length, place + 1)
-        made[place] = a[low:high] @ turned[width - 1 - place + low : width - 1 - place + high]
+    made = _part(a, v, mode)
+    first = _first(mode, shorter, (shorter - 1 + swapped) // 2)
+    _fill_ends(made, a, v, first)
+    _fill_middle(made, first, a, v)
+    _fill_middle(made[::-1], a.shape[0] + v.shape[0] - 1 - first - made.shape[0], v, a)
     return made
 
 
-def _part(whole: Any, longer: Any, shorter: Any, start: Any, mode: Any) -> Any:
-    if mode == "same":
-        return whole[start : start + longer]
-    if mode == "valid":
-        return whole[shorter - 1 : longer]
-    return whole
+def _part(a: Any, v: Any, mode: Any) -> Any:
+    """Memory for the shifts that a mode keeps: all, as many as the longer vector has places, or those at
+    which one vector lies within the other."""
+    longer, shorter = max(a.shape[0], v.shape[0]), min(a.shape[0], v.shape[0])
+    count = longer if mode == "same" else longer - shorter + 1 if mode == "valid" else longer + shorter - 1
+    return np.empty(count, np.result_type(a, v))
+
+
+def _first(mode: Any, shorter: Any, same: Any) -> Any:
+    """The number of the first shift that a mode keeps."""
+    return same if mode == "same" else shorter - 1 if mode == "valid" else 0
+
+
+def _fill_middle(made: Any, first: Any, a: Any, v: Any) -> None:
+    """The shifts, counted from `first`, at which v lies within a; none where it is longer."""
+    length, width = a.shape[0], v.shape[0]
+    windows = np.lib.stride_tricks.sliding_window_view(a.astype(made.dtype), width)
+    made[width - 1 - first : length - first] = windows @ v.astype(made.dtype)
+
+
+def _fill_ends(made: Any, a: Any, v: Any, first: Any) -> None:
+    """The shifts, counted from `first`, at which one vector reaches beyond the other."""
+    length, width = a.shape[0], v.shape[0]
+    a, v = a.astype(made.dtype), v.astype(made.dtype)
+    shorter = min(length, width)
+    for place in range(first, shorter - 1):
+        made[place - first] = a[: place + 1] @ v[width - 1 - place :]
+    left_out = length + width - 1 - first - made.shape[0]
+    for place in range(left_out, shorter - 1):
+        made[left_out - 1 - place] = a[length - 1 - place :] @ v[: place + 1]
 
 
 def polyval(p: Any, x: Any) -> Any:

@@ -1,42 +1,8 @@
-"""Order statistics, correlation and interpolation."""
+"""Correlation, statistics of what is a number, and interpolation."""
 
 from typing import Any
 
 import numpy as np
-
-
-def median(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The middle of the sorted elements; NaN where one is NaN."""
-    return quantile(a, 0.5, axis, keepdims)
-
-
-def percentile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The value below which q percent lie, linear between neighbours."""
-    return quantile(a, q / 100 if np.ndim(q) == 0 else np.asarray(q) / 100, axis, keepdims)
-
-
-def quantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The value below which a share q lies, linear between neighbours."""
-    ordered = np.sort(a.ravel() if axis is None else np.moveaxis(a, axis, -1), axis=-1)
-    last = ordered.shape[-1] - 1
-    if np.ndim(q) == 0:
-        value = _between(ordered, q * last, int(q * last), last)
-        value = np.where(ordered[..., last] == ordered[..., last], value, np.nan)
-    else:
-        places = np.asarray(q) * np.float64(last)
-        value = _between(ordered, places, np.floor(places).astype(np.int64), last)
-        value = np.where(ordered[..., last:] == ordered[..., last:], value, np.nan)
-        value = np.moveaxis(value, -1, 0)
-    if keepdims:
-        value = np.expand_dims(value, tuple(range(np.ndim(a))) if axis is None else axis)
-    return value
-
-
-def _between(ordered: Any, place: Any, low: Any, last: Any) -> Any:
-    """What lies at a place between two neighbours, nearer to the exact one of the two."""
-    below, above = ordered[..., low], ordered[..., np.minimum(low + 1, last)]
-    share, step = place - low, above - below
-    return np.where(share < 0.5, below + step * share, above - step * (1 - share))
 
 
 def cov(m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None) -> Any:
@@ -82,30 +48,6 @@ def nanvar(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> An
 def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
     """The root of the variance of what is a number."""
     return np.sqrt(nanvar(a, axis, ddof, keepdims))
-
-
-def nanquantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The value below which a share q of what is a number lies, linear between neighbours."""
-    ordered = np.sort(np.ravel(a)[None, :] if axis is None else np.moveaxis(a, axis, -1), axis=-1)
-    place = (np.sum(~np.isnan(ordered), axis=-1, keepdims=True) - 1) * np.float64(q)
-    low = np.maximum(np.floor(place), 0).astype(np.int64)
-    below = np.take_along_axis(ordered, low, axis=-1)
-    above = np.take_along_axis(ordered, np.minimum(low + 1, ordered.shape[-1] - 1), axis=-1)
-    share = place - low
-    value = np.where(share > 0, below + (above - below) * share, below)[..., 0]
-    if axis is None:
-        return np.full((1,) * np.ndim(a), value[0]) if keepdims else value[0]
-    return np.expand_dims(value, axis) if keepdims else value
-
-
-def nanpercentile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The value below which q percent of what is a number lie, linear between neighbours."""
-    return nanquantile(a, q / 100, axis, keepdims)
-
-
-def nanmedian(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The middle of what is a number; NaN where nothing is."""
-    return nanquantile(a, 0.5, axis, keepdims)
 
 
 def nanargmax(a: Any, axis: Any = None) -> Any:

@@ -4,11 +4,7 @@ from typing import Any
 
 import numpy as np
 
-
-def require_decomposition(possible: Any) -> None:
-    """Ends the kernel where a matrix cannot be decomposed; its native form is an operator of its own."""
-    if not possible:
-        raise np.linalg.LinAlgError("the matrix cannot be decomposed")
+from flowc.compiler.python.numeric.library.conditions import require
 
 
 def kron(a: Any, b: Any) -> Any:
@@ -19,15 +15,21 @@ def kron(a: Any, b: Any) -> Any:
     return product.reshape(a.shape[0] * b.shape[0], a.shape[1] * b.shape[1])
 
 
+COLUMNS = 32
+"""Columns of a triangle that are computed together: what those before them take away is one product."""
+
+
 def cholesky(a: Any) -> Any:
-    """The lower triangle L with L @ L.T == a, row by row; `a` must be positive definite."""
+    """The lower triangle L with L @ L.T == a, some columns at a time; `a` must be positive definite."""
     lower = np.zeros_like(a)
-    for i in range(a.shape[0]):
-        for j in range(i):
-            lower[i, j] = (a[i, j] - lower[i, :j] @ lower[j, :j]) / lower[j, j]
-        square = a[i, i] - lower[i, :i] @ lower[i, :i]
-        require_decomposition(square > 0)
-        lower[i, i] = np.sqrt(square)
+    for low in range(0, a.shape[0], COLUMNS):
+        high = min(low + COLUMNS, a.shape[0])
+        lower[low:, low:high] = a[low:, low:high] - lower[low:, :low] @ lower[low:high, :low].T
+        for j in range(low, high):
+            column = lower[j:, j] - lower[j:, low:j] @ lower[j, low:j]
+            require(column[0] > 0, "decomposition")
+            lower[j:, j] = column / np.sqrt(column[0])
+        lower[low:high, low:high] = np.tril(lower[low:high, low:high])
     return lower
 
 
@@ -53,7 +55,7 @@ def solve(a: Any, b: Any) -> Any:
     upper = a * 1.0
     right = (b[:, None] if b.ndim == 1 else b) * 1.0
     _eliminate(upper, right)
-    require_decomposition(np.all(np.diag(upper) != 0))
+    require(np.all(np.diag(upper) != 0), "decomposition")
     for k in range(upper.shape[0] - 1, -1, -1):
         right[k] = (right[k] - upper[k, k + 1 :] @ right[k + 1 :]) / upper[k, k]
     return right[:, 0] if b.ndim == 1 else right
@@ -61,7 +63,7 @@ def solve(a: Any, b: Any) -> Any:
 
 def inv(a: Any) -> Any:
     """The inverse, by elimination; `a` must not be singular."""
-    return solve(a, np.eye(a.shape[0]))
+    return solve(a, np.eye(a.shape[0], dtype=(a * 1.0).dtype))
 
 
 def det(a: Any) -> Any:

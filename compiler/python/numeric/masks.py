@@ -1,0 +1,69 @@
+"""Masks as subscripts: a mask is as long as what it picks from, and several pick side by side."""
+
+from collections.abc import Sequence
+
+from xdsl.ir import SSAValue
+
+from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.lengths import most
+from flowc.compiler.python.numeric.picking import name_picked
+from flowc.compiler.python.numeric.values import Array
+from flowc.dialects.array import build
+from flowc.dialects.array.require import require
+
+
+def require_alike(c: Context, array: Array, mask: Array, first: int) -> None:
+    """The axes of a mask are as long as those of the array from `first` on; where only the run knows, it
+    looks."""
+    for axis, extent in enumerate(mask.shape):
+        place = first + axis
+        if place >= len(array.shape):
+            raise Refused("a mask has more axes than what it picks from", code=SHAPES)
+        equal = c.equal_extents(array.shape[place], extent)
+        if equal is False:
+            raise Refused("a mask is not as long as the axis that it picks from", code=SHAPES)
+        if equal is None:
+            extents = [c.emit(build.dim(c.value(array), place)), c.emit(build.dim(c.value(mask), axis))]
+            c.append(require(c.emit(build.elementwise("eq", extents)), "extents"))
+
+
+def side_by_side(c: Context, vectors: Sequence[Array]) -> list[Array]:
+    """Vectors of positions that are used together, of one length: where only the run knows it, those of one
+    element are stretched, and others must agree."""
+    lengths = {vector.shape[0] for vector in vectors} - {1}
+    if len(lengths) < 2 and "" not in lengths:
+        return list(vectors)
+    values = [c.value(vector) for vector in vectors]
+    known = (c.block, *values)
+    if known not in c.aligned:
+        c.aligned[known] = _aligned(c, values)
+    return c.aligned[known]
+
+
+def _aligned(c: Context, values: Sequence[SSAValue]) -> list[Array]:
+    one = c.constant(1, "i64")
+    counts = [c.emit(build.dim(value, 0)) for value in values]
+    length = counts[0]
+    for count in counts[1:]:
+        single = c.emit(build.elementwise("eq", [length, one]))
+        length = c.emit(build.elementwise("where", [single, count, length]))
+    name = ""
+    if c.block is c.entry:
+        bounds = [most(c, value, 0) for value in values]
+        longest = bounds[0]
+        for bound in bounds[1:]:
+            longest = c.emit(build.elementwise("maximum", [longest, bound]))
+        name = name_picked(c, length, longest)
+    places = c.emit(build.iota(length, name))
+    return [c.array(_stretched(c, value, count, places)) for value, count in zip(values, counts, strict=True)]
+
+
+def _stretched(c: Context, value: SSAValue, count: SSAValue, places: SSAValue) -> SSAValue:
+    """The elements of a vector at places; its only one at all of them."""
+    one = c.constant(1, "i64")
+    sides = [[count, one], [count, c.emit(build.dim(places, 0))]]
+    single, equal = (c.emit(build.elementwise("eq", pair)) for pair in sides)
+    c.append(require(c.emit(build.elementwise("or", [single, equal])), "extents"))
+    last = c.emit(build.elementwise("sub", [count, one]))
+    return c.emit(build.gather(value, c.emit(build.elementwise("minimum", [places, last]))))
