@@ -114,7 +114,9 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
     if free:
         return _of_pairs(s, group) or Tiling(tuple(free), 1)
     if outer:
-        return Tiling((outer[0],), None if alone and not _both_ways(group, outer[0]) else ROWS_AT_ONCE)
+        ranked = any(isinstance(stage.op, ops.TopKOp) for stage in group.stages)
+        few = 1 if ranked else ROWS_AT_ONCE
+        return Tiling((outer[0],), None if alone and not _both_ways(group, outer[0]) else few)
     return Tiling((group.tracks[0],), STRIP) if group.tracks else None
 
 
