@@ -1,0 +1,18 @@
+"""Programs of other systems as text of this language: each importer is a file, imported when asked for."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+IMPORTERS = {
+    "llmcompiler": "flowc.compiler.importers.llmcompiler",
+}
+"""Every importer: the module whose `convert` it is."""
+
+
+def importer(name: str) -> Callable[[str, str], str]:
+    """The function that makes a program of a text and the path it came from.
+
+    It raises CompileError, with all that is wrong, for a text that cannot become one.
+    """
+    found: Callable[[str, str], str] = import_module(IMPORTERS[name]).convert
+    return found
