@@ -24,6 +24,7 @@ from flowc.passes.decompose_array import decompose_array
 from flowc.passes.hoist_scales import hoist_scales
 from flowc.passes.recognise_attention import recognise_attention
 from flowc.passes.recognise_byte_dots import recognise_byte_dots
+from flowc.passes.unroll_rows import unroll_rows
 
 STORE_AND_LOAD = 4
 """What a temporary costs an element, in cheap operations."""
@@ -39,6 +40,7 @@ def fuse_array(module: ModuleOp) -> int:
     recognise_byte_dots(module)
     batch_products(module)
     decompose_array(module)
+    unroll_rows(module)
     hoist_scales(module)
     return sum(_fuse(op) for op in module.walk() if isinstance(op, KernelOp))
 
@@ -91,7 +93,16 @@ def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAV
 def _evaluations(value: SSAValue) -> int:
     """How often the uses of a value evaluate each of its elements; twice in one operator counts once."""
     users = {(use.operation, isinstance(use.operation, ops.ContractOp) and use.index) for use in value.uses}
-    return sum(_times(value, user, position) for user, position in users)
+    columns = [user.operands[1].owner.value for user, _ in users if _is_column(user)]
+    once = len(columns) // max(len(set(columns)), 1) - len(columns)  # each has elements of its own
+    return sum(_times(value, user, position) for user, position in users) + once
+
+
+def _is_column(user: Operation) -> bool:
+    """Whether a position that is known is picked along the last axis."""
+    if not isinstance(user, ops.IndexOp) or not isinstance(user.index.owner, ops.ConstantOp):
+        return False
+    return user.axis.value.data == len(shape_of(user.source.type)) - 1
 
 
 def _times(value: SSAValue, user: Operation, position: int) -> int:

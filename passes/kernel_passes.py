@@ -15,6 +15,7 @@ from flowc.passes.hoist_scales import HoistScalesPass
 from flowc.passes.recognise_attention import RecogniseAttentionPass
 from flowc.passes.recognise_byte_dots import RecogniseByteDotsPass
 from flowc.passes.round_halves import RoundHalvesPass
+from flowc.passes.unroll_rows import UnrollRowsPass
 
 KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
     each.name: each
@@ -24,6 +25,7 @@ KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
         RecogniseByteDotsPass,
         BatchProductsPass,
         DecomposeArrayPass,
+        UnrollRowsPass,
         HoistScalesPass,
         FuseArrayPass,
         ArrayToLoopsPass,
