@@ -27,6 +27,17 @@ def evaluated(op: Operation) -> Iterator[SSAValue]:
     return origins(op.operands, further)
 
 
+def computed_from(
+    value: SSAValue, at_hand: Callable[[SSAValue], bool] = lambda _: False
+) -> Iterator[SSAValue]:
+    """The value, and all that it is computed from, as far as that is not `at_hand`."""
+
+    def operands(each: SSAValue) -> Sequence[SSAValue]:
+        return each.owner.operands if isinstance(each.owner, Operation) and not at_hand(each) else ()
+
+    return origins([value], operands)
+
+
 def origins(
     values: Iterable[SSAValue], further: Callable[[SSAValue], Sequence[SSAValue]]
 ) -> Iterator[SSAValue]:

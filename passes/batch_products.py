@@ -33,15 +33,23 @@ _LIFTED = (ops.SliceOp, ops.TransposeOp, ops.IndexOp, ops.ExpandOp, ops.DimOp, o
 
 
 @frozen
+class _Walk:
+    """The matrix begins at `bound` in each round, which is so much `ahead` of the counter."""
+
+    bound: SSAValue
+    ahead: int
+
+
+@frozen
 class _Rounds:
     """A product of each round of a loop: with the row, or column, of `rows` along `axis` that the counter
-    says; `other` is the matrix on the other side, which begins at `start` of its own where that goes on."""
+    says; `other` is the matrix on the other side, and `walk` is how it goes on if it does."""
 
     product: ops.ContractOp
     rows: SSAValue
     axis: int
     other: SSAValue
-    start: SSAValue | None
+    walk: _Walk | None
 
 
 def batch_products(module: ModuleOp) -> int:
@@ -76,28 +84,31 @@ def _rounds_of(extents: ExtentAnalysis, loop: scf.ForOp, product: ops.ContractOp
         return None
     if shape_of(vector.type)[0] in ("", 1) or shape_of(vector.type)[0] != shape_of(other.type)[1 - side]:
         return None
-    start = _walking_start(extents, loop, other, side)
-    stays = _stays(loop, other) if start is None else _stays(loop, other, start)
-    return _Rounds(product, row.source, axis, other, start) if stays else None
+    walk = _walk_of(extents, loop, other, side)
+    return _Rounds(product, row.source, axis, other, walk) if walk or _stays(loop, other) else None
 
 
-def _walking_start(extents: ExtentAnalysis, loop: scf.ForOp, value: SSAValue, axis: int) -> SSAValue | None:
-    """Where a slice begins along an axis, if that goes on with the counter and is never negative."""
+def _walk_of(extents: ExtentAnalysis, loop: scf.ForOp, value: SSAValue, axis: int) -> _Walk | None:
+    """How a slice goes on with the counter along an axis: its beginning there is never negative, and all
+    else stays."""
     op, counter = value.owner, loop.body.block.args[0]
     if not isinstance(op, ops.SliceOp) or axis >= len(op.slices.axes):
         return None
     start = op.slices.axes[axis].start
-    if not isinstance(start, str) or op.slices.axes[axis].step != 1:
+    named = [bound for each in op.slices.axes for bound in (each.start, each.stop)]
+    if not isinstance(start, str) or named.count(start) > 1 or op.slices.axes[axis].step != 1:
         return None
     bound = op.bounds[int(start[1:])]
     ahead = combine("sub", extents.scalar(bound), ("value", counter))
-    goes_on = isinstance(ahead, int) and extents.is_below(0, extents.scalar(bound))
-    return bound if goes_on else None
+    if not isinstance(ahead, int) or not extents.is_below(0, extents.scalar(bound)):
+        return None
+    others = [op.source, *(each for number, each in enumerate(op.bounds) if number != int(start[1:]))]
+    return _Walk(bound, ahead) if all(_stays(loop, each) for each in others) else None
 
 
-def _stays(loop: scf.ForOp, value: SSAValue, apart_from: SSAValue | None = None) -> bool:
-    """Whether a value is the same in each round and may be computed before the first, but for one number."""
-    if value is apart_from or not _is_inside(loop, value):
+def _stays(loop: scf.ForOp, value: SSAValue) -> bool:
+    """Whether a value is the same in each round and may be computed before the first."""
+    if not _is_inside(loop, value):
         return True
     op = value.owner
     if isinstance(op, memory.ReadOp):
@@ -106,7 +117,7 @@ def _stays(loop: scf.ForOp, value: SSAValue, apart_from: SSAValue | None = None)
     if not number and not isinstance(op, _LIFTED):
         return False
     assert isinstance(op, Operation)
-    return all(_stays(loop, operand, apart_from) for operand in op.operands)
+    return all(_stays(loop, operand) for operand in op.operands)
 
 
 def _is_inside(loop: scf.ForOp, value: SSAValue) -> bool:
@@ -137,7 +148,7 @@ def _batch(loop: scf.ForOp, rounds: Sequence[_Rounds]) -> None:
         inside = _before(each.product)
         row = inside(build.elementwise("sub", [counter, first]))
         value = inside(build.index(product, row))
-        if each.start is not None:
+        if each.walk is not None:
             value = inside(build.slices(value, SliceSpec((AxisSlice("$0"),)), [row]))
         operands = list(each.product.operands)
         each.product.result.replace_all_uses_with(value)
@@ -150,8 +161,8 @@ def _number(loop: scf.ForOp, rounds: Sequence[_Rounds]) -> SSAValue:
     add, widths = _before(loop), []
     for each in rounds:
         side = 0 if each.other is each.product.left else 1
-        whole = each.other if each.start is None else each.other.owner.operands[0]  # type: ignore[union-attr]
-        widths.append(add(build.dim(_lifted(loop, whole, {}), side)))
+        whole = _whole(loop, each.other, side)
+        widths += [add(build.dim(_lifted(loop, value, {}), axis)) for value, axis in whole]
     one = add(build.constant(1, "i64"))
     number = add(build.constant(ROUNDS, "i64"))
     for width in widths:
@@ -161,10 +172,33 @@ def _number(loop: scf.ForOp, rounds: Sequence[_Rounds]) -> SSAValue:
     return add(build.elementwise("maximum", [number, one]))
 
 
+def _whole(loop: scf.ForOp, value: SSAValue, axis: int) -> list[tuple[SSAValue, int]]:
+    """Where the axis of a matrix comes from that is known before the loop; none of one that a view adds.
+
+    The views themselves are computed with the rounds: a position beyond an end is no error of no rounds.
+    """
+    if not _is_inside(loop, value):
+        return [(value, axis)]
+    match value.owner:
+        case ops.SliceOp() as op:
+            return _whole(loop, op.source, axis)
+        case ops.IndexOp() as op:
+            return _whole(loop, op.source, axis + (axis >= op.axis.value.data))
+        case ops.TransposeOp() as op:
+            return _whole(loop, op.source, int(op.permutation.get_values()[axis]))
+        case ops.ExpandOp() as op:
+            gone = op.axis.value.data
+            return [] if axis == gone else _whole(loop, op.source, axis - (axis > gone))
+    return [(value, axis)]
+
+
 def _together(loop: scf.ForOp, rounds: _Rounds, bounds: tuple[SSAValue, SSAValue]) -> SSAValue:
     """The product of some rows, before the loop over them."""
     add = _before(loop)
-    copies: dict[SSAValue, SSAValue] = {loop.body.block.args[0]: bounds[0]}
+    copies: dict[SSAValue, SSAValue] = {}
+    if rounds.walk is not None:
+        ahead = add(build.constant(rounds.walk.ahead, "i64"))
+        copies[rounds.walk.bound] = add(build.elementwise("add", [bounds[0], ahead]))
     some = AxisSlice("$0", "$1")
     spec = SliceSpec((some,) if rounds.axis == 0 else (AxisSlice(), some))
     rows = add(build.slices(_lifted(loop, rounds.rows, copies), spec, bounds))

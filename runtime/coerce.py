@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from flowc.runtime.dtypes import INTEGERS, integer_range, numpy_dtype
+from flowc.runtime.dtypes import FLOATS, INTEGERS, integer_range, numpy_dtype
 from flowc.runtime.types import (
     Array,
     Dict,
@@ -236,13 +236,13 @@ def _with_dtype(name: str, given: Any, wanted: str, value: object) -> Any:
         low, high = integer_range(name)
         if not low <= given.min() <= given.max() <= high:
             raise Mismatch(wanted, value)
-    if kind == "f" and given.dtype.itemsize > target.itemsize:
+    if given.size and name in FLOATS:
         return _rounded(given, target, wanted, value)
     return given.astype(target)
 
 
 def _rounded(given: Any, target: Any, wanted: str, value: object) -> Any:
-    """Floats in a narrower dtype; raises Mismatch where a number would become infinite."""
+    """Numbers as floats of a dtype; raises Mismatch where a number would become infinite."""
     import numpy
 
     with numpy.errstate(over="ignore"):

@@ -25,6 +25,9 @@ _numpy_names |= {"i8": "i1", "u8": "u1", "bool": "?"}
 INTEGERS = ("i64", "i32", "i16", "i8", "u8")
 """The dtypes of whole numbers; `u8` alone has no negative ones."""
 
+FLOATS = ("f64", "f32", "f16", "bf16")
+"""The dtypes of broken numbers."""
+
 REAL_PARTS = "keep the real and the imaginary parts as two arrays of floats: `z.real`, `z.imag`"
 """What to do instead of complex numbers, which kernels lack."""
 

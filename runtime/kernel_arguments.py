@@ -9,7 +9,7 @@ from ctypes import addressof, c_size_t
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flowc.runtime.dtypes import INTEGERS, integer_range, numpy_dtype, widened
+from flowc.runtime.dtypes import FLOATS, INTEGERS, integer_range, numpy_dtype, widened
 from flowc.runtime.kernel_failures import (
     does_not_fit,
     not_a_number,
@@ -26,8 +26,6 @@ from flowc.runtime.kernel_signature import KernelSignature, Parameter
 
 if TYPE_CHECKING:
     import numpy as np
-
-FLOATS = ("f64", "f32", "f16", "bf16")
 
 
 def fitting(signature: KernelSignature, arguments: Sequence[object]) -> tuple[Any, ...]:

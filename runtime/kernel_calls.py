@@ -14,8 +14,8 @@ from typing import Any
 from attrs import frozen
 
 from flowc.runtime.buffers import SMALLEST, empty
-from flowc.runtime.dtypes import numpy_dtype
-from flowc.runtime.kernel_arguments import FLOATS, fitting, holder, number
+from flowc.runtime.dtypes import FLOATS, numpy_dtype
+from flowc.runtime.kernel_arguments import fitting, holder, number
 from flowc.runtime.kernel_failures import ODD_ADDRESS, failure, too_large
 from flowc.runtime.kernel_outputs import check_written, direct_test, single, through
 from flowc.runtime.kernel_signature import KernelSignature, Parameter

@@ -86,8 +86,8 @@ def _is_tuple(frame: Frame, expression: syntax.Expression) -> bool:
 
 
 def items(frame: Frame, expression: syntax.Expression) -> Sequence[SSAValue]:
-    """The items of an expression that gives a tuple: `topk`, another kernel, `.shape`, or a variable that
-    holds one."""
+    """The items of an expression that gives a tuple: `topk`, another kernel, `.shape`, a variable that
+    holds one, or a choice between two."""
     type_ = frame.type_of(expression)
     if isinstance(expression, syntax.Name) and isinstance(type_, Tuple):
         return [frame.variables[_item_name(expression.id, k)] for k in range(len(type_.items))]
@@ -99,6 +99,10 @@ def items(frame: Frame, expression: syntax.Expression) -> Sequence[SSAValue]:
     if isinstance(expression, syntax.Attribute):
         source = frame.value(expression.value)
         return [arrays.extent(frame, source, axis) for axis in range(len(shape_of(source.type)))]
+    if isinstance(expression, syntax.Conditional):
+        test = arrays.operand(frame, expression.test)
+        sides = zip(items(frame, expression.then), items(frame, expression.otherwise), strict=True)
+        return [arrays.elementwise(frame, "where", [test, *pair], [False] * 3) for pair in sides]
     raise ValueError(f"{type(expression).__name__} gives no tuple")
 
 

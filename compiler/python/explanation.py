@@ -74,8 +74,8 @@ def _differences(
             found.append(f"a new rank of `{name}`: {len(new.dims)} after {len(old.dims)}")
         elif (1 in old.dims or 1 in new.dims) and [d == 1 for d in old.dims] != [d == 1 for d in new.dims]:
             found.append(f"other extents of 1 in `{name}`")
-        elif _few(new) not in (0, _few(old)):
-            found.append(f"rows of {_few(new)} elements in `{name}`")
+        elif _few(new) != _few(old):
+            found.append(f"rows of {f'{_few(new)} elements' if _few(new) else 'any length'} in `{name}`")
         if old.layout != new.layout:
             found.append(f"a new layout of `{name}`: {new.layout} after {old.layout}")
         if old.value != new.value:

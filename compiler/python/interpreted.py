@@ -13,20 +13,21 @@ def filled(result: Any, out: Any) -> Any:
     """
     if out is None:
         return result
-    if not isinstance(result, tuple | list):
-        out[...] = result
-        return out
+    several = isinstance(result, tuple | list)
+    values = result if several else (result,)
     targets = out if isinstance(out, tuple) else (out,)
-    if len(targets) != len(result):
+    if len(targets) != len(values):
         raise fail(
             "E0760",
             "`out` cannot take the results of a function",
-            why=f"it gets {len(targets)}, and takes {len(result)} arrays in a tuple",
+            why=f"it gets {len(targets)}, and takes {len(values)}",
             help="give an array, or None, for each result",
         )
     found = []
-    for target, value in zip(targets, result, strict=True):
+    for target, value in zip(targets, values, strict=True):
         if target is not None:
             target[...] = value
         found.append(value if target is None else target)
+    if not several:
+        return found[0]
     return type(result)(*found) if hasattr(result, "_fields") else type(result)(found)

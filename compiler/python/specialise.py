@@ -1,5 +1,6 @@
 """What compiled numeric code depends on: the types of a call's arguments, as the compiler names them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,7 +96,7 @@ def _least(name: str, rank: int, facts: Facts) -> tuple[int, ...]:
 def _columns(argument: Any) -> int:
     """The length of an array's rows where there are many elements, else 0."""
     rank = getattr(argument, "ndim", 0)
-    return _extent_at(argument, rank - 1) if rank > 1 and argument.size >= MANY_ELEMENTS else 0
+    return _extent_at(argument, rank - 1) if rank > 1 and math.prod(argument.shape) >= MANY_ELEMENTS else 0
 
 
 def _extent_at(argument: Any, axis: int) -> int:

@@ -73,9 +73,9 @@ def takes_out(structure: Structure) -> bool:
 
 def given_back(structure: Structure, out: Any) -> Any:
     """Buffers that have been filled, as the function returns its results."""
-    return (
-        MAKERS[structure.maker](out) if isinstance(structure, Several) and len(structure.parts) > 1 else out
-    )
+    if not isinstance(structure, Several):
+        return out
+    return MAKERS[structure.maker]((out,) if len(structure.parts) == 1 else out)
 
 
 def assemble(structure: Structure, results: Sequence[Any], arguments: Mapping[str, Any]) -> Any:

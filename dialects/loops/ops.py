@@ -88,8 +88,8 @@ class ParallelOp(IRDLOperation):
 class StreamOp(IRDLOperation):
     """Stores a vector past the caches, at an address aligned to the vector's size.
 
-    For results larger than the last-level cache. Other threads may see it late: `loops.fence` ends a run of
-    such stores.
+    For results that the cache would not keep beside what they are made of. Other threads may see it late:
+    `loops.fence` ends a run of such stores.
     """
 
     name = "loops.stream"
@@ -149,7 +149,8 @@ class PrefetchOp(IRDLOperation):
 class StepOp(IRDLOperation):
     """The step along an axis that stretches beside longer ones: 0 where it is 1 long, else 1.
 
-    A loop whose positions are multiplied by it asks once whether it is 1, and is a loop over neighbours then.
+    For an extent of 0 it is -1, which no loop gets to use. A loop whose positions are multiplied by it asks
+    once whether it is 1, and is a loop over neighbours then.
     """
 
     name = "loops.step"

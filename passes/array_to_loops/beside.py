@@ -48,8 +48,10 @@ def _operands(s: Lowering, op: ops.ReduceOp) -> list[SSAValue]:
     """What an element is computed from, by operators on single elements."""
 
     def further(value: SSAValue) -> Sequence[SSAValue]:
-        inside = isinstance(value.owner, ops.ElementwiseOp | ops.CastOp) and not s.stored(value)
-        return value.owner.operands if inside else ()  # type: ignore[union-attr]
+        owner = value.owner
+        if isinstance(owner, ops.ElementwiseOp | ops.CastOp) and not s.stored(value):
+            return owner.operands
+        return ()
 
     return [value for value in origins([op.source], further) if not further(value)]
 

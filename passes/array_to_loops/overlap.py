@@ -1,13 +1,13 @@
 """Whether a value may be stored while it is being computed from the memory that it is stored in."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, memory, ops
 from flowc.dialects.array.reshape import ReshapeOp
 from flowc.dialects.array.types import shape_of
-from flowc.passes.array_walks import origins
+from flowc.passes.array_walks import computed_from
 
 
 def reads_elsewhere(write: memory.WriteOp, kept: Collection[SSAValue] = ()) -> bool:
@@ -21,15 +21,13 @@ def reads_elsewhere(write: memory.WriteOp, kept: Collection[SSAValue] = ()) -> b
 
 
 def lines_read(write: memory.WriteOp) -> list[SSAValue]:
-    """The views of the memory written that have fewer axes than what is written: a row and a column, say."""
-
-    def operands(value: SSAValue) -> Sequence[SSAValue]:
-        return value.owner.operands if isinstance(value.owner, Operation) else ()
-
+    """The views of the memory written that have fewer axes than what is written, a row and a column, say, and
+    that the value is computed from."""
     return [
         value
-        for value in origins([write.value], operands)
-        if 0 < len(shape_of(value.type)) < len(shape_of(write.target.type))
+        for value in computed_from(write.value)
+        if value is not write.value
+        and 0 < len(shape_of(value.type)) < len(shape_of(write.target.type))
         and isinstance(value.owner, ops.IndexOp)
         and _shows(value, write.ref)
     ]

@@ -10,15 +10,14 @@ from attrs import define, field
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import memory, ops
-from flowc.dialects.array.types import dtype_of, shape_of
-from flowc.passes.array_to_loops import scalars
+from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.conditions import require_equal
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.overlap import is_in_place, lines_read, reads_elsewhere
 from flowc.passes.array_to_loops.segment import copy, is_stage, lower_segment
-from flowc.passes.array_walks import evaluated, origins
+from flowc.passes.array_walks import computed_from, evaluated
 
 
 @define
@@ -57,9 +56,8 @@ def lower_write(s: Lowering, checks: Checks, run: Run, op: memory.WriteOp) -> No
         return
     lines = lines_read(op) if reads_elsewhere(op) else []
     if lines and not reads_elsewhere(op, lines):
-        lower_writes(s, checks, run)
         _lower_beside(s, checks, run, op)
-        _keep(s, lines)
+        _copy_first(s, lines)
     if reads_elsewhere(op, lines) or not _fits(s, op) or not _ready(s, op, run.waiting):
         lower_run(s, checks, run)
         _afterwards(s, checks, op)
@@ -75,16 +73,17 @@ def lower_write(s: Lowering, checks: Checks, run: Run, op: memory.WriteOp) -> No
 
 
 def _lower_beside(s: Lowering, checks: Checks, run: Run, op: memory.WriteOp) -> None:
-    """Lowers what waits, but for the value that a write stores."""
+    """Lowers what is delayed, and then what waits, but for the value that a write stores."""
+    lower_writes(s, checks, run)
     owner = op.value.owner
     lower_segment(s, checks, [each for each in run.waiting if each is not owner], run.destinations)
     run.waiting = [each for each in run.waiting if each is owner]
 
 
-def _keep(s: Lowering, values: Sequence[SSAValue]) -> None:
+def _copy_first(s: Lowering, values: Sequence[SSAValue]) -> None:
     """Copies what is read of memory that is about to change."""
     for value in values:
-        place = Place(s.allocate(scalars.stored_type(dtype_of(value.type)), s.sizes(value)))
+        place = s.temporary(value)
         copy(s, value, place)
         s.settle(value, place)
 
@@ -92,15 +91,12 @@ def _keep(s: Lowering, values: Sequence[SSAValue]) -> None:
 def _reads_beside(run: Run, op: memory.WriteOp, operations: Sequence[Operation]) -> bool:
     """Whether some of the operators read the memory of a write for other values than the one it stores: they
     may be computed after it."""
-
-    def operands(value: SSAValue) -> Sequence[SSAValue]:
-        return value.owner.operands if isinstance(value.owner, Operation) else ()
-
-    own = {value.owner for value in origins([op.value], operands)}
+    own = {value.owner for value in computed_from(op.value)}
+    destinations = {**run.destinations, **run.places}
     return any(
         isinstance(value.owner, memory.ReadOp) and value.owner.ref is op.ref
         for other in operations
-        if other not in own and is_stage(other, run.destinations)
+        if other not in own and is_stage(other, destinations)
         for value in evaluated(other)
     )
 
@@ -119,7 +115,7 @@ def _afterwards(s: Lowering, checks: Checks, op: memory.WriteOp) -> None:
         _spread(s, op, op.value, place)
         return
     if reads_elsewhere(op, _stored(s, op.value)):
-        _keep(s, [op.value])
+        _copy_first(s, [op.value])
     if _fits(s, op):
         copy(s, op.value, place)
     else:
@@ -128,11 +124,7 @@ def _afterwards(s: Lowering, checks: Checks, op: memory.WriteOp) -> None:
 
 def _stored(s: Lowering, value: SSAValue) -> list[SSAValue]:
     """What a value is computed from that has memory, or a register, of its own by now."""
-
-    def operands(each: SSAValue) -> Sequence[SSAValue]:
-        return each.owner.operands if isinstance(each.owner, Operation) and not s.stored(each) else ()
-
-    found = origins([value], operands)
+    found = computed_from(value, s.stored)
     return [each for each in found if s.stored(each) and not isinstance(each.owner, memory.ReadOp)]
 
 

@@ -6,13 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import SSAValue
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.dialects.array import build
+from flowc.dialects.array.kernel import REPRODUCIBLE
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.contract import lower
+from flowc.passes.array_to_loops.contract.direct import direct
+from flowc.passes.array_to_loops.contract.product import Product
+from flowc.passes.array_to_loops.contract.stacks import Finish
+from flowc.passes.array_to_loops.elements import Lowering
 from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.native import set_threads, threads
 from tests.array_programs import Add, array_of, as_module, make_kernel
 from tests.backends.test_byte_dots import levels
 from tests.kernels.guarded import contiguous, guarded
@@ -24,8 +31,8 @@ DEEP = (4097, 9001)
 
 
 @cache
-def product(form: str, dtype: str, level: str, stacked: bool = False) -> Kernel:
-    """A product of `a` and `b`, which lie as the form says they do."""
+def product(form: str, dtype: str, level: str, stacked: bool = False, flag: str = "") -> Kernel:
+    """A product of `a` and `b`, which lie as the form says they do, in a kernel with a flag if any."""
     left, right = {
         "a @ b": (("m", "k"), ("k", "n")),
         "a @ b.T": (("m", "k"), ("n", "k")),
@@ -44,7 +51,10 @@ def product(form: str, dtype: str, level: str, stacked: bool = False) -> Kernel:
 
     types = {"a": array_type(dtype, (*outer, *left)), "b": array_type(dtype, (*outer, *right))}
     options = Options(layouts=("contiguous",) * 2, cached=False, target=LEVELS[level])
-    code = compile_kernels(as_module(make_kernel(types, body)), options)
+    kernel = make_kernel(types, body)
+    if flag:
+        kernel.attributes[flag] = UnitAttr()
+    code = compile_kernels(as_module(kernel), options)
     return load(code.object_code, code.signatures)["k"]
 
 
@@ -110,13 +120,25 @@ def test_what_is_not_a_number_stays_in_its_row(form: str) -> None:
         np.testing.assert_array_equal(got, wanted.astype(np.float32))
 
 
+def everything_is_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has matrices of any size count as those that no cache of a core holds."""
+    monkeypatch.setattr(lower, "FAR", 0)
+    monkeypatch.setattr(lower, "SHALLOW", -1)
+
+
+def all_ones(s: Lowering, p: Product, finish: Finish) -> None:
+    """In the place of a way to compute a product that is not the one to be chosen."""
+    direct(s, p, lambda value, at: finish(s.b.constant(1, value.type), at))
+
+
 @pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_large_matrix_that_few_rows_meet_is_read_as_it_lies(
     dtype: str, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lower, "FAR", 0)
-    monkeypatch.setattr(lower, "SHALLOW", -1)
+    everything_is_far(monkeypatch)
+    for other in ("direct", "blocked"):
+        monkeypatch.setattr(lower, other, all_ones)
     native = product.__wrapped__("a @ b", dtype, level)
     for m, k, n in itertools.product((1, 5, 6, 11), (1, 7, 33, 300), (64, 65, 200)):
         lying, wanted = operands("a @ b", dtype, (m, k, n))
@@ -124,3 +146,29 @@ def test_a_large_matrix_that_few_rows_meet_is_read_as_it_lies(
             np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{m} x {k} x {n}")
     lying, wanted = operands("a @ b", dtype, (3, 8200, 70))
     np.testing.assert_array_equal(native(*lying[0]), wanted)
+
+
+def test_reproducible_sums_of_a_large_matrix_have_the_same_bits_on_any_machine_and_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything_is_far(monkeypatch)
+    for other in ("direct", "blocked"):
+        monkeypatch.setattr(lower, other, all_ones)
+    rng = np.random.default_rng(0)
+    cases = [
+        (rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32))
+        for m, k, n in [(5, 33, 65), (3, 2100, 200), (7, 8200, 130)]
+    ]
+    before, found = threads(), []
+    try:
+        for level in LEVELS:
+            native = product.__wrapped__("a @ b", "f32", level, flag=REPRODUCIBLE)
+            for number in (1, 2):
+                set_threads(number)
+                found.append([native(a, b).tobytes() for a, b in cases])
+    finally:
+        set_threads(before)
+    assert all(each == found[0] for each in found)
+    for (a, b), made in zip(cases, found[0], strict=True):
+        wanted = a.astype(np.float64) @ b.astype(np.float64)
+        np.testing.assert_allclose(np.frombuffer(made, np.float32).reshape(wanted.shape), wanted, atol=2e-3)

@@ -41,6 +41,9 @@ kernel ranked(x: f32[n], k: int) -> tuple[f32[k], i64[k]]:
     doubled = x * 2.0
     return topk(doubled, k)
 
+kernel either(x: f32[n], k: int) -> tuple[f32[2], i64[2]]:
+    return topk(x, 2) if k > 1 else topk(x * 2.0, 2)
+
 kernel lowest(x: f32[n]) -> f32[2]:
     values, places = ranked(0.0 - x, 2)
     return values + f32(places) * 0.0
@@ -109,6 +112,12 @@ flow main(x: f32[n, d]) -> f32[n, d]:
 flow main(n: int) -> f64[n]:
     return zeros(n, dtype="f64") + iota(n) * 2
 
+# one of two tuples
+flow main(x: f32[n, d], k: int) -> f32[2]:
+    first, places = either(x[0], k)
+    second, others = either(x[1], k + 1)
+    return first + second + f32(places - others)
+
 # several results
 flow main(x: f32[n, d]) -> f32[2]:
     values, places = ranked(x[0], 2)
@@ -135,6 +144,10 @@ CASES: dict[str, tuple[dict[str, object], Callable[[], Any]]] = {
     "condition": ({"x": X}, lambda: "big" if X.max() > 1 else "small"),
     "loop": ({"x": X}, lambda: ((X * 0.5 + 0) * 0.5 + 1) * 0.5 + 2),
     "made": ({"n": 4}, lambda: np.arange(4) * 2.0),
+    "one of two tuples": (
+        {"x": X, "k": 1},
+        lambda: 2 * highest(X[0]) + highest(X[1]) + (np.argsort(-X[0]) - np.argsort(-X[1]))[:2],
+    ),
     "several results": ({"x": X}, lambda: highest(2 * X[0]) + np.argsort(-X[0])[:2] + highest(-2 * X[1])),
 }
 

@@ -16,6 +16,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.array_positions import are_inside, range_of, stride
 from flowc.passes.fuse_array import fuse_array
+from flowc.runtime.kernel_calls import sizer
 from tests.array_programs import as_module, make_kernel
 
 Add = Callable[[Operation], SSAValue]
@@ -67,8 +68,12 @@ def test_a_number_of_the_caller_is_not_taken_for_a_position() -> None:
     assert not proved(*gathered(body, first=i64))
 
 
-@given(st.lists(st.sampled_from(["add", "sub", "back", "turn", "more"]), max_size=4))
-def test_the_step_along_an_axis_is_the_difference_of_neighbours(steps: list[str]) -> None:
+@given(
+    st.lists(st.sampled_from(["add", "sub", "back", "turn", "more"]), max_size=4),
+    st.integers(2, 5),
+    st.integers(1, 6),
+)
+def test_bounds_and_steps_of_sums_are_those_of_their_elements(steps: list[str], k: int, more: int) -> None:
     def body(add: Add, x: SSAValue, w: SSAValue) -> SSAValue:
         rows, columns = counters(add, x, w)
         value = add(build.elementwise("add", [rows, columns]))
@@ -85,12 +90,17 @@ def test_the_step_along_an_axis_is_the_difference_of_neighbours(steps: list[str]
 
     kernel = make_kernel({"x": VECTOR, "w": WEIGHTS}, body)
     (value,) = kernel.returned
-    (found,) = evaluate_kernel(kernel, [np.zeros(9, np.float32), np.zeros(4, np.float32)])
+    arguments = [np.zeros(k + more, np.float32), np.zeros(k, np.float32)]
+    (found,) = evaluate_kernel(kernel, arguments)
     for axis in range(2):
         assert set(np.diff(found, axis=axis).ravel()) == {stride(value, axis)}
-    least, most = range_of(ExtentAnalysis(kernel), value) or (None, None)
-    assert least is not None
-    assert most is not None
+    bounds = range_of(ExtentAnalysis(kernel), value)
+    assert bounds is not None
+    least, most = (sizer(bound)({}, arguments) for bound in bounds)
+    assert least <= found.min()
+    assert found.max() <= most
+    if "sub" not in steps:  # of a value less itself only the operands' bounds are known
+        assert (least, most) == (found.min(), found.max())
 
 
 def test_windows_are_recomputed_where_they_are_used_and_others_are_stored() -> None:

@@ -148,6 +148,45 @@ def written_twice(x: Any, a: Any) -> Any:
     return x
 
 
+def mirrored_elsewhere(x: Any, z: Any) -> Any:
+    y = np.zeros(x.shape)
+    y[:] = x[::-1] * z
+    x[:] = z + 1
+    return y
+
+
+def rows_mirrored_elsewhere(a: Any, z: Any) -> Any:
+    y = np.zeros(a.shape)
+    y[:] = a[:, ::-1] * z
+    a[:] = a * z
+    return y
+
+
+def first_everywhere(a: Any) -> Any:
+    a[:] = a[0]
+    return a
+
+
+def first_below(a: Any) -> Any:
+    a[1:] = a[0]
+    return a
+
+
+def each_everywhere(a: Any) -> Any:
+    for i in range(3):
+        a[:] = a[i]
+    return a
+
+
+def total_of_a_write(x: Any, z: Any, a: Any) -> Any:
+    y = np.zeros(x.shape)
+    totals = np.sum(a, axis=1)
+    y[:] = totals * 2
+    before = x[::-1] * totals
+    x[:] = z + totals
+    return before, y
+
+
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
@@ -161,6 +200,13 @@ def written_twice(x: Any, a: Any) -> Any:
         (shortest, (A @ A.T,)),
         (shortest, (A,)),
         (written_twice, (X, A)),
+        (mirrored_elsewhere, (A, 2 - A)),
+        (rows_mirrored_elsewhere, (A, 2 - A)),
+        (first_everywhere, (A,)),
+        (first_everywhere, (A.astype(np.float16),)),
+        (first_below, (A,)),
+        (each_everywhere, (A,)),
+        (total_of_a_write, (X, X - 3, A)),
     ],
 )
 def test_what_is_read_before_a_write_is_what_was_there(

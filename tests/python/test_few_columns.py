@@ -42,6 +42,12 @@ def test_many_rows_of_few_elements_have_code_of_their_own() -> None:
     assert "rows of 4 elements in `x`" in function.explain(numbers(500, 4))
 
 
+def test_code_for_rows_of_any_length_after_that_for_few_is_explained() -> None:
+    function = flowc.jit(lengths)
+    function(numbers(1000, 3))
+    assert "rows of any length in `x`" in function.explain(numbers(1000, 5))
+
+
 def test_code_is_made_for_as_few_columns_as_the_lowering_takes_apart() -> None:
     assert specialise.FEW_COLUMNS == builder.FEW
 

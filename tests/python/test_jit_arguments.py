@@ -43,6 +43,14 @@ def counted(x: Any, *rest: Any) -> Any:
     return x + len(rest) + sum(rest)
 
 
+def alone(x: Any) -> Any:
+    return (x + 1,)
+
+
+def alone_in_a_list(x: Any) -> Any:
+    return [x + 1]
+
+
 def both(a: Any, b: Any) -> Any:
     return a + b, a & b
 
@@ -108,12 +116,28 @@ def test_numpys_bools_are_added_as_bools_and_pythons_as_numbers() -> None:
     assert type(compiled(True, True)[0]) is int
 
 
-def test_a_tuple_of_one_buffer_takes_the_result() -> None:
-    compiled, x = flowc.jit(times), np.arange(3.0)
+@pytest.mark.parametrize("mode", ["native", "interpret"])
+def test_a_tuple_of_one_buffer_takes_the_result(mode: Any) -> None:
+    compiled, x = flowc.jit(mode=mode)(times), np.arange(3.0)
     for _ in range(3):
         buffer = np.zeros(3)
         assert compiled(x, x, out=(buffer,)) is buffer
         assert buffer.tolist() == [0.0, 1.0, 4.0]
+    for wrong in ((), (np.zeros(3), np.zeros(3))):
+        with pytest.raises(flowc.FlowError, match="E0760"):
+            compiled(x, x, out=wrong)
+
+
+@pytest.mark.parametrize("mode", ["native", "interpret"])
+@pytest.mark.parametrize("function", [alone, alone_in_a_list])
+def test_a_buffer_for_the_only_item_of_a_tuple_is_given_back_in_one(function: Any, mode: Any) -> None:
+    compiled, x, buffer = flowc.jit(mode=mode)(function), np.arange(3.0), np.zeros(3)
+    for out in (buffer, (buffer,)) * 2:
+        found = compiled(x, out=out)
+        assert type(found) is type(function(x))
+        (item,) = found
+        assert item is buffer
+        assert buffer.tolist() == [1.0, 2.0, 3.0]
 
 
 def brightened(image: Any, by: Any) -> Any:

@@ -135,6 +135,21 @@ def test_what_is_no_array_of_numbers_is_refused_with_a_code(bad: Any) -> None:
     assert caught.value.problem.help
 
 
+class Tensor:
+    """What another library calls an array: its `size` is a method."""
+
+    ndim, shape = 2, (1000, 3)
+
+    def size(self) -> int:
+        raise AssertionError
+
+
+def test_an_array_of_another_library_is_refused_with_a_code() -> None:
+    with pytest.raises(flowc.FlowError, match="E0093") as caught:
+        scaled(Tensor(), X)
+    assert "is a Tensor" in caught.value.problem.message
+
+
 def test_interpreting_runs_the_python_itself() -> None:
     lines: list[object] = []
 

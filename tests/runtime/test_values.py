@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.runtime.coerce import Mismatch, Tables, coercer
+from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Parameter
 from flowc.runtime.providers.simulated import value_of
@@ -175,6 +176,13 @@ def test_a_record_is_made_of_a_dict_or_of_any_object_with_its_fields(given_value
         (Scalar("f32"), 0.1, numpy.float32(0.1)),
         (Scalar("f16"), math.inf, numpy.float16(math.inf)),
         (Array("f32", ("n",)), numpy.array([0.1, -math.inf]), numpy.array([0.1, -math.inf], "float32")),
+        (
+            Array("f16", ("n",)),
+            numpy.array([math.inf], numpy_dtype("bf16")),
+            numpy.array([math.inf], "float16"),
+        ),
+        (Array("f16", ("n",)), [65504], numpy.array([65504], "float16")),
+        (Array("f32", ("n",)), numpy.array([], "U1"), numpy.array([], "float32")),
         (Optional(INT), None, None),
         (Dict(FLOAT), {"a": 1}, {"a": 1.0}),
         (JSON, {"a": (1, None)}, {"a": [1, None]}),
@@ -209,6 +217,9 @@ def test_near_values_are_taken(type_: Type, value: object, expected: object) -> 
         (Array("i64", ("n",)), numpy.array([0.5]), "i64[n] was expected"),
         (Array("f32", ("n",)), numpy.array([1.0, 1e300]), "f32[n] was expected"),
         (Array("f16", ("n",)), [1e5], "f16[n] was expected"),
+        (Array("f16", ("n",)), [1, 70000], "f16[n] was expected"),
+        (Array("f16", ("n",)), numpy.array([1e30], numpy_dtype("bf16")), "f16[n] was expected"),
+        (Array("f16", ("n",)), numpy.array([math.inf, 1e30], "float32"), "f16[n] was expected"),
         (Scalar("f32"), -1e300, "f32 was expected"),
         (JSON, {"a": object()}, "at `a` a JSON value was expected"),
         (NONE, 0, "none was expected"),

@@ -52,7 +52,7 @@ class Buffer:
         return self.origins or frozenset([self.pointer])
 
 
-@frozen
+@define
 class Exit:
     """A block that leaves the function: what comes in as its status, and what it does with that.
 

@@ -32,7 +32,7 @@ def side_by_side(c: Context, vectors: Sequence[Array]) -> list[Array]:
     """Vectors of positions that are used together, of one length: where only the run knows it, those of one
     element are stretched, and others must agree."""
     lengths = {vector.shape[0] for vector in vectors} - {1}
-    if len(lengths) < 2 and "" not in lengths:
+    if len(vectors) < 2 or (len(lengths) < 2 and "" not in lengths):
         return list(vectors)
     values = [c.value(vector) for vector in vectors]
     known = (c.block, *values)

@@ -6,15 +6,17 @@ from xdsl.dialects import scf
 from xdsl.dialects.builtin import i64
 from xdsl.ir import Block
 
-from flowc.compiler.python.numeric.arithmetic import apply, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, truth_value, value_of
 from flowc.compiler.python.numeric.basic import Range, expanded
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build
+from flowc.dialects.array.require import require
 
 
 def steps(c: Context, start: object, stop: object, step: object) -> object:
-    """How many numbers a range has, by a step of either sign; none by a step of 0, which Python refuses."""
+    """How many numbers a range has, by a step of either sign; ends the kernel where the step is 0."""
+    c.append(require(truth_value(c, apply(c, "ne", step, 0)), "assertion"))
     up = apply(c, "sub", apply(c, "add", apply(c, "sub", stop, start), step), 1)
     down = apply(c, "add", apply(c, "add", apply(c, "sub", stop, start), step), 1)
     span = apply(c, "where", apply(c, "gt", step, 0), up, down)

@@ -1,8 +1,8 @@
 """Products of a few rows with a large matrix, which is read once and in the order in which it lies.
 
-The contraction is cut into parts for all threads, and each part into blocks of some rows of the matrix. While
-every tile of registers goes through a block, the sums of the part wait in memory. Extents alone decide on the
-parts, whose sums are added in their order.
+The contraction is cut into eight parts, or eight for each 8,192 steps of a deep one, which threads share, and
+each part into blocks of some rows of the matrix. While every tile of registers goes through a block, the sums
+of the part wait in memory. Extents alone decide on the parts, whose sums are added in their order.
 """
 
 from collections.abc import Sequence

@@ -123,6 +123,28 @@ def test_a_number_that_a_loop_makes_an_array_is_one_from_the_start() -> None:
     agrees(sums_of_rows, (M, X[:6]))
 
 
+def stepping(x, k):
+    total, step = 0.0, k + 1
+    for i in range(0, len(x), step):
+        total += x[i]
+    return total
+
+
+def slicing(x, k):
+    return x[:: k + 1].sum()
+
+
+@pytest.mark.parametrize("function", [stepping, slicing])
+def test_a_step_of_0_is_an_error(function: Callable[..., Any]) -> None:
+    native, x = flowc.jit(function), np.arange(5.0)
+    for k in (0, 1, -3):
+        assert native(x, k) == function(x, k)
+    with pytest.raises(ValueError, match="zero"):
+        function(x, -1)
+    with pytest.raises(flowc.FlowError, match="E0764"):
+        native(x, -1)
+
+
 def test_the_step_of_a_slice_and_of_a_range_may_be_of_the_run() -> None:
     agrees(steps_of_the_run, (rng.normal(size=23), 23))
     assert flowc.jit(lambda_of_slices)(np.arange(12.0), 5) == 15.0

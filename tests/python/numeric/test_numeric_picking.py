@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import flowc
+from flowc.compiler.python.native import kernel_of
 from tests.python.numeric.agreement import agrees
 
 rng = np.random.default_rng(0)
@@ -195,6 +196,22 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
 @pytest.mark.parametrize(("function", "arguments"), CASES)
 def test_picking_agrees_with_numpy(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
     agrees(function, arguments)
+
+
+def sums_of_picked(a):
+    total = 0.0
+    for row in a:
+        total += a[:, row > 0][0].sum()
+    return total
+
+
+def test_one_mask_alone_is_aligned_with_nothing() -> None:
+    agrees(sums_of_picked, (a,))
+    compiled = flowc.jit(sums_of_picked)
+    found = compiled.specialisation((a,))
+    module = str(kernel_of(compiled, compiled.names, found.types, compiled.options))
+    assert module.count("array.gather") == 1
+    assert "array.iota" not in module
 
 
 def test_a_position_outside_of_any_axis_is_found_out() -> None:

@@ -96,6 +96,14 @@ def forgetting(x):
     del x
 
 
+def repeated_by_a_list(x):
+    return np.repeat(x, [1, 2, 3], axis=0)
+
+
+def repeated_by_an_array(x):
+    return np.repeat(x, np.arange(3), axis=0)
+
+
 REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (calls_itself, "E0094", "calls itself"),
     (grouped, "E0094", "extent"),
@@ -114,6 +122,8 @@ REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (random_numbers, "E0094", "has no native form"),
     (giving, "E0094", "`yield` has"),
     (naming, "E0094", "`:=` has"),
+    (repeated_by_a_list, "E0094", "`repeats` is one number"),
+    (repeated_by_an_array, "E0094", "`repeats` is one number"),
     (forgetting, "E0094", "`del` has"),
 ]
 

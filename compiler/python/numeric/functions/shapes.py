@@ -226,7 +226,7 @@ def repeat(c: Context, a: object, repeats: object, axis: object = None) -> objec
         array, place = as_array(c, ravel(c, array)), 0
     else:
         place = axis_of(c, axis, len(array.shape))
-    if isinstance(repeats, Array):
+    if not isinstance(repeats, int | Number):
         raise Refused("`repeats` is one number", help="gather by positions instead")
     require_extents(c, repeats)
     count = apply(c, "mul", c.extent(array, place), repeats)

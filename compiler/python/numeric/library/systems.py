@@ -21,6 +21,7 @@ COLUMNS = 32
 
 def cholesky(a: Any) -> Any:
     """The lower triangle L with L @ L.T == a, some columns at a time; `a` must be positive definite."""
+    a = a * 1.0
     lower = np.zeros_like(a)
     for low in range(0, a.shape[0], COLUMNS):
         high = min(low + COLUMNS, a.shape[0])
@@ -52,8 +53,9 @@ def _eliminate(upper: Any, right: Any) -> Any:
 
 def solve(a: Any, b: Any) -> Any:
     """x with a @ x == b, by elimination; `a` must not be singular."""
-    upper = a * 1.0
-    right = (b[:, None] if b.ndim == 1 else b) * 1.0
+    dtype = np.result_type(a * 1.0, b * 1.0)
+    upper = (a * 1.0).astype(dtype)
+    right = ((b[:, None] if b.ndim == 1 else b) * 1.0).astype(dtype)
     _eliminate(upper, right)
     require(np.all(np.diag(upper) != 0), "decomposition")
     for k in range(upper.shape[0] - 1, -1, -1):
