@@ -13,8 +13,8 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from flowc.dialects.array import build, ops
 from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
 from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.passes.array_to_loops.builder import FEW
 
-FEW = 4
 DTYPES = ("f32", "f64")
 """Sums of other dtypes are kept in wider ones."""
 _between = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum"}

@@ -99,9 +99,9 @@ def _argument(argument: Argument, type_: str) -> str:
     if type_ == "list[str]":
         parts = argument if isinstance(argument, tuple) else (str(argument),)
         return f"[{', '.join(map(_text, parts))}]"
-    if type_ == "str":
-        return _text(str(argument))
-    return repr(float(argument) if type_ == "float" else argument)  # type: ignore[arg-type]
+    if isinstance(argument, int | float) and type_ != "str":
+        return repr(float(argument) if type_ == "float" else argument)
+    return _text(str(argument))
 
 
 def _text(text: str) -> str:

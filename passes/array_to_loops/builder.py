@@ -230,6 +230,21 @@ class LoopBuilder:
         self.append(loop)
         return tuple(loop.results)
 
+    def by_steps(self, count: Index, steps: int, body: Callable[[SSAValue, int], None]) -> None:
+        """Runs `body` for the positions below `count`, so many at once, and the last ones one by one."""
+        even = self.mul(self.floordiv(count, steps), steps)
+
+        def several(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            body(i, steps)
+            return ()
+
+        def single(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            body(i, 1)
+            return ()
+
+        self.loop(0, even, (), several, step=steps)
+        self.loop(even, count, (), single)
+
     def repeat(
         self,
         carried: Sequence[SSAValue],

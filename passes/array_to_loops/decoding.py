@@ -186,7 +186,6 @@ def _values(
     b, (start, count), (sums, piece) = s.b, keys, into
     features = a.values.columns
     b.nest([features], lambda f: b.store(b.constant(0, scalars.held_type(a.dtype)), sums, [piece, f[0]]))
-    even = b.mul(b.floordiv(count, STEPS), STEPS)
 
     def add(j: Index, steps: int) -> None:
         factors = [b.load(weights, [b.add(j, step)]) for step in range(steps)]
@@ -200,16 +199,7 @@ def _values(
 
         b.nest([features], feature)
 
-    def several(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        add(j, STEPS)
-        return ()
-
-    def single(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        add(j, 1)
-        return ()
-
-    b.loop(0, even, (), several, step=STEPS)
-    b.loop(even, count, (), single)
+    b.by_steps(count, STEPS, add)
 
 
 def _combine(s: Lowering, a: Attention, parts: Parts, stack: tuple[Index, ...]) -> None:

@@ -159,7 +159,6 @@ def _updated(
     count = b.sub(high, low)
     zero = identity(b, "sum", p.dtype)
     b.nest([count], lambda j: b.store(zero, row, j))
-    whole = b.mul(b.floordiv(p.depth, STEPS), STEPS)
 
     def add(first: Index, steps: int) -> None:
         factors = [p.left.element(stack, i, b.add(first, step)) for step in range(steps)]
@@ -173,14 +172,5 @@ def _updated(
 
         b.nest([count], one)
 
-    def several(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        add(k, STEPS)
-        return ()
-
-    def single(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        add(k, 1)
-        return ()
-
-    b.loop(0, whole, (), several, step=STEPS)
-    b.loop(whole, p.depth, (), single)
+    b.by_steps(p.depth, STEPS, add)
     b.nest([count], lambda j: finish(b.load(row, j), (*stack, i, b.add(low, j[0]))))

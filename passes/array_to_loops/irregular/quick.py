@@ -9,9 +9,9 @@ the middle of the bounds, which halves them, so no input is parted more than `DE
 from collections.abc import Sequence
 
 from attrs import frozen
-from xdsl.dialects import arith, scf
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import i64
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder, index_type
 from flowc.passes.array_to_loops.irregular.partition import FEW, KeyVectors, Row, part, sort_few
@@ -58,18 +58,15 @@ def quicksort(
     another are those of the sorted range."""
     b = w.k.b
     _push(w, b.index(0), _Range(b.index(low), b.index(high), *bounds, b.constant(0, i64)))
-    outer = b.block
-    before, after = Block(arg_types=[index_type]), Block(arg_types=[index_type])
 
-    b.block = before
-    b.append(scf.ConditionOp(b.compare("sgt", before.args[0], b.index(0)), before.args[0]))
+    def test(height: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
+        return b.compare("sgt", height[0], b.index(0)), height
 
-    b.block = after
-    top = b.index(b.sub(after.args[0], 1))
-    b.append(scf.YieldOp(_step(w, _pop(w, top), top, wanted)))
+    def step(height: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        top = b.index(b.sub(height[0], 1))
+        return (_step(w, _pop(w, top), top, wanted),)
 
-    b.block = outer
-    b.append(scf.WhileOp([b.index(1)], [index_type], Region(before), Region(after)))
+    b.repeat([b.index(1)], test, step)
 
 
 def _step(w: Work, here: _Range, top: SSAValue, wanted: tuple[SSAValue, SSAValue] | None) -> SSAValue:
