@@ -246,14 +246,21 @@ def _kept_handler() -> Iterator[None]:
 def _in_thread_of_its_own(
     factory: Callable[[], asyncio.AbstractEventLoop] | None, work: Callable[[], Any]
 ) -> Any:
-    """Runs a coroutine beside a loop that is running here; an interrupt here cancels it there."""
+    """Runs a coroutine beside a loop that is running here; an interrupt here cancels it there.
+
+    An interrupt may come as early as in `Thread.start`, which waits until the thread runs: each side first
+    says where it stands and then looks at the other, so that one of them ends the run.
+    """
     outcome: Future[Any] = Future()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+    interrupted = threading.Event()
 
     async def marked() -> Any:
         task = asyncio.current_task()
         assert task is not None
         started.set_result((asyncio.get_running_loop(), task))
+        if interrupted.is_set():
+            raise asyncio.CancelledError
         return await work()
 
     def there() -> None:
@@ -266,17 +273,19 @@ def _in_thread_of_its_own(
             outcome.set_result(value)
 
     thread = threading.Thread(target=there, name="flowc-run")
-    thread.start()
     try:
+        thread.start()
         return outcome.result()
     except KeyboardInterrupt:
-        if not outcome.done():
+        interrupted.set()
+        if started.done() and not outcome.done():
             loop, task = started.result()
             with contextlib.suppress(RuntimeError):  # it may have ended by itself meanwhile
                 loop.call_soon_threadsafe(task.cancel)
         raise
     finally:
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 def _interruptible(engine: Engine) -> None:

@@ -221,6 +221,52 @@ def test_an_interrupt_reaches_a_run_that_was_started_inside_a_loop() -> None:
     assert cancelled == [True]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_interrupt_while_the_thread_of_a_run_starts_ends_that_run(
+    monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """`late`: the run is under way when the interrupt comes; otherwise its thread has just begun."""
+    begun = threading.Event()
+    ended: list[str] = []
+    released = threading.Event()
+    start, run_thread = threading.Thread.start, threading.Thread.run
+
+    async def it() -> int:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return 1
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "flowc-run":
+            if late:
+                assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    def held(thread: threading.Thread) -> None:
+        if thread.name == "flowc-run" and not late:
+            threading.Timer(0.05, released.set).start()
+            assert released.wait(10)
+        run_thread(thread)
+
+    async def main() -> None:
+        calls_it(it)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(threading.Thread, "run", held)
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+    loop.close()
+    assert ended == (["cancelled"] if late else [])
+    assert begun.is_set() == late
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowc-run"]
+
+
 def test_steps_of_a_plan_that_exit_fail_like_any_tool() -> None:
     body = Builder()
     steps = [{"id": "1", "tool": "it", "arguments": {}}]
