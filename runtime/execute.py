@@ -109,6 +109,7 @@ def _engine(loaded: Loaded, flow: Function) -> Engine:
         root=flow.name,
         run=secrets.token_hex(8) if not virtual else f"{seed:016x}",
         seed=seed,
+        begun=loop.time(),
         model=registry.model,
         provider=registry.provider,
         gate=registry.gate,

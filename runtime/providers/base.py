@@ -48,7 +48,10 @@ class Request:
     """A prompt to answer. `schema` describes `{"value": ...}` and is None where plain text is wanted.
 
     `step`, `attempt` and `seed` say which call this is, so that simulated and replayed answers do not
-    depend on the order in which parallel calls happen to run.
+    depend on the order in which parallel calls happen to run. `prefix` counts the leading characters of the
+    prompt that other calls share, where a pass found some: what a provider may cache. `program` names the
+    run that asks and `begun` says when that began, in seconds of the loop's clock; `rank` is the upward rank
+    of the call, in milliseconds. They order calls and never change an answer.
     """
 
     operation: str
@@ -63,6 +66,10 @@ class Request:
     seed: int = 0
     step: str = ""
     attempt: int = 1
+    prefix: int = 0
+    program: str = ""
+    begun: float = 0.0
+    rank: float = 0.0
     stream: Callable[[str], None] | None = field(default=None, eq=False)
 
 

@@ -57,6 +57,9 @@ class Generate:
             temperature=operation.temperature,
             max_tokens=operation.max_tokens if operation.max_tokens is not None else settings.max_tokens,
             step=step,
+            program=session.run,
+            begun=session.begun,
+            rank=-instruction.priority,
         )
         if session.stream is not None:
             stream = session.stream

@@ -18,8 +18,8 @@ _AGAIN = object()
 
 @define(eq=False)
 class Session:
-    """The state of one run that its calls share. Used on the loop, but for `spend`, which is under the
-    lock.
+    """The state of one run that its calls share; `begun` is the loop's time at its start. Used on the loop,
+    but for `spend`, which is under the lock.
     """
 
     plan: Plan
@@ -27,6 +27,7 @@ class Session:
     root: str
     run: str
     seed: int
+    begun: float
     model: Callable[[str | None], ModelSettings]
     provider: Callable[[ModelSettings], Provider]
     gate: Callable[[ModelSettings], Gate]
