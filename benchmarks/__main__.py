@@ -25,6 +25,12 @@ SUITES = {
     "calls": "benchmarks.calls.suite",
     "memory": "benchmarks.memory.suite",
     "npbench": "benchmarks.npbench.suite",
+    "engine": "benchmarks.engine",
+    "agents": "benchmarks.agents.suite",
+    "batches": "benchmarks.agents.batches",
+    "ablation": "benchmarks.agents.ablation",
+    "multi_turn": "benchmarks.agents.multi_turn",
+    "critical_chain": "benchmarks.agents.critical_chain",
 }
 RESULTS = Path(__file__).parent / "results"
 

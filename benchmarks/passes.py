@@ -1,17 +1,53 @@
-"""What each pass is worth: a program a user would write, at -O2 with and without the pass.
+"""What each pass is worth: a program a user would write, at -O2 or -O3 with and without the pass.
 
-Calls take their time on the virtual clock, so the figures are exact: a call waits 100 ms, nothing else does.
+Calls take their time on the virtual clock, so the figures are exact: a call waits 100 ms, one of a model
+0.1 ms more for each token of its prompt that the model has not seen, nothing else does.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from random import Random
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from benchmarks.measure import Row, Table
 from benchmarks.rounds import Options
 from flowc.runtime.config import Config
-from flowc.runtime.providers.base import Embedding, EmbedRequest, ModelSettings, Request, Response, Usage
+from flowc.runtime.plan import Json
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ModelSettings,
+    Request,
+    Response,
+    Usage,
+    estimate_tokens,
+)
+from flowc.runtime.providers.simulated.answers import value_of
+from flowc.runtime.types import PlanOf
+
+SMALL = ModelSettings("small", provider="waiting", max_in_flight=2)
+LARGE = ModelSettings("large", provider="waiting", prefix_cache=True)
+PREFILL = 0.0001
+"""Seconds that a model takes for each token of a prompt that it has not seen."""
+
+WORD = 0.01
+"""Seconds that a model takes for each word of a list or a plan."""
+
+ITEMS = 4
+"""How many times as long lists are as simulated ones."""
+
+STEPS: Json = {
+    "steps": [
+        *({"id": f"page{i}", "tool": "fetch", "arguments": {"url": str(i)}} for i in range(4)),
+        *({"id": f"rank{i}", "tool": "rank", "arguments": {"text": f"$page{i}"}} for i in range(4)),
+        {"id": "end", "tool": "note", "arguments": {"text": "$page3"}},
+    ]
+}
+"""A plan that a model writes."""
+
+RULES = "no claim without a source; " * 200
 
 DECLARATIONS = """
 tool fetch(url: str) -> str reads web
@@ -22,21 +58,90 @@ tool rank(text: str) -> int pure
 llm ask(text: str) -> str:
     \"\"\"{text}\"\"\"
 
+record Verdict:
+    reasoning: str
+    fits: bool
+    quote: str
+    caveats: list[str]
+
+@fusable
+llm outline(topic: str) -> str:
+    \"\"\"Outline {topic}\"\"\"
+
+@fusable
+llm draft(plan: str) -> str:
+    \"\"\"Write what {plan} outlines\"\"\"
+
+llm topics(about: str) -> list[str]:
+    \"\"\"What belongs to {about}?\"\"\"
+
+llm arrange(goal: str) -> plan[fetch, rank, note]:
+    \"\"\"How to {goal}?\"\"\"
+
+@associative
+llm merge(first: str, second: str) -> str:
+    \"\"\"{first} {second}\"\"\"
+
+@model("large")
+@reorder
+llm judge(text: str, rules: str, notes: list[str] = []) -> Verdict:
+    \"\"\"Text: {text}
+
+    You are strict, and judge by the rules alone.
+
+    Rules: {rules}\"\"\"
+
 """
 
 
-@frozen
+def common(first: str, second: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+@define
 class Waiting:
-    """A provider that answers with the prompt, after `answer` has waited."""
+    """A provider that answers with the prompt, after `answer` has waited.
+
+    It keeps what it computed for prompts whose answers have begun; `prefilled` counts the tokens of prompts
+    that were not there, `decoded` those of answers.
+    """
 
     answer: Callable[[str], Awaitable[str]]
+    kept: list[str] = field(factory=list)
+    prefilled: int = 0
+    decoded: int = 0
 
     async def generate(self, request: Request) -> Response:
         """Answers one prompt."""
-        return Response(await self.answer(request.prompt), Usage(1, 1))
+        there = max((common(request.prompt, each) for each in self.kept), default=0)
+        new = estimate_tokens(request.prompt[there:])
+        self.prefilled += new
+        await asyncio.sleep(new * PREFILL)
+        self.kept.append(request.prompt)
+        if request.stream is not None:
+            request.stream("")
+        text = await self.answer(request.prompt)
+        if request.schema is not None:
+            value = value_of(request.result, request.tables, Random(request.operation))
+            value = value * ITEMS if isinstance(value, list) else value
+            value = STEPS if isinstance(request.result, PlanOf) else value
+            text = json.dumps({"value": value})
+            words = isinstance(value, list) or value is STEPS
+            await self._write(text.split(" ") if words else [], request)
+        self.decoded += estimate_tokens(text)
+        return Response(text, Usage(estimate_tokens(request.prompt), estimate_tokens(text)))
+
+    async def _write(self, words: Sequence[str], request: Request) -> None:
+        for word in words:
+            await asyncio.sleep(WORD)
+            if request.stream is not None:
+                request.stream(word + " ")
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """Turns texts into vectors of one number."""
+        await self.answer("")
         return Embedding(tuple((1.0,) for _ in request.texts))
 
     def prompt_bound(self, request: Request) -> int:
@@ -49,11 +154,12 @@ class Waiting:
 
 @frozen
 class Case:
-    """A pass, a program in which it fires, and what the program shows."""
+    """A pass, a program in which it fires, and what the program shows; `level` is the first that has it."""
 
     removed: str
     shows: str
     body: str
+    level: str = "O2"
 
 
 CASES = (
@@ -68,6 +174,39 @@ CASES = (
 """,
     ),
     Case(
+        "parallelise",
+        "what a loop gathers of sixteen pages on a condition, and writes down",
+        """flow main() -> int:
+    kept: list[str] = []
+    for i in range(16):
+        page = fetch(str(i))
+        if rank(page) > 0:
+            kept = kept + [fetch(page)]
+            note(page)
+    return len(kept)
+""",
+    ),
+    Case(
+        "parallelise",
+        "sixteen notes merged by an associative llm",
+        """flow main() -> str:
+    whole = "notes"
+    for i in range(16):
+        whole = merge(whole, str(i))
+    return whole
+""",
+    ),
+    Case(
+        "parallelise",
+        "a page that each of ten rounds reads",
+        """flow main() -> int:
+    found = 0
+    for i in range(10):
+        found = rank(str(found) + fetch("rules"))
+    return found
+""",
+    ),
+    Case(
         "merge-calls",
         "the same page asked for by three branches, one after another",
         """flow main() -> int:
@@ -77,6 +216,17 @@ CASES = (
     note("two")
     c = rank(fetch("a"))
     return a + b + c
+""",
+    ),
+    Case(
+        "merge-calls",
+        "a page that both answers to a question need, and what follows needs again",
+        """flow main() -> int:
+    if ask("urgent?") == "yes":
+        page = fetch("a")
+    else:
+        page = lower(fetch("a"))
+    return rank(page) + rank(fetch("a"))
 """,
     ),
     Case(
@@ -111,6 +261,71 @@ flow main() -> int:
 """,
     ),
     Case(
+        "batch-calls",
+        "two hundred texts embedded in a comprehension",
+        """flow main() -> int:
+    texts = [str(i) for i in range(200)]
+    return len([sum(embed([t])[0]) for t in texts])
+""",
+    ),
+    Case(
+        "share-prefix",
+        "a hundred texts judged by the same rules, which the prompt names last",
+        f"""flow main() -> int:
+    rules = "{RULES}"
+    return len([v for v in [judge("text " + str(i), rules) for i in range(100)] if v.fits])
+""",
+    ),
+    Case(
+        "prune",
+        "a hundred verdicts of which only one field is read",
+        """flow main() -> int:
+    notes = [fetch("notes")]
+    return len([v for v in [judge("text " + str(i), "be brief", notes) for i in range(100)] if v.fits])
+""",
+    ),
+    Case(
+        "fuse-calls",
+        "an outline, and the text that is written from it",
+        f"""flow main() -> str:
+    return draft(outline("{RULES}"))
+""",
+    ),
+    Case(
+        "stream",
+        "pages asked about, two at once, for topics that a model lists",
+        """flow main() -> int:
+    return len([ask(fetch(topic)) for topic in topics("the sea")])
+""",
+    ),
+    Case(
+        "stream",
+        "a plan of four pages, what each is worth, and a note",
+        """flow main() -> int:
+    return len(execute(arrange("find the sea")))
+""",
+    ),
+    Case(
+        "speculate",
+        "a question that is answered once it has been checked, and read up on once that was needed",
+        """flow main() -> str:
+    if len(ask("may this be asked?")) == 0:
+        return "no"
+    page = fetch("a") if len(ask("is more to be known?")) > 0 else ""
+    return ask(page + "the answer")
+""",
+        level="O3",
+    ),
+    Case(
+        "hedge",
+        "a hundred pages, one of which takes three seconds where it is asked for once",
+        """flow main() -> int:
+    pages = [fetch(str(i)) for i in range(99)]
+    return len(fetch("late" if len(pages[0]) > 0 else "none"))
+""",
+        level="O3",
+    ),
+    Case(
         "schedule",
         "a model that takes two calls at once: four short questions, then a chain of three",
         """flow main() -> str:
@@ -122,40 +337,64 @@ flow main() -> int:
 
 
 def run(_: Options) -> Table:
-    """Calls, nodes and virtual milliseconds, with every pass and with one left out."""
+    """Calls, nodes, tokens and virtual milliseconds, with every pass and with one left out."""
     rows: list[Row] = []
     for case in CASES:
-        calls, nodes, wall = figures(case.body, ())
-        without_calls, without_nodes, without_wall = figures(case.body, (case.removed,))
+        with_pass = figures(case.body, (), case.level)
+        without = figures(case.body, (case.removed,), case.level)
         rows.append(
             {
                 "pass": case.removed,
                 "program": case.shows,
-                "calls": calls,
-                "calls_without": without_calls,
-                "nodes": nodes,
-                "nodes_without": without_nodes,
-                "virtual_ms": round(wall, 1),
-                "ms_without": round(without_wall, 1),
-                "gain": round(without_wall / wall, 2) if wall else "",
+                "calls": with_pass.calls,
+                "calls_without": without.calls,
+                "nodes": with_pass.nodes,
+                "nodes_without": without.nodes,
+                "prefilled": with_pass.prefilled,
+                "prefilled_without": without.prefilled,
+                "decoded": with_pass.decoded,
+                "decoded_without": without.decoded,
+                "virtual_ms": round(with_pass.wall, 1),
+                "ms_without": round(without.wall, 1),
+                "gain": round(without.wall / with_pass.wall, 2) if with_pass.wall else "",
             }
         )
-    return Table("passes", "What each pass is worth at -O2 (calls wait 100 ms of virtual time)", tuple(rows))
+    return Table(
+        "passes",
+        "What each pass is worth at -O2, speculate and hedge at -O3 (virtual time: a call waits 100 ms, "
+        "and 0.1 ms for each new token of a prompt)",
+        tuple(rows),
+    )
 
 
-def figures(body: str, removed: Sequence[str]) -> tuple[int, int, float]:
-    """Calls made, nodes run and virtual milliseconds of a program at -O2 without some passes."""
+@frozen
+class Figures:
+    """Calls made, nodes run, tokens that a provider that caches had to compute, virtual milliseconds."""
+
+    calls: int
+    nodes: int
+    prefilled: int
+    decoded: int
+    wall: float
+
+
+def figures(body: str, removed: Sequence[str], level: str = "O2") -> Figures:
+    """What a program at a level without some passes takes."""
     from flowc.compiler.driver import Options, compile_text
     from flowc.passes.pipelines import PIPELINES
     from flowc.runtime.clock import VirtualLoop
     from flowc.runtime.execute import Environment, run_plan
+    from flowc.runtime.kernels import load
 
     made = 0
+    seen: set[str] = set()
 
     async def answer(value: str) -> str:
         nonlocal made
         made += 1
-        await asyncio.sleep(0.1)
+        late = value == "late" and value not in seen
+        seen.add(value)
+        await asyncio.sleep(3.0 if late else 0.1)
         return value
 
     async def rank(text: str) -> int:
@@ -164,12 +403,16 @@ def figures(body: str, removed: Sequence[str]) -> tuple[int, int, float]:
     async def note(text: str) -> None:
         await answer(text)
 
-    names = [each.name for each in PIPELINES["O2"] if each.name not in removed]
+    names = [each.name for each in PIPELINES[level] if each.name not in removed]
     compiled = compile_text(DECLARATIONS + body, "case.flow", options=Options(pipeline=",".join(names)))
+    provider = Waiting(answer)
+    kernels = compiled.kernels
     environment = Environment(
         tools={"fetch": answer, "note": note, "rank": rank},
-        config=Config(models={"small": ModelSettings("small", provider="waiting", max_in_flight=2)}),
-        providers={"waiting": Waiting(answer)},
+        config=Config(models={"small": SMALL, "large": LARGE}),
+        providers={"waiting": provider},
+        provider="waiting",
+        kernels=load(kernels.object_code, kernels.signatures) if kernels is not None else {},
     )
     loop = VirtualLoop()
     try:
@@ -178,4 +421,4 @@ def figures(body: str, removed: Sequence[str]) -> tuple[int, int, float]:
         loop.close()
     if result.status != "ok":
         raise RuntimeError(f"the benchmark's flow ended {result.status}: {result.problem}")
-    return made, result.nodes, result.wall_ms
+    return Figures(made, result.nodes, provider.prefilled, provider.decoded, result.wall_ms)

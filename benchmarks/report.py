@@ -8,7 +8,19 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = Path(__file__).parent / "results"
-SHOWN = ("kernels", "calls", "memory", "npbench")
+SHOWN = (
+    "kernels",
+    "calls",
+    "memory",
+    "npbench",
+    "agents",
+    "batches",
+    "multi_turn",
+    "critical_chain",
+    "passes",
+    "ablation",
+    "engine",
+)
 
 HEAD = """\
 # Performance
@@ -26,6 +38,17 @@ OpenMP. `of the limit` is the share of the bandwidth, or of the multiply-adds, t
     "calls": "First calls are those of fresh processes; warm calls take 1,000 elements.\n",
     "memory": "Megabytes beside inputs and outputs; the bar is 2 % of the inputs and 8 MB.\n",
     "npbench": "Milliseconds; `problem` is the diagnostic of a program that does not compile.\n",
+    "agents": """\
+Agentic workloads in virtual time: the graphs of Halo (W1, W5, W6: 17 operations each, SQL on generated
+tables), plans and questions of LLMCompiler, a map-reduce, a support desk. The bar is 1.02 of the critical
+path.
+""",
+    "batches": "The runs of one `--batch` on simulated servers that keep what prompts share.\n",
+    "multi_turn": "Programs a second against a server that takes requests as they come.\n",
+    "critical_chain": "Mean latency of chains against a server that takes requests as they come.\n",
+    "passes": "For each pass a program that somebody would write, with it and without.\n",
+    "engine": "How fast the simulated server itself is.\n",
+    "ablation": "The same workloads at the highest level, with one pass left out at a time.\n",
 }
 
 

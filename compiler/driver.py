@@ -296,16 +296,22 @@ def _emit_back(checked: "Checked", form: str, options: Options, module: "ModuleO
     return "".join(each.llvm_ir if form == "llvm" else each.assembly for each in compiled)
 
 
+def kernels_module(checked: "Checked", options: Options) -> "ModuleOp":
+    """The kernels of a checked program as the back end gets them."""
+    from flowc.compiler.backends.plan import to_plan
+
+    with room():
+        module = optimised(checked, options)
+        return to_plan(module, source=checked.source.path, optimisation=options.level)[1]
+
+
 def explain_kernels(checked: "Checked", options: Options | None = None) -> str:
     """What becomes of each kernel of a program on this machine, as text; empty where it has none."""
-    from flowc.compiler.backends.plan import to_plan
     from flowc.compiler.kernel_report import report_module
 
     options = options or Options()
     with room():
-        _, _, module = _optimised(lowered(checked, options), options)
-        _, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
-        return report_module(kernels, options.level)
+        return report_module(kernels_module(checked, options), options.level)
 
 
 def tree_text(program: Program) -> str:

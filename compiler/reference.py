@@ -20,6 +20,7 @@ from flowc.dialects.array.reference import evaluate as evaluate_array
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.attributes import EffectsAttr, JsonAttr
 from flowc.dialects.flow.declarations import CallOp, EnumDeclOp, FuncOp, RecordDeclOp, ReturnOp
+from flowc.dialects.flow.speculation import SpeculateOp
 from flowc.runtime.coerce import Coercer, Tables, coercer
 from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.values import RecordValue, as_text, canonical, from_constant, record_class
@@ -174,6 +175,8 @@ class _Machine:
             return self.array(op, inputs)
         if op.regions:
             return self.structured(op, inputs, values)
+        if isinstance(op, SpeculateOp):
+            return [None]  # what starts early runs where it stands: one thing after the other
         if isinstance(op, CallOp):
             return [self.call(self.functions[op.callee.root_reference.data], inputs)]
         if "effects" in op.properties:
@@ -248,7 +251,8 @@ class _Machine:
                 name, prompt = op.callee.root_reference.data, str(inputs[0])
                 ask = self.world.generate if isinstance(op, agent.GenerateOp) else self.world.ask
                 self.record(op, "generate" if isinstance(op, agent.GenerateOp) else "human", name, inputs)
-                return self.asked(lambda: ask(name, prompt, self.named(name, inputs[1:])))
+                answer = self.asked(lambda: ask(name, prompt, self.named(name, inputs[1:])))
+                return _without(answer, self.declarations[name].pruned)
             case agent.EmbedOp():
                 texts = inputs[0]
                 self.record(op, "embed", "embed", inputs)
@@ -283,7 +287,7 @@ class _Machine:
         match op:
             case control.IfOp():
                 return self.region(op.then_region if inputs[0] else op.else_region, values)
-            case control.MapOp():
+            case control.ElementwiseOp():
                 return [self.mapped(op, inputs, values)]
             case control.ForOp():
                 return self.looped(op, inputs, values)
@@ -303,7 +307,7 @@ class _Machine:
                 return self.retried(attempts, lambda: self.region(op.body, values))
         raise Failure(f"{op.name} has no meaning here")
 
-    def mapped(self, op: control.MapOp, inputs: list[object], values: Values) -> list[object]:
+    def mapped(self, op: control.ElementwiseOp, inputs: list[object], values: Values) -> list[object]:
         """The values of a map's body, in order."""
         lists = [value for value in inputs if isinstance(value, list)]
         if len({len(each) for each in lists}) > 1:
@@ -361,6 +365,13 @@ class _Machine:
             if first - second >= op.lead.value.data:
                 break
         return max(answers, key=lambda answer: counts[canonical(answer)])
+
+
+def _without(answer: object, pruned: Sequence[str]) -> object:
+    """An answer without what is not asked for."""
+    if not pruned or not isinstance(answer, Mapping):
+        return answer
+    return {name: member for name, member in answer.items() if name not in pruned}
 
 
 def _narrowed(value: object) -> object:

@@ -6,6 +6,7 @@ they never change, branches so cheap that choosing between two ready values is s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
@@ -14,6 +15,7 @@ from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.declarations import RecordDeclOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, OptionalType
+from flowc.passes.absence import Place, may_be_absent
 from flowc.passes.facts import is_dispatched, is_terminator, is_total
 from flowc.passes.framework import (
     FlowPass,
@@ -29,12 +31,24 @@ from flowc.passes.framework import (
 CHEAP = 4
 """A branch of at most this many operations, none of which fails or does anything, is computed beforehand."""
 
+HOLDING = (
+    compute.ListOp,
+    compute.TupleOp,
+    compute.RecordOp,
+    compute.DictOp,
+    compute.SelectOp,
+    compute.Relabelling,
+)
+"""What takes any values, absent ones too: it looks at none of them."""
+
 Values = Sequence[SSAValue] | None
 
 
 def canonicalise(module: ModuleOp) -> int:
     """Simplifies until nothing more can be; gives the number of simplifications."""
-    return rewrite(module, RULES)
+    present: set[Place] = set()
+    cheap = partial(_if_cheap, present=present)
+    return rewrite(module, {**RULES, control.IfOp: (_if_constant, _if_unused, cheap)})
 
 
 def constant_of(value: SSAValue) -> object:
@@ -52,23 +66,26 @@ def _if_constant(op: Operation) -> Values:
     return inline_block(op, (op.then_region if condition else op.else_region).block, ())
 
 
-def _if_cheap(op: Operation) -> Values:
+def _if_cheap(op: Operation, present: set[Place]) -> Values:
     """Two cheap regions are computed, and one of their values is chosen."""
     if not isinstance(op, control.IfOp):
         return None
     effects = Effects()
     blocks = [region.block for region in op.regions]
-    if not all(_is_cheap(block, effects) for block in blocks):
+    if not all(_is_cheap(block, effects, present) for block in blocks):
         return None
     first, second = (inline_block(op, block, ()) for block in blocks)
     return [_chosen(op, a, b) for a, b in zip(first, second, strict=True)]
 
 
-def _is_cheap(block: Block, effects: Effects) -> bool:
+def _is_cheap(block: Block, effects: Effects, present: set[Place]) -> bool:
     operations = [op for op in block.ops if not is_terminator(op)]
-    return len(operations) <= CHEAP and all(
-        not op.regions and not is_dispatched(op) and is_total(op, effects) for op in operations
-    )
+    if len(operations) > CHEAP:
+        return False
+    if any(op.regions or is_dispatched(op) or not is_total(op, effects) for op in operations):
+        return False
+    looking = (op for op in operations if not isinstance(op, HOLDING))
+    return not any(may_be_absent(value, present) for op in looking for value in op.operands)
 
 
 def _chosen(op: control.IfOp, first: SSAValue, second: SSAValue) -> SSAValue:
@@ -274,7 +291,6 @@ def _attempt(op: Operation) -> Values:
 
 
 RULES: Rules = {
-    control.IfOp: (_if_constant, _if_unused, _if_cheap),
     control.ForOp: (_for_invariant,),
     control.WhileOp: (_for_invariant,),
     control.AttemptOp: (_attempt,),

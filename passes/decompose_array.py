@@ -1,12 +1,9 @@
-"""decompose-array: products with a vector become sums of elementwise products, and reductions of a transposed
-matrix reductions of the matrix itself.
+"""decompose-array: products with a vector become sums of elementwise products.
 
 Such a product reads each element of the matrix once, as a reduction does, and as a reduction it shares its
 sweep with others over the same matrix: `r @ q` and the norms of the rows of `r` take one pass. A matrix in
 memory that nothing else reads has no other sweep; its product with a vector stays one, in tiles of registers.
 """
-
-from collections.abc import Callable
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -21,29 +18,11 @@ from flowc.passes.unused import erase_unused
 
 
 def decompose_array(module: ModuleOp) -> int:
-    """Rewrites products of floats with a vector and reductions of transposed matrices; gives how many."""
+    """Rewrites products of floats with a vector; gives how many."""
     found = [op for op in module.walk() if isinstance(op, ops.ContractOp) and _with_vector(op)]
     for op in found:
         _decompose(op)
-    turned = [op for op in module.walk() if isinstance(op, ops.ReduceOp) and _of_transposed(op)]
-    for reduction in turned:
-        _turn(reduction)
-    return len(found) + len(turned)
-
-
-def _of_transposed(op: ops.ReduceOp) -> bool:
-    """Whether the order of the axes that are left cannot change."""
-    left = len(shape_of(op.source.type)) - len(op.axes.get_values())
-    return isinstance(op.source.owner, ops.TransposeOp) and left <= 1 and op.keepdims is None
-
-
-def _turn(op: ops.ReduceOp) -> None:
-    view = op.source.owner
-    assert isinstance(view, ops.TransposeOp)
-    order = [int(axis) for axis in view.permutation.get_values()]
-    new = build.reduce(op.kind.data, view.source, [order[int(axis)] for axis in op.axes.get_values()])
-    new.location = op.location
-    Rewriter.replace_op(op, new)
+    return len(found)
 
 
 def _with_vector(op: ops.ContractOp) -> bool:
@@ -78,9 +57,9 @@ def _decompose(op: ops.ContractOp) -> None:
         Rewriter.insert_op(new, point)
         return new.results[0]
 
-    rank = len(shape_of(matrix.type))
-    if _is_turned(matrix):
-        matrix, along = _turned_back(matrix, add), 1 - along
+    rank, view = len(shape_of(matrix.type)), matrix.owner
+    if isinstance(view, ops.TransposeOp) and rank == 2:
+        matrix, along = view.source, 1 - along
     if rank > 1 and along == rank - 2:
         vector = add(build.expand(vector, 1))
     total = add(build.reduce("sum", add(build.elementwise("mul", [matrix, vector])), [along]))
@@ -89,27 +68,8 @@ def _decompose(op: ops.ContractOp) -> None:
     erase_unused((left, right))
 
 
-def _is_turned(matrix: SSAValue) -> bool:
-    """Whether a value is a transposed matrix, or computed from such and from numbers element by element."""
-    op = matrix.owner
-    if isinstance(op, ops.ElementwiseOp):
-        arrays = [operand for operand in op.operands if shape_of(operand.type)]
-        return bool(arrays) and matrix.has_one_use() and all(_is_turned(operand) for operand in arrays)
-    return isinstance(op, ops.TransposeOp) and len(shape_of(matrix.type)) == 2
-
-
-def _turned_back(matrix: SSAValue, add: Callable[[Operation], SSAValue]) -> SSAValue:
-    """The transpose of a value for which `_is_turned` holds, without a transpose; a number as it is."""
-    op = matrix.owner
-    if isinstance(op, ops.TransposeOp):
-        return op.source
-    if not isinstance(op, ops.ElementwiseOp) or not shape_of(matrix.type):
-        return matrix
-    return add(build.elementwise(op.kind.data, [_turned_back(operand, add) for operand in op.operands]))
-
-
 class DecomposeArrayPass(ModulePass):
-    """Turns products with a vector into sums, and reductions the way their source lies."""
+    """Turns products with a vector into sums."""
 
     name = "decompose-array"
 

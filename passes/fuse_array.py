@@ -22,6 +22,7 @@ from flowc.passes.array_positions import are_inside, range_of
 from flowc.passes.batch_products import batch_products
 from flowc.passes.decompose_array import decompose_array
 from flowc.passes.hoist_scales import hoist_scales
+from flowc.passes.hoist_transposes import hoist_transposes
 from flowc.passes.recognise_attention import recognise_attention
 from flowc.passes.recognise_byte_dots import recognise_byte_dots
 from flowc.passes.unroll_rows import unroll_rows
@@ -39,6 +40,7 @@ def fuse_array(module: ModuleOp) -> int:
     recognise_attention(module)
     recognise_byte_dots(module)
     batch_products(module)
+    hoist_transposes(module)
     decompose_array(module)
     unroll_rows(module)
     hoist_scales(module)

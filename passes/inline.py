@@ -44,8 +44,8 @@ def inline(module: ModuleOp, largest: int = 100, growth: int = 3) -> Report:
     for name in callees_first(calls):
         for call in calls[name]:
             callee = call.callee.root_reference.data
-            if callee not in functions or callee == name:
-                continue
+            if callee not in functions or callee == name or "associative" in functions[callee].attributes:
+                continue  # a chain of calls of what is associative becomes a tree, while they are calls
             if sizes[callee] > largest or sizes[callee] > room:
                 message = f"the call of `{callee}` stays: its body has {sizes[callee]} operations"
                 remarks.append(Remark("inline", line_of(call), message))

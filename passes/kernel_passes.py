@@ -12,6 +12,7 @@ from flowc.passes.batch_products import BatchProductsPass
 from flowc.passes.decompose_array import DecomposeArrayPass
 from flowc.passes.fuse_array import FuseArrayPass
 from flowc.passes.hoist_scales import HoistScalesPass
+from flowc.passes.hoist_transposes import HoistTransposesPass
 from flowc.passes.recognise_attention import RecogniseAttentionPass
 from flowc.passes.recognise_byte_dots import RecogniseByteDotsPass
 from flowc.passes.round_halves import RoundHalvesPass
@@ -24,6 +25,7 @@ KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
         RecogniseAttentionPass,
         RecogniseByteDotsPass,
         BatchProductsPass,
+        HoistTransposesPass,
         DecomposeArrayPass,
         UnrollRowsPass,
         HoistScalesPass,

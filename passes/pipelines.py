@@ -11,18 +11,25 @@ from xdsl.passes import ModulePass, get_pass_option_infos
 from xdsl.utils.arg_spec import parse_pipeline as parse_specs
 from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
 
+from flowc.passes.batch_calls import BatchCallsPass
 from flowc.passes.canonicalise import CanonicalisePass
 from flowc.passes.constant_fold import ConstantFoldPass
 from flowc.passes.cse import CsePass
 from flowc.passes.dce import DcePass
 from flowc.passes.framework import FlowPass, Remark, Report
+from flowc.passes.fuse_calls import FuseCallsPass
+from flowc.passes.hedge import HedgePass
 from flowc.passes.infer_effects import InferEffectsPass
 from flowc.passes.infer_shapes import InferShapesPass
 from flowc.passes.inline import InlinePass
 from flowc.passes.merge_calls import MergeCallsPass
 from flowc.passes.outline_kernels import OutlineKernelsPass
 from flowc.passes.parallelise import ParallelisePass
+from flowc.passes.prune import PrunePass
 from flowc.passes.schedule import SchedulePass
+from flowc.passes.share_prefix import SharePrefixPass
+from flowc.passes.speculate import SpeculatePass
+from flowc.passes.stream import StreamPass
 
 Pipeline = tuple[ModulePass, ...]
 
@@ -45,31 +52,45 @@ O1: Pipeline = (
 
 O2: Pipeline = (
     *O1[:-1],
+    PrunePass(),
+    FuseCallsPass(),
     MergeCallsPass(),
     ParallelisePass(),
+    BatchCallsPass(),
+    StreamPass(),
+    SharePrefixPass(),
     CanonicalisePass(),
     DcePass(),
     OutlineKernelsPass(),
     SchedulePass(),
 )
 
-PIPELINES: Mapping[str, Pipeline] = {"O0": O0, "O1": O1, "O2": O2}
-"""What `-O0`, `-O1` and `-O2` run."""
+O3: Pipeline = (*O2[:-1], SpeculatePass(), HedgePass(), SchedulePass())
+
+PIPELINES: Mapping[str, Pipeline] = {"O0": O0, "O1": O1, "O2": O2, "O3": O3}
+"""What `-O0` to `-O3` run."""
 
 PASSES: Mapping[str, type[ModulePass]] = {
     each.name: each
     for each in (
+        BatchCallsPass,
         CanonicalisePass,
         ConstantFoldPass,
         CsePass,
         DcePass,
+        FuseCallsPass,
+        HedgePass,
         InferEffectsPass,
         InferShapesPass,
         InlinePass,
         MergeCallsPass,
         OutlineKernelsPass,
         ParallelisePass,
+        PrunePass,
         SchedulePass,
+        SharePrefixPass,
+        SpeculatePass,
+        StreamPass,
     )
 }
 """Passes of ours by name."""

@@ -5,13 +5,17 @@ real: while one works, the clock stands still and waits for it.
 """
 
 import asyncio
+import contextlib
+import math
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time. `hold` says whether somebody outside the loop still works."""
+
+    _clock_resolution: float
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -21,6 +25,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds."""
         return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass. Timers are due up to a resolution after now, which floats of years do not have."""
+        self.now += seconds
+        self._clock_resolution = max(self._clock_resolution, math.ulp(self.now))
 
     def held(self) -> bool:
         """Whether the clock must stand still."""
@@ -41,10 +50,23 @@ class _VirtualSelector(selectors.DefaultSelector):
             return ready
         if timeout is None or held:
             return super().select(None)
-        self.loop.now += timeout
+        self.loop.advance(timeout)
         return ready
 
 
 def is_virtual(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether this loop's time is virtual."""
     return isinstance(loop, VirtualLoop)
+
+
+@contextlib.contextmanager
+def clock_held(loop: asyncio.AbstractEventLoop, busy: Callable[[], bool]) -> Iterator[None]:
+    """While threads work, as `busy` says, a virtual clock stands still."""
+    if not isinstance(loop, VirtualLoop):
+        yield
+        return
+    loop.holders.append(busy)
+    try:
+        yield
+    finally:
+        loop.holders.remove(busy)

@@ -41,6 +41,12 @@ class Tables:
     enums: Mapping[str, tuple[str, ...]]
 
 
+DEEPEST = 200
+"""How deep JSON may be nested: far below what Python's own stack can follow."""
+LONG = 80
+"""Characters of a path that a message shows."""
+
+
 class Mismatch(ValueError):
     """A value that is not of its type: where in the value, what was wanted, what was there."""
 
@@ -51,7 +57,9 @@ class Mismatch(ValueError):
         self.path = path
 
     def __str__(self) -> str:
-        place = f"at `{self.path.lstrip('.')}` " if self.path else ""
+        path = self.path.lstrip(".")
+        shown = path if len(path) <= LONG else f"{path[: LONG // 2]}...{path[-LONG // 2 :]}"
+        place = f"at `{shown}` " if path else ""
         return f"{place}{self.wanted} was expected, not {describe(self.found)}"
 
     def inside(self, step: str) -> "Mismatch":
@@ -61,7 +69,10 @@ class Mismatch(ValueError):
 
 def describe(value: object) -> str:
     """A value in a few words, for messages."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; an integer of very many digits
+        shown = "something very large"
     if is_array(value):
         return f"an array of {value.dtype.name} with shape {value.shape}"
     return f"{shown if len(shown) <= 60 else shown[:57] + '...'} ({type(value).__name__})"
@@ -147,18 +158,21 @@ def _none(value: object) -> object:
     return None
 
 
-def _json(value: object) -> object:
+def _json(value: object, depth: int = 0) -> object:
     """A plain copy: what comes from outside must not be changed behind the run's back."""
     if value is None or type(value) in (str, bool, int, float):
         return value
+    if depth > DEEPEST:
+        raise Mismatch(f"JSON nested at most {DEEPEST} deep", value)
+    inner = functools.partial(_json, depth=depth + 1)
     if isinstance(value, list | tuple):
-        return [_at(_json, item, f"[{index}]") for index, item in enumerate(value)]
+        return [_at(inner, item, f"[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Mapping):
-        return {_key(name): _at(_json, item, f".{name}") for name, item in value.items()}
+        return {_key(name): _at(inner, item, f".{name}") for name, item in value.items()}
     if isinstance(value, RecordValue):
-        return {name: _json(getattr(value, name)) for name in value.__record_fields__}
+        return {name: inner(getattr(value, name)) for name in value.__record_fields__}
     if is_numpy_scalar(value) or is_array(value):
-        return _json(value.tolist())
+        return inner(value.tolist())
     raise Mismatch("a JSON value", value)
 
 

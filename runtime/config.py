@@ -3,12 +3,17 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.errors import fail
 from flowc.runtime.limits import Price
 from flowc.runtime.providers.base import ModelSettings
+from flowc.runtime.sections import known, shown, table, typed, wrong
+
+if TYPE_CHECKING:
+    from flowc.runtime.providers.simulated.behaviour import Simulation
 
 FILE = "flowc.toml"
 PROVIDERS = ("offline", "openai", "replay", "simulated")
@@ -24,19 +29,37 @@ MODEL_KEYS: Mapping[str, type] = {
     "max_in_flight": int,
     "max_tokens": int,
     "timeout": float,
+    "prefix_cache": bool,
+    "min_prefix_tokens": int,
+    "batch": bool,
+    "batch_latency": float,
+    "hedge_after": float,
+    "kv_tokens": int,
 }
-RUN_KEYS: Mapping[str, type] = {"provider": str, "seed": int, "recording": str}
+RUN_KEYS: Mapping[str, type] = {
+    "provider": str,
+    "seed": int,
+    "recording": str,
+    "submitter": str,
+    "weight": float,
+}
 
 
 @frozen
 class Config:
-    """What flowc.toml says. `provider` of None leaves each model its own; `path` is where it was read."""
+    """What flowc.toml says. `provider` of None leaves each model its own; `path` is where it was read.
+    `simulation` is what it says about the `simulated` provider, None where that is nothing. Runs of one
+    `submitter` share models with those of others in proportion to its `weight`.
+    """
 
     models: Mapping[str, ModelSettings] = field(factory=dict)
     provider: str | None = None
     seed: int = 0
     recording: str | None = None
     path: Path | None = None
+    simulation: "Simulation | None" = None
+    submitter: str = ""
+    weight: float = 1.0
 
 
 def find_config(folder: Path, home: Path | None = None) -> Path | None:
@@ -58,7 +81,7 @@ def load_config(path: Path | None) -> Config:
         return Config()
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise fail(
             "E0647",
             f"{shown(path)} cannot be read",
@@ -68,24 +91,22 @@ def load_config(path: Path | None) -> Config:
     return _config(content, path)
 
 
-def shown(path: Path) -> str:
-    """A path as a person would write it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
 def _config(content: dict[str, object], path: Path) -> Config:
-    _known(content, ("models", "run"), "", path)
-    run = _table(content.get("run", {}), "[run]", path)
-    settings = _typed(run, RUN_KEYS, "[run]", path)
+    known(content, ("models", "run", "simulated"), "", path)
+    run = table(content.get("run", {}), "[run]", path)
+    settings = typed(run, RUN_KEYS, "[run]", path)
     provider = settings.get("provider")
     if isinstance(provider, str):
         _known_provider(provider, "[run]", path)
-    models = {
-        alias: _model(alias, _table(members, f"[models.{alias}]", path), path)
-        for alias, members in _table(content.get("models", {}), "[models]", path).items()
+    sections = {
+        alias: table(members, f"[models.{alias}]", path)
+        for alias, members in table(content.get("models", {}), "[models]", path).items()
     }
+    models = {alias: _model(alias, members, path) for alias, members in sections.items()}
     seed = settings.get("seed")
+    weight = settings.get("weight", 1.0)
+    if not isinstance(weight, int | float) or weight <= 0:
+        raise wrong(f"weight in [run] must be above zero, not {weight}", path)
     recording = settings.get("recording")
     return Config(
         models=models,
@@ -93,16 +114,35 @@ def _config(content: dict[str, object], path: Path) -> Config:
         seed=seed if isinstance(seed, int) else 0,
         recording=recording if isinstance(recording, str) else None,
         path=path,
+        simulation=_simulation(content, sections, path),
+        submitter=str(settings.get("submitter", "")),
+        weight=float(weight),
     )
+
+
+def _simulation(
+    content: Mapping[str, object], models: Mapping[str, Mapping[str, object]], path: Path
+) -> "Simulation | None":
+    """What [simulated] and [models.ALIAS.simulated] say, None where there is no such section."""
+    own = {alias: members["simulated"] for alias, members in models.items() if "simulated" in members}
+    if not own and "simulated" not in content:
+        return None
+    from flowc.runtime.providers.simulated.reading import simulation
+
+    return simulation(content.get("simulated", {}), own, path)
 
 
 def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
     place = f"[models.{alias}]"
-    settings = _typed(members, MODEL_KEYS, place, path)
+    known(members, (*MODEL_KEYS, "simulated"), place, path)
+    plain = {name: value for name, value in members.items() if name != "simulated"}
+    settings = typed(plain, MODEL_KEYS, place, path)
     _known_provider(str(settings.get("provider", "openai")), place, path)
     for name, value in settings.items():
+        if isinstance(value, bool):
+            continue
         if isinstance(value, int | float) and (value < 0 or (value == 0 and not name.startswith("price"))):
-            raise _wrong(f"{name} in {place} must be above zero, not {value}", path)
+            raise wrong(f"{name} in {place} must be above zero, not {value}", path)
 
     def whole(name: str) -> int | None:
         value = settings.get(name)
@@ -125,40 +165,15 @@ def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
         max_in_flight=whole("max_in_flight"),
         max_tokens=whole("max_tokens"),
         timeout=number("timeout", 120.0),
+        prefix_cache=settings.get("prefix_cache") is True,
+        min_prefix_tokens=whole("min_prefix_tokens") or 1024,
+        batch=settings.get("batch") is True,
+        batch_latency=number("batch_latency", 86_400.0),
+        hedge_after=number("hedge_after", 0.0) or None,
+        kv_tokens=whole("kv_tokens"),
     )
-
-
-def _wrong(message: str, path: Path) -> FlowError:
-    return fail("E0649", message, why=f"read in {shown(path)}", help="correct the value in flowc.toml")
-
-
-def _table(value: object, place: str, path: Path) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise _wrong(f"{place} must be a section, not {value!r:.40}", path)
-    return value
-
-
-def _known(members: Mapping[str, object], known: tuple[str, ...], place: str, path: Path) -> None:
-    for name in members:
-        if name not in known:
-            raise fail(
-                "E0648",
-                f"flowc.toml has no setting `{name}`" + (f" in {place}" if place else ""),
-                why=f"read in {shown(path)}",
-                help="it knows: " + ", ".join(known),
-            )
 
 
 def _known_provider(name: str, place: str, path: Path) -> None:
     if name not in PROVIDERS:
-        raise _wrong(f"there is no provider {name!r} ({place}); there are {', '.join(PROVIDERS)}", path)
-
-
-def _typed(members: dict[str, object], keys: Mapping[str, type], place: str, path: Path) -> dict[str, object]:
-    _known(members, tuple(keys), place, path)
-    for name, value in members.items():
-        wanted = keys[name]
-        fits = isinstance(value, int | float) if wanted is float else isinstance(value, wanted)
-        if not fits or isinstance(value, bool):
-            raise _wrong(f"{name} in {place} must be of type {wanted.__name__}, not {value!r:.40}", path)
-    return members
+        raise wrong(f"there is no provider {name!r} ({place}); there are {', '.join(PROVIDERS)}", path)

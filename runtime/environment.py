@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from flowc.runtime.admission.calls import FULL, Policy
 from flowc.runtime.config import Config
 from flowc.runtime.events import Subscriber
 from flowc.runtime.people import Ask
@@ -24,7 +25,8 @@ class Environment:
     that the program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with
     their step. `recording` is what the `replay` provider reads; `record` is where the answers of this run
     are written. With `keep` the trace
-    holds what every effect of the run gave, as it does where somebody listens.
+    holds what every effect of the run gave, as it does where somebody listens. `submitter` is in whose name
+    the runs ask models, flowc.toml's where it is None; `policy` says by which rules their calls wait.
     """
 
     config: Config = field(factory=Config)
@@ -41,6 +43,8 @@ class Environment:
     record: Path | None = None
     keep: bool = False
     threads: int = THREADS
+    submitter: str | None = None
+    policy: Policy = FULL
 
     @property
     def chosen_seed(self) -> int:

@@ -24,6 +24,7 @@ Kind = Literal[
     "cancelled",
     "spent",
     "note",
+    "shared",
 ]
 
 
@@ -32,9 +33,10 @@ class Event:
     """One thing that happened. `time` is seconds since the run began, `step` the deterministic path of the
     step.
 
-    A step is named by the way to it: "ask/5:notes[2]/1:judge" is node 1 (`judge`) of the third element of
-    the map `notes`, which is node 5 of flow `ask`. `start` is when the step's body began, for `node.*` and
-    `effect.done`.
+    A step is named by the way to it: "ask/5:notes[2]/1:judge" is call 1 (`judge`) of the third element of the
+    map `notes`, which is number 5 of flow `ask`. Calls count, and control flow with calls inside; what only
+    packs values has its place in the plan after a point, as in "ask/.7:add". `start` is when the step's body
+    began, for `node.*` and `effect.done`.
     """
 
     kind: Kind

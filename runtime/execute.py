@@ -12,9 +12,10 @@ from typing import Any
 
 from attrs import frozen
 
-from flowc.runtime.clock import VirtualLoop, is_virtual
+from flowc.runtime.admission.calls import Program
+from flowc.runtime.clock import VirtualLoop, clock_held, is_virtual
 from flowc.runtime.environment import Environment
-from flowc.runtime.errors import CANCELLED, FlowError, Problem
+from flowc.runtime.errors import CANCELLED, Problem
 from flowc.runtime.plan import Function, Operation, Plan
 from flowc.runtime.plan_check import entry
 from flowc.runtime.reading import bind_arguments, tables_of
@@ -24,6 +25,7 @@ from flowc.runtime.scheduler.binding import Bindings
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.runner import begin
 from flowc.runtime.scheduler.session import Session
+from flowc.runtime.scheduler.shared import Shared
 from flowc.runtime.tools import load_tools
 from flowc.runtime.trace.measures import measure
 from flowc.runtime.trace.model import Trace
@@ -31,12 +33,16 @@ from flowc.runtime.trace.model import Trace
 
 @frozen(eq=False)
 class Loaded:
-    """A plan made ready for an environment: loading it once saves the work for each further run."""
+    """A plan made ready for an environment: loading it once saves the work for each further run.
+
+    `shared` is there for a batch: what its runs tell each other.
+    """
 
     plan: Plan
     environment: Environment
     bindings: Bindings
     registry: Registry
+    shared: Shared | None = None
 
 
 def load(plan: Plan, environment: Environment | None = None) -> Loaded:
@@ -53,10 +59,21 @@ def _stand_in(plan: Plan, registry: Registry) -> Callable[[Operation], Callable[
     environment = registry.environment
     if (environment.provider or environment.config.provider) != "simulated":
         return None
-    from flowc.runtime.providers.simulated import simulated_tool
+    from flowc.runtime.providers.simulated.behaviour import NOTHING
+    from flowc.runtime.providers.simulated.distributions import SHAPE, Family
+    from flowc.runtime.providers.simulated.reading import LONGEST
+    from flowc.runtime.providers.simulated.tools import simulated_tool
 
     tables = tables_of(plan)
-    return lambda operation: simulated_tool(operation, tables, environment.chosen_seed)
+    simulation = environment.config.simulation or NOTHING
+
+    def stand_in(operation: Operation) -> Callable[..., Any]:
+        mean = operation.latency or 0.0
+        declared = Family(mean, "gamma", SHAPE) if 0 < mean <= LONGEST else None
+        latency = simulation.tools.get(operation.name, declared)
+        return simulated_tool(operation, tables, environment.chosen_seed, simulation.behaviour, latency)
+
+    return stand_in
 
 
 async def run_plan(
@@ -65,10 +82,11 @@ async def run_plan(
     arguments: Mapping[str, object] | None = None,
     *,
     environment: Environment | None = None,
+    number: int | None = None,
     on_start: Callable[[Engine], None] | None = None,
 ) -> RunResult:
     """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for
-    it.
+    it. `number` is the place of a run in its batch.
 
     Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to
     be had. Cancelling the coroutine cancels the run.
@@ -77,62 +95,58 @@ async def run_plan(
     flow = entry(loaded.plan, function)
     values = bind_arguments(loaded.plan, flow, arguments or {})
     block = loaded.bindings.entry(flow)
-    engine = _engine(loaded, flow)
+    engine = _engine(loaded, flow, number)
     loop = engine.loop
     begun = engine.clock()
     try:
-        with _holding(loop, engine):
+        with clock_held(loop, engine.workers.busy):
             begin(engine, block, values)
             if on_start is not None:
                 on_start(engine)
             trace = Trace(engine.log, flow.name, engine.session.run, begun)
             outcome = await _watched(engine, trace, loaded.environment)
+        ended = engine.clock()
     except asyncio.CancelledError:
         engine.cancel(cancelled())
-        await _drained(engine)
         raise
-    ended = engine.clock()
-    await _drained(engine)
+    finally:
+        await _drained(engine)
+        loaded.registry.ended(engine.session.run)
     trace.publish(loaded.environment.subscribers)
     return _result(engine, outcome, trace, begun, ended)
 
 
-def _engine(loaded: Loaded, flow: Function) -> Engine:
-    """The engine of one run, with its session."""
+def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
+    """The engine of one run, with its session. In virtual time its name is known beforehand, too."""
     environment, registry = loaded.environment, loaded.registry
     loop = asyncio.get_running_loop()
     virtual = is_virtual(loop)
     seed = environment.chosen_seed
+    name = f"{seed:016x}" if number is None else f"{seed:016x}.{number}"
+    run = name if virtual else secrets.token_hex(8)
+    submitter = environment.config.submitter if environment.submitter is None else environment.submitter
+    program = Program(run, loop.time(), submitter, environment.config.weight)
     session = Session(
         plan=loaded.plan,
         tables=tables_of(loaded.plan),
         root=flow.name,
-        run=secrets.token_hex(8) if not virtual else f"{seed:016x}",
+        run=run,
         seed=seed,
         begun=loop.time(),
         model=registry.model,
         provider=registry.provider,
         gate=registry.gate,
+        program=program,
+        prefixes=registry.prefixes(),
         people=environment.people,
         stream=environment.stream,
+        batch=loaded.shared,
+        latencies=registry.latencies,
     )
     clock = loop.time if virtual else time.perf_counter
     engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual)
     engine.observed = environment.keep or bool(environment.subscribers)
     return engine
-
-
-@contextlib.contextmanager
-def _holding(loop: asyncio.AbstractEventLoop, engine: Engine) -> Iterator[None]:
-    """While threads of the run work, a virtual clock stands still."""
-    if not isinstance(loop, VirtualLoop):
-        yield
-        return
-    loop.holders.append(engine.workers.busy)
-    try:
-        yield
-    finally:
-        loop.holders.remove(engine.workers.busy)
 
 
 async def _watched(engine: Engine, trace: Trace, environment: Environment) -> Problem | list[Any]:
@@ -174,7 +188,8 @@ def _result(
         critical_path_ms=min(measures.critical, wall) * 1e3,
         overhead_ms=max(0.0, wall - measures.covered) * 1e3,
         nodes=measures.nodes,
-        calls=sum(measures.calls.values()) + session.calls.total(),
+        calls=sum(measures.calls.values()) + session.calls.total() - session.reused.total(),
+        shared=session.reused.total(),
         tokens_in=session.tokens_in,
         tokens_out=session.tokens_out,
         cost_usd=session.cost,
@@ -301,25 +316,3 @@ def _interruptible(engine: Engine) -> None:
 
     with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
         loop.add_signal_handler(signal.SIGINT, interrupt)
-
-
-async def run_many(
-    loaded: Loaded, function: str | None, batch: list[Mapping[str, object]], *, width: int = 8
-) -> list[RunResult | FlowError]:
-    """Runs a flow once for each set of arguments, `width` at a time; results in order.
-
-    Arguments that do not fit give the error in the place of their result; the others run.
-    """
-    turns = asyncio.Semaphore(width)
-
-    async def one(arguments: Mapping[str, object]) -> RunResult | FlowError:
-        async with turns:
-            try:
-                return await run_plan(loaded, function, arguments)
-            except FlowError as error:
-                return error
-
-    try:
-        return list(await asyncio.gather(*map(one, batch)))
-    finally:
-        await loaded.registry.close()

@@ -28,7 +28,7 @@ def buffers(
         raise wrong_out(signature.name, f"it gets {len(given)}, and takes {wanted}")
     for array, result, shape in zip(given, signature.results, shapes, strict=True):
         dtype = numpy_dtype(result.dtype)
-        if array is None and len(given) > 1:
+        if array is None and given is out:
             continue
         if not isinstance(array, np.ndarray) or is_masked(array):
             raise wrong_out(signature.name, f"it is a {type(array).__name__}, no array")
@@ -109,9 +109,7 @@ def through(
     for array, value in zip(arrays, values, strict=True):
         if array is not None:
             array[...] = value
-    if any(array is None for array in arrays):
-        return tuple([v if a is None else a for a, v in zip(arrays, values, strict=True)])
-    return single(out)
+    return single(tuple([v if a is None else a for a, v in zip(arrays, values, strict=True)]))
 
 
 def single(out: Any) -> Any:

@@ -34,7 +34,10 @@ class Price:
 
 @define(eq=False)
 class Budget:
-    """What one block or call may spend, what it has spent, and what calls under way hold reserved."""
+    """What one block or call may spend, what it has spent, and what calls under way hold reserved.
+
+    `opened` counts the calls, certain to be wanted, that hold their share or have settled it.
+    """
 
     owner: str
     limits: Limits
@@ -45,6 +48,7 @@ class Budget:
     memory: int = 0
     held_money: float = 0.0
     held_tokens: int = 0
+    opened: int = 0
     waiters: list[Callable[[], None]] = field(factory=list)
 
     def left_tokens(self) -> float:
@@ -144,6 +148,16 @@ def settle(reservation: Reservation, tokens: int, money: float) -> list[Callable
         budget.held_money = max(0.0, budget.held_money - reservation.money)
         budget.tokens += tokens
         budget.money += money
+        awake.extend(budget.waiters)
+        budget.waiters.clear()
+    return awake
+
+
+def opened(budgets: Sequence[Budget]) -> list[Callable[[], None]]:
+    """Counts a call that is certain to be wanted and holds its share; returns the waiters to wake."""
+    awake: list[Callable[[], None]] = []
+    for budget in budgets:
+        budget.opened += 1
         awake.extend(budget.waiters)
         budget.waiters.clear()
     return awake

@@ -96,7 +96,9 @@ class Operation:
     """A declared llm, tool or human: everything a call needs beside its inputs.
 
     `model` is the alias that flowc.toml resolves; `cached` licenses merging and reuse of equal calls;
-    `module` and `function` name the Python function behind a tool (a path as written in the program).
+    `pruned` are fields of the answer that are not asked for, since nobody reads them;
+    `module` and `function` name the Python function behind a tool (a path as written in the program);
+    `latency` is how many seconds its calls are said to take in the mean.
     """
 
     kind: str
@@ -113,6 +115,8 @@ class Operation:
     function: str | None = None
     documentation: str = ""
     line: int = 0
+    pruned: tuple[str, ...] = ()
+    latency: float | None = None
 
 
 @frozen

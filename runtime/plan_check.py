@@ -21,7 +21,9 @@ REGIONS: Mapping[str, int | None] = {
     "human": 0,
     "embed": 0,
     "execute": 0,
+    "speculate": 0,
     "map": 1,
+    "generate_batch": 1,
     "if": 2,
     "for": 1,
     "while": 2,
@@ -79,6 +81,7 @@ def _check_region(plan: Plan, region: Region, outer: int) -> None:
         if not (0 <= slot < region.size and written[slot]):
             raise _broken(f"slot {slot} is read and never written")
     _check_order(region)
+    _check_speculation(region)
     for node in region.nodes:
         _check_node(plan, node)
         for inner in node.regions:
@@ -123,20 +126,111 @@ def _check_order(region: Region) -> None:
         raise _broken(f"{len(before) - done} nodes wait for each other")
 
 
+def _check_speculation(region: Region) -> None:
+    """What starts early belongs to one `if`, and needs nothing that is not there by then."""
+    starts = {node.outputs: node for node in region.nodes if node.op == "speculate"}
+    handles = {slot for outputs in starts for slot in outputs}
+    if any(slot in handles for slot in region.results):
+        raise _broken("what `speculate` gives is no result")
+    for node in region.nodes:
+        started = starts.pop(node.inputs[1:], None) if node.op == "if" else None
+        if node.op == "if" and len(node.inputs) != (1 if started is None else 2):
+            raise _broken(f"an `if` has {len(node.inputs)} inputs")
+        if {*reads(node)} & handles - {*(started.outputs if started is not None else ())}:
+            raise _broken("what `speculate` gives is read by something other than its `if`")
+        if started is not None:
+            _check_early(region, node, started)
+    if starts:
+        raise _broken("what `speculate` gives belongs to exactly one `if`")
+
+
+def _check_early(region: Region, node: Node, started: Node) -> None:
+    early = node.settings.get("early")
+    if not isinstance(early, list) or len(early) != len(node.regions):
+        raise _broken("an `if` that starts early names the nodes that do, for each region")
+    made = {slot for each in region.nodes for slot in each.outputs} - {*started.inputs}
+    for inner, indexes in zip(node.regions, early, strict=True):
+        chosen = {*indexes} if isinstance(indexes, list) else {None}
+        if not chosen <= {*range(len(inner.nodes))}:
+            raise _broken("an `if` names nodes to start early that its regions do not have")
+        late = {slot for source, slot in inner.captures if source in made}
+        before = predecessors(inner)
+        for index in chosen:
+            if isinstance(index, int) and (before[index] - chosen or late & {*reads(inner.nodes[index])}):
+                raise _broken("a node that starts early waits for something that does not")
+
+
 def _check_node(plan: Plan, node: Node) -> None:
     if node.op not in REGIONS:
         raise _broken(f"`{node.op}` is no instruction that this runtime knows")
     wanted = REGIONS[node.op]
     if (not node.regions) if wanted is None else (len(node.regions) != wanted):
         raise _broken(f"a `{node.op}` has {len(node.regions)} regions")
+    if node.op == "generate_batch":
+        _check_batch(node)
     if node.op in ("tool", "generate", "human"):
         name = node.settings.get("operation")
         if name not in plan.operations:
             raise _broken(f"operation {name!r} is not declared")
+    if "stream" in node.settings and not _may_stream(plan, node):
+        raise _broken(f"`{node.name}` cannot begin before the list is there that it goes over")
+    if "share" in node.settings and not _may_share(plan, node):
+        raise _broken(f"the runs of a batch cannot share `{node.name}`: its calls may differ, or write")
     if node.op == "call" and node.settings.get("function") not in plan.functions:
         raise _broken(f"flow {node.settings.get('function')!r} is not in the plan")
     if node.op == "record" and node.settings.get("record") not in plan.records:
         raise _broken(f"record {node.settings.get('record')!r} is not in the plan")
+
+
+BATCHED = ("apply", "record", "field", "list", "dict", "tuple", "item", "cast", "generate", "if")
+"""What may stand in the region of a `generate_batch`."""
+
+
+def _check_batch(node: Node) -> None:
+    """What is in it runs on the loop, so that nothing else than questions may take long."""
+    inside = [*node.regions[0].nodes]
+    for each in inside:
+        if each.op not in BATCHED:
+            raise _broken(f"a `generate_batch` holds no `{each.op}`")
+        inside += [inner for region in each.regions for inner in region.nodes]
+    if not any(each.op == "generate" for each in inside):
+        raise _broken("a `generate_batch` without a `generate`")
+
+
+def _may_stream(plan: Plan, node: Node) -> bool:
+    """Whether a call may be read while it comes, or a map or a plan begin then: a map must leave nothing to
+    undo, and of a plan only such steps begin.
+    """
+    if node.settings["stream"] is not True or node.op not in ("generate", "map", "execute"):
+        return False
+    inside = [inner for region in node.regions for inner in region.nodes]
+    for each in inside:
+        inside += [inner for region in each.regions for inner in region.nodes]
+        if each.op in ("human", "execute") or not _effects(plan, each) <= {"pure", "reads", "llm"}:
+            return False
+    return True
+
+
+def _effects(plan: Plan, node: Node) -> set[str]:
+    """The kinds of the effects that an operation or a flow declares."""
+    operation = plan.operations.get(str(node.settings.get("operation")))
+    function = plan.functions.get(str(node.settings.get("function"))) if node.op == "call" else None
+    return {effect.kind for each in (operation, function) if each is not None for effect in each.effects}
+
+
+def _may_share(plan: Plan, node: Node) -> bool:
+    """Whether equal calls may be one, as far as a node and its operation can tell."""
+    if node.settings["share"] != "batch" or node.op not in ("tool", "generate", "embed"):
+        return False
+    if node.op == "embed":
+        return True
+    operation = plan.operations[str(node.settings.get("operation"))]
+    if node.op == "generate":
+        return operation.cached or operation.temperature == 0
+    kinds = {effect.kind for effect in operation.effects}
+    return kinds <= {"pure", "reads", "writes"} and all(
+        effect.idempotent for effect in operation.effects if effect.kind == "writes"
+    )
 
 
 def _callees(region: Region) -> Iterable[str]:

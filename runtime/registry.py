@@ -5,27 +5,36 @@ from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field
 
+from flowc.runtime.admission.gate import Gate
+from flowc.runtime.admission.gates import gate_of, gates_of
 from flowc.runtime.config import PROVIDERS
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import fail
+from flowc.runtime.latencies import Latencies
 from flowc.runtime.providers.base import ModelSettings, Provider
-from flowc.runtime.rates import Gate
+from flowc.runtime.scheduler.prefixes import Prefixes
 
 Loop = asyncio.AbstractEventLoop
 
 
 @define(eq=False)
 class Registry:
-    """The models and providers of one environment. Connections and gates belong to a loop, so each has
-    its own.
-    """
+    """The models and providers of one environment. Connections belong to a loop, so each has its own."""
 
     environment: Environment
+    models: dict[str | None, ModelSettings] = field(factory=dict)
     made: "WeakKeyDictionary[Loop, dict[str, Provider]]" = field(factory=WeakKeyDictionary)
-    gates: "WeakKeyDictionary[Loop, dict[str, Gate]]" = field(factory=WeakKeyDictionary)
+    latencies: Latencies = field(factory=Latencies)
+    begun: "WeakKeyDictionary[Loop, Prefixes]" = field(factory=WeakKeyDictionary)
 
     def model(self, alias: str | None) -> ModelSettings:
         """The settings of a model. One that flowc.toml does not describe is taken by its own name."""
+        known = self.models.get(alias)
+        if known is None:
+            known = self.models[alias] = self._settings(alias)
+        return known
+
+    def _settings(self, alias: str | None) -> ModelSettings:
         config = self.environment.config
         name = alias or "default"
         chosen = self.environment.provider or config.provider
@@ -52,9 +61,11 @@ class Registry:
 
             return Offline()
         if name == "simulated":
-            from flowc.runtime.providers.simulated import Simulated
+            from flowc.runtime.providers.simulated.behaviour import NOTHING
+            from flowc.runtime.providers.simulated.provider import Simulated
 
-            return Simulated(environment.chosen_seed)
+            simulation = environment.config.simulation or NOTHING
+            return Simulated(environment.chosen_seed, simulation.behaviour, simulation)
         if name == "openai":
             from flowc.runtime.providers.openai import OpenAI
 
@@ -76,12 +87,18 @@ class Registry:
         return Recorder(provider, path)
 
     def gate(self, settings: ModelSettings) -> Gate:
-        """The gate before a model."""
-        loop = asyncio.get_running_loop()
-        mine = self.gates.setdefault(loop, {})
-        if settings.alias not in mine:
-            mine[settings.alias] = Gate(settings, loop)
-        return mine[settings.alias]
+        """The gate before a model: one for all who ask the same endpoint on this loop."""
+        provider = self.environment.providers.get(settings.provider)
+        return gate_of(settings, provider, self.environment.policy)
+
+    def ended(self, program: str) -> None:
+        """A run has ended: it asks no model any more."""
+        for gate in gates_of(asyncio.get_running_loop()):
+            gate.ended(program)
+
+    def prefixes(self) -> Prefixes:
+        """The beginnings of prompts that the models of this loop have seen."""
+        return self.begun.setdefault(asyncio.get_running_loop(), Prefixes())
 
     async def close(self) -> None:
         """Closes what was opened on this loop."""

@@ -39,7 +39,7 @@ class RunResult:
 
     `overhead_ms` is the part of `wall_ms` in which no body of a node ran; `critical_path_ms` the longest
     chain of bodies that had to wait for each other; `calls` counts every attempt of an llm, tool, embedding
-    or person.
+    or person, but for the `shared` ones, which another run of the batch made and paid for.
     """
 
     run: str
@@ -54,6 +54,7 @@ class RunResult:
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
+    shared: int = 0
     virtual: bool = False
     trace: object = field(default=None, eq=False, repr=False)
 
@@ -77,6 +78,8 @@ class RunResult:
             "tokens_out": self.tokens_out,
             "cost_usd": round(self.cost_usd, 9),
         }
+        if self.shared:
+            written["shared"] = self.shared
         if self.virtual:
             written["virtual"] = True
         if self.problem is not None:

@@ -38,6 +38,8 @@ class Server:
     most_in_flight: int | None = None
     port: int = 0
     requests: list[dict[str, Any]] = field(factory=list)
+    uploaded: list[str] = field(factory=list)
+    batch_script: list[str] = field(factory=list)
     in_flight: int = 0
     peak: int = 0
     chance: random.Random = field(factory=random.Random)
@@ -83,8 +85,11 @@ class Server:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
         length = int({name.lower(): value for name, value in headers.items()}.get("content-length", 0))
-        body = json.loads(await reader.readexactly(length))
+        content = await reader.readexactly(length)
         path = head.split(" ")[1]
+        if "/files" in path or "/batches" in path:
+            return await self._batch(head.split(" ")[0], path, content, writer)
+        body = json.loads(content)
         self.requests.append({"path": path, "headers": headers, "body": body})
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
@@ -92,6 +97,35 @@ class Server:
             return await self._answer(path, body, writer)
         finally:
             self.in_flight -= 1
+
+    async def _batch(self, method: str, path: str, content: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Files of requests and of answers; a batch is under way for one look, then complete."""
+        self.requests.append({"path": path, "method": method, "content": content})
+        batch = {"id": "b1", "object": "batch", "status": "in_progress", "endpoint": "/v1/chat/completions",
+                 "input_file_id": "f1", "completion_window": "24h", "created_at": 1}  # fmt: skip
+        if path.endswith("/files"):
+            start = content.index(b'{"custom_id"')
+            self.uploaded = content[start : content.index(b"\r\n", start)].decode().splitlines()
+            file = {"id": "f1", "object": "file", "bytes": 1, "created_at": 1, "purpose": "batch"}
+            _plain(writer, 200, file | {"filename": "requests.jsonl", "status": "processed"})
+        elif path.endswith("/content"):
+            _raw(writer, 200, "\n".join(map(self._answer_line, self.uploaded[::-1])).encode(), "text/plain")
+        elif method == "POST" or self.batch_script:
+            status = "in_progress" if method == "POST" else self.batch_script.pop(0)
+            _plain(writer, int(status) if status.isdigit() else 200, batch | {"status": status})
+        else:
+            _plain(writer, 200, batch | {"status": "completed", "output_file_id": "f2"})
+        await writer.drain()
+        return True
+
+    def _answer_line(self, line: str) -> str:
+        asked = json.loads(line)
+        said = asked["body"]["messages"][0]["content"]
+        body = {"choices": [{"message": {"content": f"batch: {said}"}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 5, "completion_tokens": 2}}  # fmt: skip
+        status = 500 if "broken" in said else 200
+        line = {"custom_id": asked["custom_id"], "response": {"status_code": status, "body": body}}
+        return "{" if "garbled" in said else json.dumps(line, ensure_ascii=False)
 
     def _behaviour(self) -> Behave:
         if self.script:

@@ -7,11 +7,13 @@ from attrs import frozen
 
 from flowc.compiler.builtins import RESERVED
 from flowc.compiler.checker.annotations import TYPE_NAMES, Annotation, resolve_annotation
+from flowc.compiler.checker.associative import check_associative
 from flowc.compiler.checker.context import ERROR, World
 from flowc.compiler.checker.effects import declared_effects
 from flowc.compiler.checker.limits import read_decorators
 from flowc.compiler.checker.model import FieldInfo, ParameterInfo, Signature
 from flowc.compiler.checker.names import listed
+from flowc.compiler.checker.prompts import check_fusable, check_reorder
 from flowc.compiler.checker.report import Report
 from flowc.compiler.syntax import Callable, Enum, Field, Import, LabelOrder, Parameter, Program, Span
 from flowc.compiler.syntax import Record as RecordDeclaration
@@ -222,19 +224,28 @@ def _signature(world: World, declaration: Callable, report: Report) -> Signature
     result = resolve_annotation(world, report, declaration.result)
     _check_result(declaration, result, parameters, report)
     settings = read_decorators(report, declaration.kind, declaration.decorators)
+    check_reorder(declaration, report)
+    check_fusable(declaration, settings, report)
+    effects = declared_effects(declaration, report)
+    if settings.associative:
+        check_associative(declaration, parameters, result.type, effects, report)
     return Signature(
         declaration.kind,
         declaration.name,
         parameters,
         result.type,
         result.labels,
-        declared_effects(declaration, report),
+        effects,
         declaration,
         settings.limits,
         settings.model,
         settings.temperature,
         settings.max_tokens,
         settings.cached,
+        reorder=settings.reorder,
+        fusable=settings.fusable,
+        associative=settings.associative,
+        latency=settings.latency,
     )
 
 

@@ -185,9 +185,29 @@ def _either(
             causes=(sides[0],),
         )
         return ERROR
+    if context.kind == "kernel" and not _same_extents(context, first, second):
+        return ERROR
     for expression, type_ in (first, second):
         coerce(context, expression, type_, common)
     return common
+
+
+def _same_extents(context: Context, first: tuple[Expression, Type], second: tuple[Expression, Type]) -> bool:
+    """Whether arrays of two ways may have the same extents: a kernel computes both, element by element."""
+    misfit = fits(context, second[1], first[1])
+    if misfit is None or misfit.code != "E0210":
+        return True
+    shown = [shown_type(context, type_) for _, type_ in (first, second)]
+    context.report.error(
+        "E0210",
+        f"one way gives `{shown[0]}`, the other `{shown[1]}`",
+        second[0].span,
+        f"this is `{shown[1]}`",
+        why=misfit.why,
+        help="both ways of a choice in a kernel have one shape: slice or reshape one of them",
+        causes=((first[0].span, f"this is `{shown[0]}`"),),
+    )
+    return False
 
 
 def comprehension_type(context: Context, node: Comprehension, expected: Type | None) -> Type:

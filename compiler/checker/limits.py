@@ -23,7 +23,11 @@ class Settings:
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    latency: float | None = None
     cached: bool = False
+    reorder: bool = False
+    fusable: bool = False
+    associative: bool = False
 
 
 @frozen
@@ -92,7 +96,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("temperature", "temperature", _temperature, "a number from 0 to 2"),
         Option("max_tokens", "max_tokens", _count, "a whole number above 0"),
     ),
+    "latency": (Option("mean", "latency", _seconds, _DURATION),),
     "cached": (),
+    "reorder": (),
+    "fusable": (),
+    "associative": (),
     "precise": (),
     "reproducible": (),
 }  # fmt: skip
@@ -104,7 +112,11 @@ APPLIES: dict[str, tuple[str, ...]] = {
     "retry": ("llm", "tool", "flow"),
     "memory": ("flow",),
     "model": ("llm",),
+    "latency": ("tool",),
     "cached": ("llm", "tool"),
+    "reorder": ("llm",),
+    "fusable": ("llm",),
+    "associative": ("llm", "tool", "flow"),
     "precise": ("kernel",),
     "reproducible": ("kernel",),
 }
@@ -119,7 +131,11 @@ _EXAMPLES = {
     "retry": "retry(2, backoff=200ms)",
     "memory": "memory(2GB)",
     "model": 'model("small")',
+    "latency": "latency(3s)",
     "cached": "cached",
+    "reorder": "reorder",
+    "fusable": "fusable",
+    "associative": "associative",
     "precise": "precise",
     "reproducible": "reproducible",
 }
@@ -155,6 +171,9 @@ def read_decorators(report: Report, kind: str, decorators: Sequence[Decorator]) 
             settings.spans[decorator.name] = decorator.span
             _apply(settings, read_limit(report, decorator.name, decorator.arguments, decorator.span, "@"))
             settings.cached = settings.cached or decorator.name == "cached"
+            settings.reorder = settings.reorder or decorator.name == "reorder"
+            settings.fusable = settings.fusable or decorator.name == "fusable"
+            settings.associative = settings.associative or decorator.name == "associative"
     return settings
 
 
@@ -167,7 +186,7 @@ def _twice(report: Report, name: str, span: Span, first: Span, sign: str) -> Non
 def _apply(settings: Settings, found: dict[str, Value]) -> None:
     settings.limits = with_values(settings.limits, found)
     for key, value in found.items():
-        if key in ("model", "temperature", "max_tokens"):
+        if key in ("model", "temperature", "max_tokens", "latency"):
             setattr(settings, key, value)
 
 

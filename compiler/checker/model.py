@@ -65,6 +65,10 @@ class Signature:
     temperature: float | None = None
     max_tokens: int | None = None
     cached: bool = False
+    reorder: bool = False
+    fusable: bool = False
+    associative: bool = False
+    latency: float | None = None
     module: str | None = None
     function: str | None = None
 

@@ -26,6 +26,7 @@ WORK: Mapping[str, Shape] = {
 
 BOXES = {
     "map": "each",
+    "generate_batch": "each",
     "for": "for",
     "while": "while",
     "race": "race",
@@ -230,7 +231,7 @@ def _box_label(node: Node, number: int) -> str:
             return ("then", "else")[number]
         case "attempt":
             return ("try", "else")[number]
-        case "map":
+        case "map" | "generate_batch":
             width = node.settings.get("width")
             return f"each, {width} at a time" if width else "each"
         case "vote":

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from importlib import import_module
 
 IMPORTERS = {
+    "halo": "flowc.compiler.importers.halo",
     "llmcompiler": "flowc.compiler.importers.llmcompiler",
 }
 """Every importer: the module whose `convert` it is."""
+
+CONFIGURED = ("halo",)
+"""Importers whose files say things that belong into a flowc.toml; their modules have `configure`."""
 
 
 def importer(name: str) -> Callable[[str, str], str]:
@@ -15,4 +19,10 @@ def importer(name: str) -> Callable[[str, str], str]:
     It raises CompileError, with all that is wrong, for a text that cannot become one.
     """
     found: Callable[[str, str], str] = import_module(IMPORTERS[name]).convert
+    return found
+
+
+def configuration(name: str) -> Callable[[str, str], str]:
+    """The function that makes a flowc.toml of the same text; it raises what `importer`'s raises."""
+    found: Callable[[str, str], str] = import_module(IMPORTERS[name]).configure
     return found

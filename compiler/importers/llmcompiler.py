@@ -8,6 +8,7 @@ before it. Lines `Thought: ...` are comments, and `<END_OF_PLAN>` ends a plan.
 from collections.abc import Sequence
 
 from flowc.compiler.formatter import format_text
+from flowc.compiler.formatter.literals import escape
 from flowc.compiler.importers.names import free_name
 from flowc.compiler.importers.plans import JOIN, REFERENCE, Argument, Step, in_order, read
 
@@ -120,5 +121,5 @@ def _text(text: str) -> str:
 
 def _escaped(text: str, holes: bool = False) -> str:
     """A text as it stands between quotes, with `holes` in a text that has some."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+    escaped = escape(text, '"')
     return escaped.replace("{", "{{").replace("}", "}}") if holes else escaped

@@ -13,6 +13,7 @@ from flowc.compiler.syntax import Span
 _STEP = re.compile(r"\s*(\d{1,6})\.\s*([A-Za-z_]\w*)\s*\(")
 _THOUGHT = re.compile(r"\s*(Thought:|#)")
 REFERENCE = re.compile(r"\$(?:\{(\d{1,6})\}|(\d{1,6}))")
+_HALF = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 END, JOIN = "<END_OF_PLAN>", "join"
 MOST_STEPS = 10_000
@@ -64,10 +65,16 @@ def read(text: str, path: str) -> list[Step]:
 def _steps(text: str, found: list[Diagnostic]) -> list[Step]:
     """The steps as they stand; what is wrong with a line is added to `found`."""
     steps: list[Step] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip() == END:
             break
         if not line.strip() or _THOUGHT.match(line):
+            continue
+        half = _HALF.search(line)
+        if half is not None:
+            column = half.start() + 1
+            title = f"U+{ord(half[0]):04X} is half of a character"
+            found.append(_problem("E0045", title, Span(number, column, number, column + 1)))
             continue
         span = Span(number, len(line) - len(line.lstrip()) + 1, number, len(line.rstrip()) + 1)
         head = _STEP.match(line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import Block, Operation, Region
 
 from flowc.compiler import syntax
@@ -41,6 +42,10 @@ def lower_operation(lowering: Lowering, signature: Signature) -> Operation:
         "temperature": signature.temperature,
         "max_tokens": signature.max_tokens,
         "cached": signature.cached or None,
+        "reorder": signature.reorder or None,
+        "fusable": signature.fusable or None,
+        "associative": signature.associative or None,
+        "latency": signature.latency,
         "module": signature.module,
         "function": signature.function,
         "documentation": signature.declaration.documentation,
@@ -108,6 +113,8 @@ def lower_flow(lowering: Lowering, signature: Signature) -> FuncOp:
         limits=limits_attribute(signature.limits),
         documentation=declaration.documentation,
     )
+    if signature.associative:
+        op.attributes["associative"] = UnitAttr()
     if signature.result_labels:
         op.attributes["labels"] = lowering.labels(signature.result_labels)
     op.location = lowering.location(declaration.header)

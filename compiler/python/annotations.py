@@ -84,6 +84,8 @@ class TypeTable:
         if origin is dict and len(arguments) == 2 and arguments[0] is str:
             key = TypeRef("str", span=span)
             return TypeRef("dict", (key, self.reference(arguments[1], span)), span=span)
+        if origin is tuple and arguments and ... not in arguments:
+            return TypeRef("tuple", tuple(self.reference(each, span) for each in arguments), span=span)
         if origin is Literal and all(isinstance(item, str) for item in arguments):
             return TypeRef(self._enum(annotation, "_or_".join(arguments), arguments, span), span=span)
         if origin in (Union, types.UnionType):
@@ -140,5 +142,5 @@ def _advice(annotation: Any) -> str:
     if annotation is list or annotation is dict:
         return f"`{name}` needs its element type: `list[str]`, `dict[str, float]`"
     if annotation is tuple or get_origin(annotation) is tuple:
-        return "a tuple is no type of a parameter; a dataclass names its parts"
+        return "a tuple says the type of each part, as `tuple[int, str]`; of any length is `list[T]`"
     return f"`{name}` is no type of the language; use a scalar, list, dict[str, T], array, dataclass or Enum"

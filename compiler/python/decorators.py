@@ -21,6 +21,7 @@ def flow(
     tokens: int | None = None,
     calls: int | None = None,
     memory: int | None = None,
+    associative: bool = False,
     retry: int | None = None,
     backoff: float | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
@@ -42,6 +43,9 @@ def llm(
     temperature: float | None = None,
     max_tokens: int | None = None,
     cached: bool = False,
+    reorder: bool = False,
+    fusable: bool = False,
+    associative: bool = False,
     timeout: float | None = None,
     budget: float | None = None,
     tokens: int | None = None,
@@ -92,16 +96,19 @@ def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 def tool(
     *,
     effects: str,
+    latency: float | None = None,
     timeout: float | None = None,
     retry: int | None = None,
     backoff: float | None = None,
     cached: bool = False,
+    associative: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Lets flows call a Python function. `effects` says what it does to the world: "pure", "reads web",
     "writes mail".
 
-    The function itself is unchanged, and so is calling it outside a flow. Without effects a flow that calls
+    `latency` is how long a call takes in the mean, in seconds: for plans and simulations, never a limit. The
+    function itself is unchanged, and so is calling it outside a flow. Without effects a flow that calls
     it is refused, and told the three choices.
     """
     if function is not None:

@@ -21,7 +21,11 @@ class Settings:
     model: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    latency: float | None = None
     cached: bool = False
+    reorder: bool = False
+    fusable: bool = False
+    associative: bool = False
     retry: int | None = None
     backoff: float | None = None
     timeout: float | None = None

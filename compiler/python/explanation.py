@@ -8,7 +8,7 @@ from attrs import evolve
 
 from flowc.compiler.backends.llvm import kernels_of
 from flowc.compiler.driver import room
-from flowc.compiler.kernel_report import duration, report, text
+from flowc.compiler.kernel_report import Report, duration, report, text
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.native import kernel_of
@@ -26,7 +26,7 @@ def explain(
     arguments: Sequence[Any],
 ) -> str:
     """What became of a specialisation for arguments, as text; `known` are the types compiled for before."""
-    kept = [*(arguments[position] for position in found.kept), *found.captured]
+    kept = found.taken(arguments)
     with room():
         (kernel,) = kernels_of(kernel_of(definition, tuple(names), found.types, mode))
         layouts = [found.types[position].layout for position in found.kept]
@@ -41,7 +41,18 @@ def explain(
         for parameter, argument in zip(found.kernel.signature.params, kept, strict=True)
     ]
     taken = fastest(lambda: found.kernel(*given))
-    return text(evolve(made, signature=named, origin=origin, measured=taken))
+    return text(_as_given(evolve(made, signature=named, origin=origin, measured=taken), found))
+
+
+def _as_given(made: Report, found: Specialisation) -> Report:
+    """The report in terms of the arguments of a call, which the kernel may take transposed."""
+    turned = {place for place, position in enumerate(found.kept) if found.types[position].turned}
+    layouts = tuple("columns" if place in turned else word for place, word in enumerate(made.layouts))
+    parameters = tuple(
+        evolve(parameter, dims=parameter.dims[::-1]) if place in turned else parameter
+        for place, parameter in enumerate(made.signature.params)
+    )
+    return evolve(made, layouts=layouts, signature=evolve(made.signature, params=parameters))
 
 
 def reason(
@@ -63,6 +74,10 @@ def _few(type_: ArgumentType) -> int:
     return last if isinstance(last, int) and last > 1 else 0
 
 
+def _lies(type_: ArgumentType) -> str:
+    return "columns" if type_.turned else type_.layout
+
+
 def _differences(
     names: Sequence[str], before: tuple[ArgumentType, ...], now: tuple[ArgumentType, ...]
 ) -> list[str]:
@@ -76,8 +91,8 @@ def _differences(
             found.append(f"other extents of 1 in `{name}`")
         elif _few(new) != _few(old):
             found.append(f"rows of {f'{_few(new)} elements' if _few(new) else 'any length'} in `{name}`")
-        if old.layout != new.layout:
-            found.append(f"a new layout of `{name}`: {new.layout} after {old.layout}")
+        if _lies(old) != _lies(new):
+            found.append(f"a new layout of `{name}`: {_lies(new)} after {_lies(old)}")
         if old.value != new.value:
             found.append(f"a new value of `{name}`: {new.value}")
     return found or ["other extents that are equal"]

@@ -66,6 +66,9 @@ INSTEAD = {
     ast.Starred: "pass the arguments one by one",
 }
 """What to write in place of an expression that the language lacks."""
+IN_KERNELS = INSTEAD | {
+    ast.Tuple: "a kernel gives one value, or what `topk` or another kernel gives; `@flowc.jit` gives tuples"
+}
 
 
 class Callables(Protocol):
@@ -90,7 +93,8 @@ class Translator:
         translate = _TRANSLATORS.get(type(node))
         if translate is not None:
             return translate(self, node)
-        return self.refuse(node, f"{_words(node)} is not part of a flow", INSTEAD.get(type(node), ""))
+        where, instead = ("kernel", IN_KERNELS) if self.kernel else ("flow", INSTEAD)
+        return self.refuse(node, f"{_words(node)} is not part of a {where}", instead.get(type(node), ""))
 
     def refuse(self, node: ast.AST, title: str, help: str, code: str = "E0082") -> Expression:
         """Notes a problem at a node."""

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, MethodType
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
+from attrs import evolve
+
 from flowc.compiler.python.definitions import Definition, Settings
 from flowc.compiler.python.facts import Facts, NeedsFacts
 from flowc.compiler.python.interpreted import filled
 from flowc.compiler.python.mode import Mode, require_options
 from flowc.compiler.python.specialisation import Specialisation, specialise
 from flowc.compiler.python.specialise import ArgumentType, argument_types
-from flowc.compiler.python.structure import PYTHON, given_back, takes_out
+from flowc.compiler.python.structure import PYTHON, given_back, in_rows, takes_out
 from flowc.runtime.errors import FlowError, fail
 
 P = ParamSpec("P")
@@ -49,6 +51,7 @@ class Jit(Definition[P, R]):
         self.options = options or Mode()
         self.execution = execution
         self.specialisations: dict[tuple[ArgumentType, ...], Specialisation] = {}
+        self._in_rows: dict[tuple[ArgumentType, ...], Specialisation] = {}
         self._array: Any = np.ndarray
         self._numbers = {*np.sctypeDict.values()}
         self._calls: dict[tuple[object, ...], Callable[..., Any]] = {}
@@ -93,9 +96,12 @@ class Jit(Definition[P, R]):
         arguments = self.bound(args, named)
         found = self.specialisation(arguments)
         found.check(self.names, arguments)
-        kept = tuple([arguments[position] for position in found.kept]) + found.captured
+        rows = in_rows(found.structure)
+        if out is not None and not rows:
+            found = self.specialisation(arguments, in_rows=True)
+        kept = found.taken(arguments)
         ready, call = found.kernel.prepare(kept)
-        if not named and all(map(_is, ready, kept)):
+        if not named and all(map(_is, ready, kept)) and (out is None or rows):
             self._remember(args, arguments[len(args) :], found, call)
         if out is not None:
             return self._into(found, ready, out)
@@ -131,15 +137,17 @@ class Jit(Definition[P, R]):
         """Has later calls with arguments of these types and shapes go straight to the native code."""
         if len(self._calls) >= REMEMBERED:
             self._calls.clear()
-        kept = found.kept
-        if len(kept) == len(args) and not defaults and found.plain:
+        rows = in_rows(found.structure)
+        if len(found.kept) == len(args) and not defaults and found.plain:
             self._calls[self._key(args)] = call
             return
 
         def picked(given: tuple[Any, ...], out: Any = None) -> Any:
             whole = given + defaults
             found.check(self.names, whole)
-            passed = tuple([whole[position] for position in kept]) + found.captured
+            if out is not None and not rows:
+                return self._run(given, {"out": out})
+            passed = found.taken(whole)
             if out is not None:
                 return self._into(found, passed, out)
             result = call(passed)
@@ -164,16 +172,20 @@ class Jit(Definition[P, R]):
             ]
         )
 
-    def specialisation(self, arguments: tuple[Any, ...]) -> Specialisation:
-        """The native code for these arguments, compiled once for each combination of types."""
+    def specialisation(self, arguments: tuple[Any, ...], in_rows: bool = False) -> Specialisation:
+        """The native code for these arguments, compiled once for each combination of types; `in_rows` is that
+        which writes where results have to lie in rows."""
+        made = self._in_rows if in_rows else self.specialisations
+        options = evolve(self.options, in_rows=in_rows)
+        turns = not options.precise and not options.reproducible  # sums have the order of the axes as given
         with self._lock:
             while True:
-                types = argument_types(self.__name__, self.names, arguments, self._facts)
-                found = self.specialisations.get(types)
+                types = argument_types(self.__name__, self.names, arguments, self._facts, turns)
+                found = made.get(types)
                 if found is not None:
                     return found
                 try:
-                    found = self.specialisations[types] = specialise(self, self.names, types, self.options)
+                    found = made[types] = specialise(self, self.names, types, options)
                 except NeedsFacts as needed:
                     if self._facts | needed.facts == self._facts:
                         raise self._no_value(needed.facts) from None

@@ -5,11 +5,13 @@ from attrs import frozen
 
 @frozen
 class Mode:
-    """How a function is compiled: at which level, in strict IEEE order, with the same bits everywhere."""
+    """How a function is compiled: at which level, in strict IEEE order, with the same bits everywhere; its
+    results in rows, whatever NumPy does."""
 
     level: int = 2
     precise: bool = False
     reproducible: bool = False
+    in_rows: bool = False
 
 
 def require_options(*, precise: object, reproducible: object, mode: object) -> None:

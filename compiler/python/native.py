@@ -55,10 +55,12 @@ def built_of(
 ) -> Built:
     """The function as a kernel with all that belongs to it."""
     parameters = [
-        Parameter(name, type_.dtype, type_.dims, type_.value, type_.known, type_.same, type_.least)
+        Parameter(
+            name, type_.dtype, type_.dims, type_.value, type_.known, type_.same, type_.least, type_.turned
+        )
         for name, type_ in zip(names, types, strict=True)
     ]
-    built = build(definition, parameters)
+    built = build(definition, parameters, mode.in_rows)
     _mark(built.kernel, mode)
     return built
 

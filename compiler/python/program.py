@@ -259,7 +259,11 @@ def _decorators(definition: Definition[..., Any], span: Span) -> tuple[Decorator
                 "model", (Argument(None, Constant("str", settings.model, span=span), span=span),), span=span
             )
         )
-    flags = [name for name in ("cached", "precise", "reproducible") if getattr(settings, name)]
+    if settings.latency is not None:
+        mean = Constant("duration", settings.latency, span=span)
+        found.append(Decorator("latency", (Argument(None, mean, span=span),), span=span))
+    names = ("cached", "reorder", "fusable", "associative", "precise", "reproducible")
+    flags = [name for name in names if getattr(settings, name)]
     found.extend(Decorator(name, span=span) for name in flags)
     for call in limit_calls(settings.limits(), span):
         assert isinstance(call.function, Name)

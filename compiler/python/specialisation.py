@@ -51,7 +51,14 @@ class Specialisation:
     @property
     def plain(self) -> bool:
         """Whether the kernel takes the arguments as they come and gives what the function returns."""
-        return is_plain(self.structure) and not self.captured and not self.limits
+        turned = any(type_.turned for type_ in self.types)
+        return is_plain(self.structure) and not self.captured and not self.limits and not turned
+
+    def taken(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """What the kernel takes of the arguments of a call."""
+        types = self.types
+        kept = [arguments[n].T if types[n].turned else arguments[n] for n in self.kept]
+        return (*kept, *self.captured)
 
     def check(self, names: Sequence[str], arguments: Sequence[Any]) -> None:
         """Raises FlowError for a whole number that has no place in the dtype that it is to become."""
@@ -68,7 +75,7 @@ class Specialisation:
     def finished(self, result: Any, names: Sequence[str], arguments: Sequence[Any]) -> Any:
         """What the function returns, from what the kernel returned."""
         structure = self.structure
-        if type(structure) is Result and type(result) is not tuple:
+        if type(structure) is Result and type(result) is not tuple and not structure.axes:
             return PYTHON[structure.weak](result) if structure.weak else result
         if is_plain(structure):
             return result
@@ -182,6 +189,7 @@ def _key(
         return None, ()
     function, arrays = found
     target = processor.host()
-    kinds = [[t.dtype, t.dims, repr(t.value), t.layout, t.known, t.same, t.least] for t in types]
-    parts = [function, kinds, mode.level, mode.precise, mode.reproducible, target.cpu, target.features]
+    kinds = [[t.dtype, t.dims, repr(t.value), t.layout, t.known, t.same, t.least, t.turned] for t in types]
+    options = [mode.level, mode.precise, mode.reproducible, mode.in_rows]
+    parts = [function, kinds, *options, target.cpu, target.features]
     return hashlib.sha256(json.dumps([*parts, build_id()]).encode()).hexdigest(), arrays

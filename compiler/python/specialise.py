@@ -11,9 +11,9 @@ from flowc.runtime.dtypes import REAL_PARTS, dtype_name, itemsizes, numpy_dtype,
 from flowc.runtime.errors import fail
 from flowc.runtime.kernel_arguments import layout_of, whole_strides
 
-FEW_COLUMNS, MANY_ELEMENTS = 4, 1024
-"""Many rows of so few elements, such as points and colours, have code of their own, which takes several rows
-at a time apart in registers: many times as fast as going from row to row."""
+FEW_COLUMNS, MANY_ELEMENTS = 32, 1024
+"""Many rows of so few elements, such as points, colours and features, have code of their own: without loops
+of unknown length, and where they are shortest with several rows at a time taken apart in registers."""
 
 
 @frozen
@@ -23,7 +23,8 @@ class ArgumentType:
     An extent is 1, or a name that stands for one extent throughout the call: equal extents have equal names;
     or a number that the code is made for. `layout` says how an array lies, a word of `LAYOUTS`. The dtypes
     `int`, `float` and `bool` are Python's own numbers; `same` is the extent that such a number is equal to,
-    None where that does not matter.
+    None where that does not matter. An array that is `turned` lies in columns: the kernel gets it
+    transposed, and `layout` is that of the transposed.
     """
 
     dtype: str
@@ -33,12 +34,16 @@ class ArgumentType:
     known: bool = False
     same: str | None = None
     least: tuple[int, ...] = ()
+    turned: bool = False
 
 
 def argument_types(
-    function: str, names: Sequence[str], arguments: Sequence[Any], facts: Facts
+    function: str, names: Sequence[str], arguments: Sequence[Any], facts: Facts, turns: bool = True
 ) -> tuple[ArgumentType, ...]:
-    """The types of a call. Raises FlowError (E0093) for an argument that no code can be made for."""
+    """The types of a call; `turns` says that an array in columns may come transposed.
+
+    Raises FlowError (E0093) for an argument that no code can be made for.
+    """
     import numpy as np
 
     given = dict(zip(names, arguments, strict=True))
@@ -62,10 +67,12 @@ def argument_types(
             dtype = _dtype(function, name, argument.dtype)
             if dtype == "bool" and not argument.ndim:
                 dtype = "bool_"  # "bool" without axes is Python's own
-            least = _least(name, argument.ndim, facts)
-            found.append(
-                ArgumentType(dtype, tuple(map(dim, argument.shape)), layout=_layout(argument), least=least)
-            )
+            dims, least = tuple(map(dim, argument.shape)), _least(name, argument.ndim, facts)
+            layout = _layout(argument)
+            turned = turns and layout == "any" and argument.ndim > 1 and _layout(argument.T) != "any"
+            if turned:
+                layout = _layout(argument.T)
+            found.append(ArgumentType(dtype, dims, layout=layout, least=least, turned=turned))
         elif isinstance(argument, bool | int | float) and name not in facts.values:
             found.append(ArgumentType(_number(argument)))
         elif _is_constant(argument):

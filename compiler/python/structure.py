@@ -22,10 +22,12 @@ class Known:
 
 @frozen
 class Result:
-    """A result of the kernel, by position; with `weak`, a number of Python's of that dtype."""
+    """A result of the kernel, by position; with `weak`, a number of Python's of that dtype; with `axes`, its
+    axes in that order, so that it lies as NumPy has it."""
 
     position: int
     weak: str = ""
+    axes: tuple[int, ...] = ()
 
 
 @frozen
@@ -71,6 +73,13 @@ def takes_out(structure: Structure) -> bool:
     return structure.parts == tuple(map(Result, range(len(structure.parts))))
 
 
+def in_rows(structure: Structure) -> bool:
+    """Whether the arrays that the function returns lie as the kernel writes them."""
+    if isinstance(structure, Several):
+        return all(map(in_rows, structure.parts))
+    return not isinstance(structure, Result) or not structure.axes
+
+
 def given_back(structure: Structure, out: Any) -> Any:
     """Buffers that have been filled, as the function returns its results."""
     if not isinstance(structure, Several):
@@ -83,7 +92,9 @@ def assemble(structure: Structure, results: Sequence[Any], arguments: Mapping[st
     match structure:
         case Known(value=value):
             return value
-        case Result(position=position, weak=weak):
+        case Result(position=position, weak=weak, axes=axes):
+            if axes:
+                return results[position].transpose(axes)
             return PYTHON[weak](results[position]) if weak else results[position]
         case Cut(position=position, counts=counts):
             whole = results[position]
@@ -105,8 +116,8 @@ def structure_to_json(structure: Structure) -> Any:
             if value is not None and not isinstance(value, bool | int | float | str):
                 raise TypeError(f"{type(value).__name__} has no JSON form")
             return {"known": value}
-        case Result(position=position, weak=weak):
-            return {"result": position, "weak": weak}
+        case Result(position=position, weak=weak, axes=axes):
+            return {"result": position, "weak": weak, "axes": list(axes)}
         case Cut(position=position, counts=counts):
             return {"cut": position, "counts": [list(pair) for pair in counts]}
         case Argument(name=name):
@@ -120,7 +131,7 @@ def structure_from_json(value: Mapping[str, Any]) -> Structure:
     if "known" in value:
         return Known(value["known"])
     if "result" in value:
-        return Result(int(value["result"]), str(value["weak"]))
+        return Result(int(value["result"]), str(value["weak"]), tuple(map(int, value["axes"])))
     if "cut" in value:
         return Cut(int(value["cut"]), tuple((int(axis), int(count)) for axis, count in value["counts"]))
     if "argument" in value:

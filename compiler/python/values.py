@@ -7,7 +7,7 @@ import enum
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from flowc.compiler.python.annotations import hints, record_fields
@@ -24,6 +24,9 @@ def converter(annotation: Any) -> Converter | None:
         return _mapped(converter(arguments[0]), _list)
     if origin is dict and len(arguments) == 2:
         return _mapped(converter(arguments[1]), _dict)
+    if origin is tuple and ... not in arguments:
+        parts = [converter(each) for each in arguments]
+        return functools.partial(_tuple, parts) if any(parts) else None
     if origin in (Union, types.UnionType):
         rest = [item for item in arguments if item is not type(None)]
         return _mapped(converter(rest[0]), _optional) if rest else None
@@ -44,6 +47,11 @@ def _list(convert: Converter, value: Any) -> Any:
 
 def _dict(convert: Converter, value: Any) -> Any:
     return {key: convert(item) for key, item in value.items()}
+
+
+def _tuple(parts: Sequence[Converter | None], value: Any) -> Any:
+    pairs = zip(parts, value, strict=True)
+    return tuple([item if convert is None else convert(item) for convert, item in pairs])
 
 
 def _optional(convert: Converter, value: Any) -> Any:

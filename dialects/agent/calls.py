@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from xdsl.dialects.builtin import StringAttr, SymbolRefAttr
-from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
@@ -23,6 +23,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.flow.attributes import EffectItem, EffectsAttr, Json, JsonAttr
+from flowc.dialects.flow.control import ElementwiseOp, IfOp
 from flowc.dialects.flow.effects import DeclaredEffects
 from flowc.dialects.flow.types import ListType, PlanType, StrType
 
@@ -111,6 +112,31 @@ class GenerateOp(PromptedCall):
     """A call of a model: the declared `agent.llm`, its prompt and its arguments."""
 
     name = "agent.generate"
+
+
+@irdl_op_definition
+class GenerateBatchOp(ElementwiseOp):
+    """Questions to models for each element of lists, one after the other in an element.
+
+    Beside `agent.generate` the body holds only branches, and what fills prompts and takes answers apart.
+    """
+
+    name = "agent.generate_batch"
+
+    def verify_(self) -> None:
+        """As a map, with a question, and nothing beside it that waits."""
+        super().verify_()
+        inside = [op for op in self.walk() if op is not self]
+        if not any(isinstance(op, GenerateOp) for op in inside):
+            raise VerifyException(f"{self.name} needs an agent.generate")
+        if other := next(filter(_is_no_packaging, inside), None):
+            raise VerifyException(f"{self.name} cannot hold {other.name}")
+
+
+def _is_no_packaging(op: Operation) -> bool:
+    if isinstance(op, GenerateOp | IfOp):
+        return False
+    return bool(op.regions) or "effects" in op.properties
 
 
 @irdl_op_definition

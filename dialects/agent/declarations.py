@@ -30,7 +30,20 @@ from flowc.dialects.flow.signature import (
     print_promise,
 )
 
-SETTINGS = ("model", "temperature", "max_tokens", "cached", "module", "function", "documentation")
+SETTINGS = (
+    "model",
+    "temperature",
+    "max_tokens",
+    "cached",
+    "reorder",
+    "fusable",
+    "associative",
+    "pruned",
+    "latency",
+    "module",
+    "function",
+    "documentation",
+)
 
 
 class DeclarationOp(IRDLOperation):
@@ -72,6 +85,12 @@ class DeclarationOp(IRDLOperation):
         """The settings as a dictionary."""
         value = self.settings.value
         return value if isinstance(value, dict) else {}
+
+    @property
+    def pruned(self) -> tuple[str, ...]:
+        """The fields of an answer that are not asked for, since nobody reads them."""
+        names = self.setting.get("pruned")
+        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     def verify_(self) -> None:
         """A type a parameter, and settings that exist."""

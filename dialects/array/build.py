@@ -24,6 +24,7 @@ from flowc.dialects.array import inference, ops
 from flowc.dialects.array.slices import SliceSpec, dynamic_bounds
 from flowc.dialects.array.types import (
     Extent,
+    RangeError,
     ShapeError,
     array_type,
     integer_range,
@@ -48,7 +49,7 @@ def constant(value: bool | int | float, dtype: str) -> ops.ConstantOp:
         number = int(value)
         low, high = integer_range(dtype)
         if dtype != "bool" and not low <= number <= high:
-            raise ShapeError(f"{number} does not fit in {dtype}")
+            raise RangeError(f"{number} does not fit in {dtype}")
         attribute = IntegerAttr(int(bool(number)) if dtype == "bool" else number, element)
     return ops.ConstantOp.create(properties={"value": attribute}, result_types=[element])
 

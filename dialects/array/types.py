@@ -63,6 +63,10 @@ class ShapeError(Exception):
         self.conflict = conflict
 
 
+class RangeError(ShapeError):
+    """A whole number that a dtype cannot hold."""
+
+
 @irdl_attr_definition
 class DimsAttr(ParametrizedAttribute):
     """The names of a tensor's axes, "" for a static or an unknown one."""

@@ -30,6 +30,7 @@ from flowc.dialects.flow.control import (
     YieldOp,
 )
 from flowc.dialects.flow.declarations import CallOp, EnumDeclOp, FuncOp, RecordDeclOp, ReturnOp
+from flowc.dialects.flow.speculation import SpeculateOp
 from flowc.dialects.flow.types import (
     BytesType,
     DictType,
@@ -41,6 +42,7 @@ from flowc.dialects.flow.types import (
     OptionalType,
     PlanType,
     RecordType,
+    StartedType,
     StrType,
     TupleType,
 )
@@ -69,6 +71,7 @@ OPERATIONS: list[type[Operation]] = [
     RecordOp,
     ReturnOp,
     SelectOp,
+    SpeculateOp,
     TupleOp,
     VoteOp,
     WhileOp,
@@ -89,6 +92,7 @@ ATTRIBUTES: list[type[Attribute]] = [
     ParameterAttr,
     PlanType,
     RecordType,
+    StartedType,
     StrType,
     TupleType,
 ]

@@ -12,6 +12,7 @@ from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     prop_def,
     region_def,
@@ -25,7 +26,7 @@ from xdsl.traits import IsTerminator, Pure, RecursiveMemoryEffect, ReturnLike
 from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.flow.attributes import LimitsAttr
-from flowc.dialects.flow.types import IntType, ListType
+from flowc.dialects.flow.types import IntType, ListType, StartedType
 
 REGIONS = "`(` operands `)` attr-dict `:` functional-type(operands, results)"
 RESULTS = "attr-dict `->` `(` type($res) `)`"
@@ -57,10 +58,11 @@ def _require(region: Region, arguments: Sequence[Attribute], results: Sequence[A
 
 @irdl_op_definition
 class IfOp(IRDLOperation):
-    """One of two regions, by a condition."""
+    """One of two regions, by a condition. With `started`, what is marked `early` in them runs already."""
 
     name = "flow.if"
     condition = operand_def(i1)
+    started = opt_operand_def(StartedType)
     res = var_result_def()
     then_region = region_def("single_block")
     else_region = region_def("single_block")
@@ -70,7 +72,7 @@ class IfOp(IRDLOperation):
     def __init__(
         self, condition: SSAValue, results: Sequence[Attribute], then: Region, otherwise: Region
     ) -> None:
-        super().__init__(operands=[condition], result_types=[results], regions=[then, otherwise])
+        super().__init__(operands=[condition, None], result_types=[results], regions=[then, otherwise])
 
     def verify_(self) -> None:
         """Both regions take nothing and yield the results."""
@@ -137,15 +139,9 @@ class WhileOp(IRDLOperation):
         _require(self.body, types, (i1, *types), "the body of flow.while")
 
 
-@irdl_op_definition
-class MapOp(IRDLOperation):
-    """`body` for each element of lists of equal length, at most `width` at once; results in order.
+class ElementwiseOp(IRDLOperation):
+    """What runs a body for each element of lists: the lists, how many at once, the list of results."""
 
-    With `filtered` the body yields first whether to keep the value. Width 1 runs the elements one after the
-    other.
-    """
-
-    name = "flow.map"
     inputs = var_operand_def(ListType)
     result = result_def(ListType)
     width = prop_def(IntegerAttr)
@@ -173,10 +169,21 @@ class MapOp(IRDLOperation):
     def verify_(self) -> None:
         """The body takes an element of each list and yields an element of the result."""
         if not self.inputs or self.width.value.data < 1:
-            raise VerifyException("flow.map needs a list and a width of at least 1")
+            raise VerifyException(f"{self.name} needs a list and a width of at least 1")
         elements = [value.type.element for value in self.inputs if isinstance(value.type, ListType)]
         keep = (i1,) if self.filtered is not None else ()
-        _require(self.body, elements, (*keep, self.result.type.element), "the body of flow.map")
+        _require(self.body, elements, (*keep, self.result.type.element), f"the body of {self.name}")
+
+
+@irdl_op_definition
+class MapOp(ElementwiseOp):
+    """`body` for each element of lists of equal length, at most `width` at once; results in order.
+
+    With `filtered` the body yields first whether to keep the value. Width 1 runs the elements one after the
+    other.
+    """
+
+    name = "flow.map"
 
 
 @irdl_op_definition

@@ -44,6 +44,13 @@ class JsonType(ParametrizedAttribute, TypeAttribute):
 
 
 @irdl_attr_definition
+class StartedType(ParametrizedAttribute, TypeAttribute):
+    """What `flow.speculate` has started: for the `flow.if` that decides about it."""
+
+    name = "flow.started"
+
+
+@irdl_attr_definition
 class ListType(ParametrizedAttribute, TypeAttribute):
     """A list of values of one type."""
 

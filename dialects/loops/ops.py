@@ -38,6 +38,8 @@ PLAIN = "loops.plain"
 """Marks an `scf.for` that is to be left as it is written, neither made vectors of nor unrolled."""
 ROLLED = "loops.rolled"
 """Marks an `scf.for` of a known number of rounds not to be unrolled: vectors are made of its rounds."""
+UNPREDICTABLE = "loops.unpredictable"
+"""Marks an `arith.select` between which no processor foresees: it shall not become a branch."""
 LANES = "loops.lanes"
 """Has the number of rounds of an `scf.for` that become one vector. LLVM alone would take as many as the
 widest numbers fill a vector with, also where those that are read are narrower."""

@@ -27,13 +27,14 @@ from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
-from flowc.dialects.loops import LANES, PLAIN, ROLLED, EndOp, ParallelOp, StepOp
+from flowc.dialects.loops import LANES, PLAIN, ROLLED, UNPREDICTABLE, EndOp, ParallelOp, StepOp
 
 Index = int | SSAValue
 
 
-FEW = 4
-"""As many neighbours as vectors are put together from, and taken apart to, in registers: points, colours."""
+FEW = 8
+"""As many neighbours as LLVM puts vectors together from, and takes them apart to, in registers: points,
+colours."""
 
 
 @frozen
@@ -184,9 +185,14 @@ class LoopBuilder:
         """An integer comparison."""
         return self.insert(arith.CmpiOp(a, b, predicate))
 
-    def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
-        """a if condition else b."""
-        return self.insert(arith.SelectOp(condition, a, b))
+    def select(
+        self, condition: SSAValue, a: SSAValue, b: SSAValue, *, unpredictable: bool = False
+    ) -> SSAValue:
+        """a if condition else b; an `unpredictable` one never becomes a branch."""
+        op = arith.SelectOp(condition, a, b)
+        if unpredictable:
+            op.attributes[UNPREDICTABLE] = UnitAttr()
+        return self.insert(op)
 
     def convert(self, operation: type[IRDLOperation], value: SSAValue, target: Attribute) -> SSAValue:
         """A conversion of one number to another type."""

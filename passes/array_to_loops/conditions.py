@@ -34,6 +34,7 @@ _REASONS = {
     "position": INDEX_RANGE,
     "extent": NEGATIVE_EXTENT,
     "share": SHARE_RANGE,
+    "nothing": NOTHING_TO_REDUCE,
 }
 
 

@@ -8,7 +8,7 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.array import irregular, memory
 from flowc.dialects.array.reshape import ReshapeOp
-from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.dialects.array.types import dtype_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.conditions import check
@@ -92,7 +92,7 @@ def _variable(
         waiting = []
     if op.result not in s.buffers:
         s.b.location = s.top.location = op.location
-        if _sizes_wait(op.source, waiting):
+        if _sizes_wait(s, op.source, waiting):
             lower_segment(s, checks, waiting[:-1], destinations)
             waiting = waiting[-1:]
         _keep(s, op.result, s.allocate(scalars.stored_type(dtype_of(op.source.type)), s.sizes(op.source)))
@@ -103,9 +103,14 @@ def _variable(
     copy(s, op.source, place)
 
 
-def _sizes_wait(value: SSAValue, waiting: Sequence[Operation]) -> bool:
+def _sizes_wait(s: Lowering, value: SSAValue, waiting: Sequence[Operation]) -> bool:
     """Whether what the extents of a value need may still be waiting."""
-    return "" in shape_of(value.type) and bool(waiting)
+    return bool(waiting) and any(map(_is_of_run, s.extents.shape(value)))
+
+
+def _is_of_run(extent: object) -> bool:
+    """Whether an extent depends on a number that only the kernel computes."""
+    return isinstance(extent, tuple) and (extent[0] == "value" or any(map(_is_of_run, extent[1:])))
 
 
 def _reshaped(value: SSAValue) -> bool:

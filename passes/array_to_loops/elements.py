@@ -4,7 +4,8 @@ A value lies in a buffer, is a scalar in a register, or is recomputed where it i
 operators when fusion has marked them `inline`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from attrs import frozen
 from xdsl.dialects import memref
@@ -101,6 +102,15 @@ class Lowering:
     def restore_sizes(self, sizes: dict[Expression, Index]) -> None:
         """Forgets what was computed since `known_sizes` gave these."""
         self._sizes = sizes
+
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """What is settled within is forgotten at the end: code in one of two branches."""
+        places = dict(self.tiles), dict(self.buffers), dict(self.registers), set(self.contiguous)
+        others = list(self.groups), self.scattered
+        yield
+        self.tiles, self.buffers, self.registers, self.contiguous = places
+        self.groups, self.scattered = others
 
     def sizes(self, value: SSAValue) -> list[Index]:
         """The extents of a value."""

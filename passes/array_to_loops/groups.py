@@ -81,6 +81,9 @@ def group_stages(s: Lowering, stages: Iterable[Stage]) -> list[Group]:
                 home = {value: place + (place >= number) for value, place in home.items()}
             groups.insert(number, Group([stage], _tracks(s, stage, members)))
         home |= dict.fromkeys(stage.op.results, number)
+        if stage.space is not None and isinstance(stage.op, ops.ContractOp):
+            groups = _with_norms(s, groups, number, members | set(home))
+            home = {value: place for place, group in enumerate(groups) for value in group.results}
     return [*(Group([stage]) for stage in numbers), *groups]
 
 
@@ -120,25 +123,57 @@ def _tracks(s: Lowering, stage: Stage, members: set[SSAValue]) -> list[Track]:
 
 
 def _joined(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> list[Track]:
-    found = (_follow(s, track, stage, axis, members) for track in group.tracks for axis in _axes(stage))
-    tracks = [track for track in found if track is not None]
-    if tracks or not (stage.combines and any(isinstance(other.op, ops.ContractOp) for other in group.stages)):
-        return tracks
-    return _beside_product(s, group, stage, members)
+    """The tracks of a group with one more stage; none if it cannot go along.
 
-
-def _beside_product(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> list[Track]:
-    """The tracks of a product once the norms of the rows of an operand, say, go along with it. Which axis is
-    the long one shows at run time, so they may not choose it: on other tracks they are missing."""
-    if not group.results.isdisjoint(value for value, _ in reads(s, stage, None, members)):
-        return []
+    The norms of the rows of a product's operand, say, go along with the product. Which axis is the long one
+    shows at run time, so they may not choose it: on other tracks they, and what is made of them, are missing.
+    """
+    beside = any(isinstance(other.op, ops.ContractOp) for other in group.stages)
     tracks, joined = [], False
     for track in group.tracks:
-        own = next((axis for axis in _axes(stage) if _shares(s, track, stage, axis, members)), None)
-        new = None if own is None else _follow(s, track, stage, own, members, shared=True)
-        joined |= new is not None
-        tracks.append(new or track)
+        found = [_follow(s, track, stage, axis, members) for axis in _axes(stage)]
+        if beside and not any(found) and _may_miss(s, group, track, stage, members):
+            own = next((axis for axis in _axes(stage) if _shares(s, track, stage, axis, members)), None)
+            found = [] if own is None else [_follow(s, track, stage, own, members, shared=True)]
+            tracks += [] if any(found) else [track]
+        tracks += [new for new in found if new is not None]
+        joined |= any(found)
     return tracks if joined else []
+
+
+def _may_miss(s: Lowering, group: Group, track: Track, stage: Stage, members: set[SSAValue]) -> bool:
+    """Whether a stage may be computed before those on a track: it reads nothing of the group, or nothing but
+    what is missing itself."""
+    read = group.results & {value for value, _ in reads(s, stage, None, members)}
+    present = {value for other in track.axes for value in other.op.results}
+    return bool(shape_of(stage.result.type)) and (read.isdisjoint(present) if read else stage.combines)
+
+
+def _with_norms(s: Lowering, groups: Sequence[Group], number: int, members: set[SSAValue]) -> list[Group]:
+    """The groups, in which that of a product has taken in earlier ones that reduce rows of its operands, if
+    nothing up to it reads what they compute: so those rows are read once, whichever is written first."""
+    later = [groups[number]]
+    for group in reversed(groups[:number]):
+        read = {
+            value for other in later for stage in other.stages for value, _ in reads(s, stage, None, members)
+        }
+        whole = None if not group.results.isdisjoint(read) else _together(s, later[-1], group, members)
+        later = [group, *later] if whole is None else [*later[:-1], whole]
+    return [*later, *groups[number + 1 :]]
+
+
+def _together(s: Lowering, group: Group, other: Group, members: set[SSAValue]) -> Group | None:
+    """A group of a product with all the stages of another; None where one of them cannot join it, or is a
+    product itself."""
+    whole = Group(list(group.stages), group.tracks)
+    for stage in other.stages:
+        apart = isinstance(stage.op, ops.ContractOp) or _is_full(whole, stage)
+        tracks = [] if apart else _joined(s, whole, stage, members)
+        if not tracks:
+            return None
+        whole.stages.append(stage)
+        whole.tracks = tracks
+    return whole
 
 
 def _shares(s: Lowering, track: Track, stage: Stage, axis: int, members: set[SSAValue]) -> bool:

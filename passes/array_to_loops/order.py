@@ -71,7 +71,7 @@ class _Step:
 
 def _steps_of(loop: scf.ForOp) -> list[_Step]:
     """The steps of a loop that does nothing with what it carries but reduce, sums or products of floats among
-    it; none for another loop, or for one that is shorter than the lanes."""
+    it; none for another loop."""
     last = loop.body.block.last_op
     assert isinstance(last, scf.YieldOp)
     steps = [
@@ -80,7 +80,7 @@ def _steps_of(loop: scf.ForOp) -> list[_Step]:
     ]
     found = [step for step in steps if step is not None]
     free = any(_is_free(step.op) for step in found)
-    return found if free and len(found) == len(steps) and not _is_short(loop) else []
+    return found if free and len(found) == len(steps) else []
 
 
 def _step(carried: SSAValue, result: SSAValue) -> _Step | None:
@@ -95,9 +95,15 @@ def _is_free(op: Operation) -> bool:
     return isinstance(flags, arith.FastMathFlagsAttr) and FastMathFlag.REASSOC in flags.data
 
 
-def _is_short(loop: scf.ForOp) -> bool:
+def _rounds(loop: scf.ForOp) -> int | None:
+    """How many elements a loop takes, if it is known."""
     low, high = _known(loop.lb), _known(loop.ub)
-    return low is not None and high is not None and high - low < LANES
+    return None if low is None or high is None else max(high - low, 0)
+
+
+def _lanes_of(rounds: int | None) -> int:
+    """How many lanes have an element: the others of `LANES` would change nothing."""
+    return LANES if rounds is None else min(LANES, max(2, 1 << (rounds - 1).bit_length()))
 
 
 def _known(value: SSAValue) -> int | None:
@@ -111,7 +117,9 @@ def _in_lanes(loop: scf.ForOp, steps: Sequence[_Step]) -> None:
     """Makes two loops of one: over parts of `LANES` elements, in each over the lanes, which lie in memory."""
     outside = Block()
     b = LoopBuilder(outside, loop.location)
-    lanes = [b.insert(memref.AllocaOp.get(step.stored, 64, shape=[LANES])) for step in steps]
+    rounds = _rounds(loop)
+    count = _lanes_of(rounds)
+    lanes = [b.insert(memref.AllocaOp.get(step.stored, 64, shape=[count])) for step in steps]
     neutral = [_neutral(b, step) for step in steps]
 
     def clear(at: tuple[SSAValue, ...]) -> None:
@@ -119,8 +127,8 @@ def _in_lanes(loop: scf.ForOp, steps: Sequence[_Step]) -> None:
             b.store(value, lane, at)
 
     def part(low: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        count = b.min(LANES, b.sub(loop.ub, low))
-        b.loop(0, count, (), lambda lane, _: element(b.index(b.add(low, lane)), lane))
+        filled = rounds if rounds is not None and rounds <= LANES else b.min(LANES, b.sub(loop.ub, low))
+        b.loop(0, filled, (), lambda lane, _: element(b.index(b.add(low, lane)), lane))
         return ()
 
     def element(i: SSAValue, lane: SSAValue) -> Sequence[SSAValue]:
@@ -138,10 +146,10 @@ def _in_lanes(loop: scf.ForOp, steps: Sequence[_Step]) -> None:
             b.store(_stored(b, step, value), memory, [lane])
         return ()
 
-    b.nest([LANES], clear)
+    b.nest([count], clear)
     b.loop(loop.lb, loop.ub, (), part, step=LANES)
     results = [
-        _combined(b, step, start, _by_halves(b, step, memory))
+        _combined(b, step, start, _by_halves(b, step, memory, count))
         for step, start, memory in zip(steps, loop.iter_args, lanes, strict=True)
     ]
     made = [outside.detach_op(op) for op in list(outside.ops)]
@@ -164,9 +172,9 @@ def _combined(b: LoopBuilder, step: _Step, before: SSAValue, value: SSAValue) ->
     return b.insert(kind.create(operands=[before, value], result_types=[before.type], properties=flags))
 
 
-def _by_halves(b: LoopBuilder, step: _Step, lanes: SSAValue) -> SSAValue:
+def _by_halves(b: LoopBuilder, step: _Step, lanes: SSAValue, count: int) -> SSAValue:
     """Adds the second half of the lanes to the first, until one is left."""
-    half = LANES // 2
+    half = count // 2
     while half > 1:
         type_ = VectorType(step.stored, [half])
         first, second = (b.insert(vector.LoadOp(lanes, [b.index(place)], type_)) for place in (0, half))

@@ -8,7 +8,7 @@ by zero gives 0, as in NumPy.
 from collections.abc import Sequence
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import MemRefType, f32, i1, i8
+from xdsl.dialects.builtin import MemRefType, f32, f64, i1, i8
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.kinds import COMPARISON, LOGICAL, compute_dtype
@@ -19,6 +19,8 @@ from flowc.passes.array_to_loops.scalar_integers import on_bytes, on_integers
 
 UNSIGNED = ("bool", "u8")
 """The dtypes whose bits are no two's complement."""
+EXACT_BITS: dict[Attribute, int] = {f32: 16, f64: 32}
+"""Integers of so many bits are all numbers of a float's type."""
 
 
 def held_type(dtype: str) -> Attribute:
@@ -98,6 +100,8 @@ def _float_to_integer(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
     """Towards zero, saturating, NaN to 0: defined for every input, unlike a bare conversion."""
     held, kind = held_type(target), value.type
     low, high = integer_range(target)
+    if bits(target) <= EXACT_BITS[kind]:
+        return _clamped_to_integer(b, value, target)
     bottom, top = b.constant(float(low), kind), b.constant(float(high + 1), kind)
     number = b.insert(arith.CmpfOp(value, value, "ord"))
     inside = b.insert(
@@ -109,6 +113,18 @@ def _float_to_integer(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
     clipped = b.select(above, b.constant(high, held), b.constant(low, held))
     clipped = b.select(number, clipped, b.constant(0, held))
     return b.select(inside, whole, clipped)
+
+
+def _clamped_to_integer(b: LoopBuilder, value: SSAValue, target: str) -> SSAValue:
+    """The same where every number of the target is one of the float's: vectors have instructions for that."""
+    kind, unsigned = value.type, target in UNSIGNED
+    low, high = (b.constant(float(bound), kind) for bound in integer_range(target))
+    if not unsigned:
+        number = b.insert(arith.CmpfOp(value, value, "ord"))
+        value = b.select(number, value, b.constant(0.0, kind))
+    value = b.select(b.insert(arith.CmpfOp(value, low, "ogt")), value, low)  # of unsigned ones, NaN is 0 here
+    value = b.select(b.insert(arith.CmpfOp(value, high, "olt")), value, high)
+    return b.convert(arith.FPToUIOp if unsigned else arith.FPToSIOp, value, held_type(target))
 
 
 def truth(b: LoopBuilder, value: SSAValue, dtype: str) -> SSAValue:

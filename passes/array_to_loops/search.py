@@ -43,7 +43,7 @@ def _halved(b: LoopBuilder, extent: Index, passes: Callable[[Index], SSAValue]) 
         base, length = found
         half = b.insert(arith.ShRUIOp(length, b.index(1)))
         middle = b.index(b.add(base, half))
-        taken = b.select(passes(b.sub(middle, 1)), middle, base)
+        taken = b.select(passes(b.sub(middle, 1)), middle, base, unpredictable=True)
         return taken, b.index(b.sub(length, half))
 
     return b.repeat([b.index(0), b.index(extent)], several, halve)[0]

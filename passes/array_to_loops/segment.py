@@ -15,13 +15,13 @@ from flowc.passes.array_to_loops.conditions import check
 from flowc.passes.array_to_loops.contract import lower_contract, lower_with_epilogue
 from flowc.passes.array_to_loops.convolution import lower_convolution
 from flowc.passes.array_to_loops.elements import Lowering, Place
-from flowc.passes.array_to_loops.groups import group_stages
+from flowc.passes.array_to_loops.groups import Group, group_stages
 from flowc.passes.array_to_loops.irregular import is_irregular, lower_irregular
 from flowc.passes.array_to_loops.overlap import scatters_in_place
-from flowc.passes.array_to_loops.products import with_products_apart
+from flowc.passes.array_to_loops.products import shared_of, with_products_apart
 from flowc.passes.array_to_loops.selection import lower_topk
 from flowc.passes.array_to_loops.stages import Stage, reads_of, stage_of
-from flowc.passes.array_to_loops.tiles import lower_group
+from flowc.passes.array_to_loops.tiles import lower_either, lower_group
 from flowc.passes.array_walks import is_lazy
 
 COPIED, COPY_PICOSECONDS = 1 << 16, 100
@@ -105,11 +105,24 @@ def _lower_stages(
             if shape_of(value.type)
             and (value in destinations or value in awaited or _used_outside(value, inside, computed))
         }
-        lower_group(s, group, places)
+        _lower_together(s, checks, group, places)
     for stage in stages:
         for value in stage.op.results:
             if value in destinations and not shape_of(value.type):  # a number stays in its register too
                 s.store(s.registers[value], destinations[value], ())
+
+
+def _lower_together(s: Lowering, checks: Checks, group: Group, places: Mapping[SSAValue, Place]) -> None:
+    """A group, or its stages with a product on its own, where it turns out that the product gains nothing."""
+    shared = shared_of(s, group)
+    if shared is None:
+        lower_group(s, group, places)
+        return
+
+    def alone() -> None:
+        _lower_stages(s, checks, shared.alone, places)
+
+    lower_either(s, group, places, shared.pays, lambda: lower_group(s, shared.group, places), alone)
 
 
 def _live(stages: Sequence[Stage], wanted: Set[SSAValue]) -> list[Stage]:

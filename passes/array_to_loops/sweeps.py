@@ -150,7 +150,7 @@ def _sweep(
         streamed = [lines[value] for value in values if value in lines]
 
         def sweep(part: Sequence[Range]) -> None:
-            if streamed:
+            if streamed and not single:  # one position fills no line, and its numbers are computed once
                 sweep_lines(s, streamed, part, store)
             else:
                 s.b.sweep(part, store)

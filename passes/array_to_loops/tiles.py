@@ -13,7 +13,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kinds import compute_dtype
-from flowc.dialects.array.types import dtype_of
+from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import partials, ranking, scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder, Range, whole
 from flowc.passes.array_to_loops.contract import Prepared, prepare
@@ -82,25 +82,51 @@ def lower_group(s: Lowering, group: Group, places: Places) -> None:
             nests(s, [stage], places, lambda stage: _all_of(s, stage), set(places))
     elif len(tilings) == 1 and not _missing(group, tilings[0]):
         _lower_tiled(s, group, tilings[0], places)
-    elif len(tilings) == 1:
-        with_memory(s, lambda: _lower_apart(s, group, tilings[0], places))
     else:
-        rows, columns = (track_sizes(s, tiling)[0] for tiling in tilings)
-        tall = s.b.compare("sge", s.b.index(rows), s.b.index(columns))
-        first, second = (_side(s, group, tiling, places) for tiling in tilings)
-        s.b.branch(tall, first, second)
+        tall = len(tilings) == 1 or _is_tall(s, *(track_sizes(s, tiling)[0] for tiling in tilings))
+        lower_either(s, group, places, tall, *(_side(s, group, tiling, places) for tiling in tilings))
+    _settle(s, group, places)
+
+
+def _is_tall(s: Lowering, rows: Index, columns: Index) -> SSAValue | bool:
+    if isinstance(rows, int) and isinstance(columns, int):
+        return rows >= columns
+    return s.b.compare("sge", s.b.index(rows), s.b.index(columns))
+
+
+def _side(s: Lowering, group: Group, tiling: Tiling, places: Places) -> Callable[[], None]:
+    return lambda: _lower_apart(s, group, tiling, places)
+
+
+def _settle(s: Lowering, group: Group, places: Places) -> None:
     for stage in group.stages:
         for value in stage.op.results:
             if value in places:
                 s.settle(value, places[value])
 
 
-def _side(s: Lowering, group: Group, tiling: Tiling, places: Places) -> Callable[[], Sequence[SSAValue]]:
-    def side() -> Sequence[SSAValue]:
-        with_memory(s, lambda: _lower_apart(s, group, tiling, places))
-        return ()
+def lower_either(
+    s: Lowering,
+    group: Group,
+    places: Places,
+    condition: SSAValue | bool,
+    *ways: Callable[[], None],
+) -> None:
+    """Computes the stages of a group in the first way if the condition holds, else in the second. Each owns
+    the memory that it allocates, and what it settles is known in it only."""
+    numbers = [value for stage in group.stages for value in stage.op.results if not shape_of(value.type)]
 
-    return side
+    def side(way: Callable[[], None]) -> Sequence[SSAValue]:
+        with s.forgetting():
+            with_memory(s, way)
+            return [s.registers[value] for value in numbers]
+
+    if isinstance(condition, bool):
+        found = side(ways[0] if condition else ways[1])
+    else:
+        found = s.b.branch(condition, lambda: side(ways[0]), lambda: side(ways[1]))
+    s.registers |= dict(zip(numbers, found, strict=True))
+    _settle(s, group, places)
 
 
 def _missing(group: Group, tiling: Tiling) -> list[Stage]:
@@ -110,19 +136,12 @@ def _missing(group: Group, tiling: Tiling) -> list[Stage]:
 
 def _lower_apart(s: Lowering, group: Group, tiling: Tiling, places: Places) -> None:
     """Computes first what is missing on the tracks, then the rest together."""
-    before, settled = _missing(group, tiling), []
-    for stage in before:
-        own: dict[SSAValue, Place] = {
-            value: places[value] if value in places else s.temporary(value) for value in stage.op.results
-        }
-        lower_group(s, group_stages(s, [stage])[0], own)
-        settled += list(own)
+    before = _missing(group, tiling)
+    for part in group_stages(s, before):
+        values = [value for stage in part.stages for value in stage.op.results]
+        lower_group(s, part, {value: places.get(value) or s.temporary(value) for value in values})
     rest = [stage for stage in group.stages if stage not in before]
     _lower_tiled(s, Group(rest, list(tiling.tracks)), tiling, places)
-    for value in settled:
-        s.buffers.pop(value, None)
-        s.tiles.pop(value, None)
-        s.contiguous.discard(value)
 
 
 def _all_of(s: Lowering, stage: Stage) -> list[Range]:

@@ -11,7 +11,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.irregular import ScanOp
-from flowc.dialects.array.types import shape_of
+from flowc.dialects.array.types import Extent, shape_of
 from flowc.passes import array_costs
 from flowc.passes.array_costs import BYTE_PICOSECONDS, bytes_of
 from flowc.passes.array_to_loops.beside import TILE_COLUMNS, TILE_ROWS, goes_side_by_side
@@ -162,9 +162,15 @@ def _reads_across(s: Lowering, stage: Stage, group: Group) -> bool:
     """Whether neighbours in a stage's sweep are far apart in something it reads."""
     last = stage.rank - 1
     for value, axis in reads(s, stage, last, group.results):
-        if axis is not None and axis != len(shape_of(value.type)) - 1:
+        if axis is not None and not _are_close(shape_of(value.type)[axis + 1 :]):
             return True
     return False
+
+
+def _are_close(inner: Sequence[Extent]) -> bool:
+    """Whether neighbours along an axis with these inside of it share lines of the cache."""
+    extents = [extent for extent in inner if isinstance(extent, int)]
+    return len(extents) == len(inner) and prod(extents) <= FEW
 
 
 def _nothing_kept(s: Lowering, group: Group) -> bool:

@@ -50,6 +50,9 @@ class CostModel:
         """The expected milliseconds of an operation, everything inside it included."""
         match op:
             case ToolCallOp():
+                declared = self.declarations.get(op.callee.root_reference.data)
+                if declared is not None and isinstance(said := declared.setting.get("latency"), int | float):
+                    return 1e3 * said
                 kinds = {item.kind for item in op.effects.data} or {"pure"}
                 return max(TOOL_MS.get(kind, 0.0) for kind in kinds)
             case GenerateOp():
@@ -102,7 +105,7 @@ class CostModel:
     def _control(self, op: Operation) -> float:
         paths = [self.path(region) for region in op.regions]
         match op:
-            case control.MapOp():
+            case control.ElementwiseOp():
                 return paths[0] * max(1.0, ROUNDS / op.width.value.data)
             case control.ForOp():
                 return paths[0] * ROUNDS

@@ -1,7 +1,7 @@
 """What every LLM provider is: a few coroutines over plain frozen data."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -16,7 +16,14 @@ FREE = Price()
 
 @frozen
 class ModelSettings:
-    """A model as flowc.toml describes it under [models.ALIAS]. Limits of None are no limits."""
+    """A model as flowc.toml describes it under [models.ALIAS]. Limits of None are no limits.
+
+    `prefix_cache` says that the provider keeps what it computed for the beginning of a prompt, where that
+    has at least `min_prefix_tokens`. `batch` says that it has an endpoint for many requests at once, which
+    answers within `batch_latency` seconds. A call that is asked once more when it is late is late after
+    `hedge_after` seconds, where that is given. `kv_tokens` is how many tokens its cache holds, where programs
+    are to be admitted such that their contexts stay in it.
+    """
 
     alias: str = "default"
     provider: str = "offline"
@@ -29,6 +36,12 @@ class ModelSettings:
     max_in_flight: int | None = None
     max_tokens: int | None = None
     timeout: float = 120.0
+    prefix_cache: bool = False
+    min_prefix_tokens: int = 1024
+    batch: bool = False
+    batch_latency: float = 86_400.0
+    hedge_after: float | None = None
+    kv_tokens: int | None = None
 
 
 @frozen
@@ -51,7 +64,8 @@ class Request:
     depend on the order in which parallel calls happen to run. `prefix` counts the leading characters of the
     prompt that other calls share, where a pass found some: what a provider may cache. `program` names the
     run that asks and `begun` says when that began, in seconds of the loop's clock; `rank` is the upward rank
-    of the call, in milliseconds. They order calls and never change an answer.
+    of the call, in milliseconds. They order calls and never change an answer. `hedge` is 1 where an attempt
+    is asked once more because it is late: the time may differ, the answer must not.
     """
 
     operation: str
@@ -70,16 +84,23 @@ class Request:
     program: str = ""
     begun: float = 0.0
     rank: float = 0.0
+    hedge: int = 0
     stream: Callable[[str], None] | None = field(default=None, eq=False)
 
 
 @frozen
 class Usage:
-    """Tokens of a call. `estimated` says that the provider did not count them itself."""
+    """Tokens of a call. `estimated` says that the provider did not count them itself.
+
+    `cached` of the tokens of the prompt were not computed again, and the call waited `queued` seconds before
+    the provider began with it, as far as the provider tells.
+    """
 
     prompt: int = 0
     answer: int = 0
     estimated: bool = False
+    cached: int = 0
+    queued: float = 0.0
 
 
 @frozen
@@ -127,6 +148,21 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Lets connections go."""
+        ...
+
+
+@runtime_checkable
+class BatchProvider(Provider, Protocol):
+    """A provider with an endpoint for many requests at once.
+
+    Answers come by the ids of their requests, in any order. An answer that is missing, there twice or to no
+    request is found out by who asked, not by the provider.
+    """
+
+    async def generate_many(
+        self, requests: Mapping[str, Request]
+    ) -> "Sequence[tuple[str, Response | ProviderError]]":
+        """Answers prompts by their ids; what fails alone is an error in the place of its answer."""
         ...
 
 

@@ -6,6 +6,7 @@ environment, sent to the endpoint and shown nowhere.
 """
 
 import asyncio
+import hashlib
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ from flowc.runtime.providers.base import (
     byte_bound,
     estimate_tokens,
 )
+from flowc.runtime.providers.openai_batch import FIRST_LOOK, Refused, rounds, send
 from flowc.runtime.providers.openai_errors import Encoded, TooLarge, problem_of
 from flowc.runtime.schema import closed
 
@@ -61,8 +63,11 @@ class _Part:
 
 @define(eq=False)
 class OpenAI:
-    """Clients by endpoint, key and timeout, made on first use."""
+    """Clients by endpoint, key and timeout, made on first use. After `look` seconds a batch is first looked
+    at.
+    """
 
+    look: float = FIRST_LOOK
     clients: dict[tuple[str | None, str, float], "AsyncOpenAI"] = field(factory=dict)
 
     async def generate(self, request: Request) -> Response:
@@ -77,6 +82,27 @@ class OpenAI:
         except Exception as error:
             raise _failed(error, request.model) from None
         return answer.response()
+
+    async def generate_many(
+        self, requests: Mapping[str, Request]
+    ) -> list[tuple[str, Response | ProviderError]]:
+        """Answers prompts of one model through the endpoint for batches, some hundred in a round."""
+        model = next(iter(requests.values())).model
+        bodies = {id_: _whole(request) for id_, request in requests.items()}
+        client = self.client(model)
+
+        async def one(sent: Mapping[str, Any]) -> list[tuple[str, Response | ProviderError]]:
+            try:
+                lines = await send(client, sent, self.look)
+            except Exception as error:  # the other rounds go on, and what they give counts
+                failed = _failed(error, model)
+                return [(id_, failed) for id_ in sent]
+            return [
+                (id_, _answered(requests[id_], status, body)) for id_, status, body in lines if id_ in sent
+            ]
+
+        found = await asyncio.gather(*map(one, rounds(bodies)))
+        return [answer for each in found for answer in each]
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """Turns texts into vectors."""
@@ -195,6 +221,8 @@ def _completion(request: Request) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if request.prefix and request.model.prefix_cache:
+        arguments["extra_body"] = {"prompt_cache_key": prefix_key(request)}
     if request.temperature is not None:
         arguments["temperature"] = request.temperature
     if request.max_tokens is not None:
@@ -211,6 +239,32 @@ def _completion(request: Request) -> dict[str, Any]:
             },
         }
     return arguments
+
+
+def _whole(request: Request) -> dict[str, Any]:
+    """The body of a request of a batch, which is not streamed."""
+    arguments = _completion(request)
+    for name in ("stream", "stream_options"):
+        del arguments[name]
+    return {**arguments, **arguments.pop("extra_body", {})}
+
+
+def _answered(request: Request, status: int, body: object) -> Response | ProviderError:
+    """One answer of a batch."""
+    if status >= 400:
+        return _failed(Refused(status, body), request.model)
+    answer = _Answer(request)
+    try:
+        answer.take(body, "message")
+    except Exception as error:
+        return _failed(error, request.model)
+    return answer.response()
+
+
+def prefix_key(request: Request) -> str:
+    """The same for prompts that begin alike: the endpoint sends them to where their beginning is kept."""
+    beginning = request.prompt[: request.prefix].encode("utf-8", "surrogatepass")
+    return hashlib.sha256(beginning).hexdigest()[:32]
 
 
 def _batches(texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -271,18 +325,19 @@ class _Answer:
         data = line[5:].strip()
         if data == b"[DONE]":
             return True
-        self._take(json.loads(data), "delta")
+        self.take(json.loads(data), "delta")
         return False
 
     def _whole(self, body: bytes, *, plain: bool) -> None:
         if plain:
-            self._take(json.loads(body), "message")
+            self.take(json.loads(body), "message")
         elif self.finish is None and not self.parts:
             raise ValueError("no event of a stream came, and no JSON either")
         elif self.finish is None:
             raise EOFError("the stream ended before the answer did")
 
-    def _take(self, event: Any, member: str) -> None:
+    def take(self, event: Any, member: str) -> None:
+        """Takes in one event of a stream, or a whole answer."""
         if not isinstance(event, Mapping):
             raise ValueError(f"an object was expected, not {event!r:.60}")
         if event.get("error"):

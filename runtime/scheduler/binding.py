@@ -11,6 +11,7 @@ from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
 from flowc.runtime.reading import tables_of
+from flowc.runtime.scheduler.batches import generate_batch
 from flowc.runtime.scheduler.blocks import BODY, STRUCTURE, WAIT, Behaviour, Block, Instruction, Pace
 from flowc.runtime.scheduler.bodies import (
     calling,
@@ -29,18 +30,24 @@ from flowc.runtime.scheduler.choices import (
     enter_race,
     enter_vote,
 )
+from flowc.runtime.scheduler.early_steps import beginning_early
+from flowc.runtime.scheduler.embeddings import Embed
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
-from flowc.runtime.scheduler.models import Embed, Generate
+from flowc.runtime.scheduler.models import Generate
 from flowc.runtime.scheduler.persons import AskPerson
 from flowc.runtime.scheduler.planned import ExecutePlan
-from flowc.runtime.scheduler.prompts import Template
+from flowc.runtime.scheduler.prompts import Template, without
 from flowc.runtime.scheduler.session import Kernels
-from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_map, enter_while
+from flowc.runtime.scheduler.speculation import enter_speculate
+from flowc.runtime.scheduler.streaming import enter_map
+from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_while
 from flowc.runtime.scheduler.tools import bind_tool
-from flowc.runtime.types import NONE, Type, from_json
+from flowc.runtime.schema import wrapped
+from flowc.runtime.types import JSON, NONE, STR, List, PlanOf, Type, from_json
 
 STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
+    "speculate": enter_speculate,
     "if": enter_if,
     "map": enter_map,
     "for": enter_for,
@@ -54,12 +61,16 @@ STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
 
 @frozen(eq=False)
 class Bindings:
-    """A plan and what its nodes reach outside it: the functions of its tools, its compiled kernels."""
+    """A plan and what its nodes reach outside it: the functions of its tools, its compiled kernels.
+
+    `batch` says that many runs will go on side by side and share what they may.
+    """
 
     plan: Plan
     tools: Mapping[str, Callable[..., Any]]
     kernels: Kernels
     stand_in: Callable[[Operation], Callable[..., Any]] | None = None
+    batch: bool = False
     blocks: dict[str, Block] = field(factory=dict)
     paces: dict[str, Pace] = field(factory=dict)
     coercers: dict[Type, Coercer] = field(factory=dict)
@@ -192,7 +203,8 @@ def _tool(bindings: Bindings, node: Node) -> Behaviour:
         )
     convert = _nothing if operation.result == NONE else bindings.convert(operation.result)
     reaches_out = any(effect.kind != "pure" for effect in operation.effects)
-    return bind_tool(node, operation, function, convert, bindings.pace(operation.name, slow=reaches_out))
+    pace = bindings.pace(operation.name, slow=reaches_out or bindings.batch)
+    return bind_tool(node, operation, function, convert, pace, batch=bindings.batch)
 
 
 def _nothing(value: object) -> None:
@@ -203,8 +215,21 @@ def _nothing(value: object) -> None:
 
 def _generate(bindings: Bindings, node: Node) -> Behaviour:
     operation = bindings.operation(node)
-    call = Generate(operation, Template.of(node), bindings.convert(operation.result))
+    schema = None if operation.result == STR else wrapped(operation.result, tables_of(bindings.plan))
+    convert = bindings.convert(operation.result)
+    if operation.pruned:
+        convert = without(operation.pruned, convert)
+    element = None
+    if isinstance(operation.result, List):
+        element = bindings.convert(operation.result.element)
+    elif isinstance(operation.result, PlanOf):
+        element = bindings.convert(JSON)
+    call = Generate(operation, Template.of(node), convert, schema, element=element)
     return Behaviour(WAIT, call, effectful=True, operation=operation)
+
+
+def _generate_batch(bindings: Bindings, node: Node) -> Behaviour:
+    return Behaviour(WAIT, generate_batch)
 
 
 def _human(bindings: Bindings, node: Node) -> Behaviour:
@@ -224,7 +249,8 @@ def _execute(bindings: Bindings, node: Node) -> Behaviour:
         raise ValueError("`tools` must be a list")
     operations = {text_of(name): bindings.plan.operations[text_of(name)] for name in names}
     functions = {name: bindings.tools[name] for name in operations if name in bindings.tools}
-    return Behaviour(WAIT, ExecutePlan(operations, functions, bindings.convert), effectful=True)
+    early = beginning_early(operations)
+    return Behaviour(WAIT, ExecutePlan(operations, functions, bindings.convert, early), effectful=True)
 
 
 def _plain(make: Callable[[Node], Any]) -> Callable[[Bindings, Node], Behaviour]:
@@ -244,6 +270,7 @@ _BINDERS: Mapping[str, Callable[[Bindings, Node], Behaviour]] = {
     "call": _call,
     "tool": _tool,
     "generate": _generate,
+    "generate_batch": _generate_batch,
     "human": _human,
     "embed": _embed,
     "execute": _execute,

@@ -6,6 +6,7 @@ function over the slots (BODY), a coroutine for the loop (WAIT), or a step of co
 """
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from attrs import define
@@ -15,6 +16,9 @@ from flowc.runtime.plan_check import predecessors
 from flowc.runtime.values import from_constant
 
 BODY, WAIT, STRUCTURE = 0, 1, 2
+
+WORK = frozenset({"tool", "generate", "human", "embed", "execute", "call"})
+"""Nodes that do something by themselves; control flow does where there is one of them inside."""
 
 Slots = list[Any]
 Body = Callable[[Slots], Any]
@@ -70,7 +74,9 @@ class Instruction:
         "output",
         "outputs",
         "pace",
+        "place",
         "priority",
+        "works",
     )
 
     def __init__(
@@ -90,6 +96,10 @@ class Instruction:
         self.output = node.outputs[0] if len(node.outputs) == 1 else unused
         self.priority = -node.rank
         self.blocks = blocks
+        self.works: bool = node.op in WORK or any(
+            each.works for block in blocks for each in block.instructions
+        )
+        self.place = ""
         self.dependents: tuple[tuple[int, Instruction], ...] = ()
         self.lets_go: tuple[tuple[int, int], ...] = ()
 
@@ -149,7 +159,17 @@ class Block:
             for index, node in enumerate(region.nodes)
         )
         self.before = predecessors(region)
+        self._name_places()
         self._count_out()
+
+    def _name_places(self) -> None:
+        """Names each node within its block: by its number among those that do something, since the names of
+        steps must not depend on what packs and unpacks values between them, which a pass may leave out.
+        """
+        numbers = count()
+        for instruction in self.instructions:
+            number = str(next(numbers)) if instruction.works else f".{instruction.index}"
+            instruction.place = f"{number}:{instruction.node.name}"
 
     def _count_out(self) -> None:
         dependents: list[list[tuple[int, Instruction]]] = [[] for _ in self.instructions]

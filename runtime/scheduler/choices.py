@@ -180,10 +180,12 @@ class Limited:
         name = instruction.node.name
         self.budgets = (Budget(name, limits, instruction.node.line),) if is_limited(limits) else ()
         self.scope = Scope(frame.scope, self._failed, *self.budgets)
+        self.deadline = self.scope.deadline
 
     def begin(self) -> None:
         """Starts the deadline and the first try."""
         if self.limits.timeout is not None:
+            self.deadline = min(self.deadline, self.engine.loop.time() + self.limits.timeout)
             self.engine.later(self.limits.timeout, self._time_is_up)
         self._try()
 
@@ -191,7 +193,9 @@ class Limited:
         if self.over or self.frame.scope.cancelled:
             return
         self.tries += 1
-        child = Frame(self.block, self.scope, self._succeeded, self.frame, self.instruction, -1)
+        self.scope.deadline = self.deadline
+        repeated = self.tries - 1 if self.tries > 1 else -1  # steps of another try have another name
+        child = Frame(self.block, self.scope, self._succeeded, self.frame, self.instruction, repeated)
         for slot, value in zip(self.block.parameters, self.arguments, strict=True):
             child.slots[slot] = value
         self.engine.enter(child)

@@ -12,7 +12,6 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from heapq import heappush
 from itertools import count
 from typing import Any
@@ -21,8 +20,9 @@ from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_call, charge_memory
 from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
-from flowc.runtime.scheduler.failure import UNCATCHABLE, placed, problem_of
+from flowc.runtime.scheduler.failure import UNCATCHABLE, cancelled_from_outside, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame, Scope, step_of
+from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.workers import Workers
 from flowc.runtime.values import size_of
@@ -52,7 +52,7 @@ class Engine:
         self.ready: list[tuple[float, int, Frame, Instruction]] = []
         self.sequence = count().__next__
         self.log: list[Entry] = []
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.outbox: deque[tuple[Frame, Instruction]] = deque()
         self.posted = False
         self.complete: deque[Frame] = deque()
@@ -320,11 +320,15 @@ class Engine:
         end = self.clock()
         with self.guarded():
             frame.scope.waiting -= 1
-            kind = "cancelled" if dropped else "node.done"
+            inner = bool(instruction.blocks)  # then the calls inside have told their own times and sizes
+            kind = "cancelled" if dropped else "structure" if inner else "node.done"
             self.log.append((kind, frame, instruction, start, end, None))
             if dropped and not frame.scope.cancelled:
-                problem = Problem("E0715", f"`{instruction.node.name}` was cancelled from outside")
-            self.queue(self.ended(frame, instruction, value, problem))
+                problem = cancelled_from_outside(instruction)
+            if inner and problem is None and not frame.scope.cancelled:
+                self.finish(frame, instruction, [value])
+            else:
+                self.queue(self.ended(frame, instruction, value, problem))
 
     def backoff(self, frame: Frame, instruction: Instruction, first: float, tries: int) -> float:
         """Seconds to wait before another try: exponential, with jitter from the run's seed and the step, so
@@ -346,30 +350,15 @@ class Engine:
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
         """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
-        outcome: asyncio.Future[Any] = self.loop.create_future()
-
-        def deliver(value: Any, error: BaseException | None) -> None:
-            if outcome.done():
-                return
-            if error is not None:
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(value)
-
-        def job() -> None:
-            try:
-                value = function()
-            except BaseException as error:
-                wrapped = RuntimeError(str(error)) if isinstance(error, StopIteration) else error
-                outcome_of = partial(deliver, None, wrapped)
-            else:
-                outcome_of = partial(deliver, value, None)
-            with contextlib.suppress(RuntimeError):  # a body that was given up may outlive the loop
-                self.loop.call_soon_threadsafe(outcome_of)
-
+        outcome, job = promised(self.loop, function)
         with self.lock:
             self.workers.submit(job)
-        return await outcome
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            with self.lock:
+                self.workers.give_up(job)
+            raise
 
     def later(self, delay: float, callback: Callable[[], None]) -> None:
         """Calls `callback`, under the lock, after `delay` seconds of the loop's time."""

@@ -44,6 +44,11 @@ def problem_of(error: BaseException, instruction: Instruction) -> Problem:
     )
 
 
+def cancelled_from_outside(instruction: Instruction) -> Problem:
+    """What is wrong where a call ends as cancelled and nothing around it was: a provider made that up."""
+    return Problem("E0715", f"`{instruction.node.name}` was cancelled from outside")
+
+
 def _said(error: BaseException) -> str:
     message = _message(error)
     name = type(error).__name__

@@ -7,11 +7,13 @@ attempt, a limited call. All changes happen under the engine's lock.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
 from flowc.runtime.errors import Problem
 from flowc.runtime.limits import Budget
 from flowc.runtime.scheduler.blocks import Block, Instruction
+from flowc.runtime.scheduler.undecided import Undecided
 
 _NOTHING: list[Any] = []
 _NO_COUNTS: list[int] = []
@@ -74,7 +76,7 @@ def step_of(frame: Frame, instruction: Instruction, root: str) -> str:
     step: Instruction | None = instruction
     suffix = ""
     while at is not None and step is not None and not at.block.synthetic:
-        parts.append(f"{step.index}:{step.node.name}{suffix}")
+        parts.append(step.place + suffix)
         suffix = _place(at)
         step, at = at.instruction, at.parent
     parts.append(root)
@@ -92,13 +94,17 @@ def _place(frame: Frame) -> str:
 
 
 class Scope:
-    """What ends together. `failed` is called, under the lock, once everything inside has come to rest."""
+    """What ends together. `failed` is called, under the lock, once everything inside has come to rest.
+
+    `deadline` is when its time is up, on the loop's clock. `undecided` says that it may not be wanted.
+    """
 
     __slots__ = (
         "abandoned",
         "budgets",
         "cancelled",
         "children",
+        "deadline",
         "failed",
         "memory",
         "parent",
@@ -107,6 +113,7 @@ class Scope:
         "reported",
         "running",
         "tasks",
+        "undecided",
         "waiting",
     )
 
@@ -124,6 +131,8 @@ class Scope:
         inherited = parent.budgets if parent is not None else ()
         self.budgets: tuple[Budget, ...] = (*inherited, *budgets)
         self.plain = not self.budgets
+        self.deadline: float = parent.deadline if parent is not None else inf
+        self.undecided: Undecided | None = parent.undecided if parent is not None else None
         if parent is not None:
             parent.children.add(self)
             self.cancelled = parent.cancelled

@@ -16,9 +16,13 @@ from flowc.runtime.values import as_text
 
 @frozen
 class Template:
-    """A prompt with holes: texts, and pairs of an index into the inputs and the name the hole has."""
+    """A prompt with holes: texts, and pairs of an index into the inputs and the name the hole has.
+
+    The first `shared` parts are the same in other calls.
+    """
 
     parts: tuple[str | tuple[int, str], ...]
+    shared: int = 0
 
     @classmethod
     def of(cls, node: Node) -> "Template":
@@ -26,7 +30,10 @@ class Template:
         segments = node.settings.get("segments", [])
         if not isinstance(segments, list):
             raise ValueError("`segments` must be a list")
-        return cls(tuple(map(_part, segments)))
+        shared = node.settings.get("prefix", 0)
+        if not isinstance(shared, int) or not 0 <= shared <= len(segments):
+            raise ValueError("`prefix` must be a number of segments")
+        return cls(tuple(map(_part, segments)), shared)
 
     def fill(self, values: Sequence[Any]) -> tuple[Segment, ...]:
         """The segments with these values in the holes."""
@@ -49,9 +56,25 @@ def _part(segment: object) -> str | tuple[int, str]:
     raise ValueError(f"not a segment of a prompt: {segment!r}")
 
 
+def length_of(segments: tuple[Segment, ...]) -> int:
+    """How many characters segments have as text."""
+    return sum(len(part if isinstance(part, str) else part.text) for part in segments)
+
+
 def rendered(segments: tuple[Segment, ...]) -> str:
     """The prompt as one text."""
     return "".join(part if isinstance(part, str) else part.text for part in segments)
+
+
+def without(names: Sequence[str], convert: Coercer) -> Coercer:
+    """A conversion that passes over members that are not asked for: a prompt may still name them."""
+
+    def converted(value: object) -> object:
+        if isinstance(value, Mapping):
+            value = {name: member for name, member in value.items() if name not in names}
+        return convert(value)
+
+    return converted
 
 
 def parse_answer(operation: str, result: Type, convert: Coercer, response: Response) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from flowc.runtime.errors import fail
 from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.engine import Engine
-from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.frames import Frame, Scope
 
 WIDTH = 64
 """How many elements of a map run at once where the program does not say."""
@@ -50,8 +50,11 @@ def enter_call(engine: Engine, frame: Frame, instruction: Instruction, block: Bl
 
 
 def enter_if(engine: Engine, frame: Frame, instruction: Instruction) -> None:
-    """if: one of two regions."""
+    """if: one of two regions. A second input is what `speculate` has started of them."""
     condition = frame.slots[instruction.inputs[0]]
+    if len(instruction.inputs) > 1:
+        frame.slots[instruction.inputs[1]].decide(bool(condition))
+        return
     block = instruction.blocks[0 if condition else 1]
     engine.enter(Frame(block, frame.scope, Return(engine), frame, instruction, -1))
 
@@ -74,9 +77,17 @@ class Step:
 class Map(Step):
     """map: the elements side by side, at most `width` at a time, results in order."""
 
-    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        columns: Sequence[Sequence[Any]],
+        scope: Scope,
+    ) -> None:
         super().__init__(engine, frame, instruction)
-        self.columns = [frame.slots[slot] for slot in instruction.inputs]
+        self.columns = columns
+        self.scope = scope
         settings = instruction.node.settings
         width = settings.get("width")
         self.width = width if isinstance(width, int) and width > 0 else WIDTH
@@ -112,7 +123,7 @@ class Map(Step):
         block = self.instruction.blocks[0]
         position = self.next
         self.next += 1
-        child = Frame(block, self.frame.scope, self._element, self.frame, self.instruction, position)
+        child = Frame(block, self.scope, self._element, self.frame, self.instruction, position)
         slots = child.slots
         for slot, column in zip(block.parameters, self.columns, strict=True):
             slots[slot] = column[position]
@@ -137,7 +148,8 @@ class Map(Step):
 
 def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     """map: see `Map`."""
-    Map(engine, frame, instruction).begin()
+    columns = [frame.slots[slot] for slot in instruction.inputs]
+    Map(engine, frame, instruction, columns, frame.scope).begin()
 
 
 class Loop(Step, ABC):

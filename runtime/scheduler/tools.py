@@ -1,26 +1,41 @@
 """Tool nodes: quick plain functions as bodies, everything that waits or may be repeated on the loop."""
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from flowc.runtime.coerce import Coercer
 from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Limits, Node, Operation
+from flowc.runtime.scheduler.abandoning import Graceful
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import BODY, WAIT, Behaviour, Instruction, Pace
 from flowc.runtime.scheduler.bodies import calling
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.hedging import hedged_tool, others_for
+from flowc.runtime.scheduler.reuse import call_key, is_shared, share, stamped
 
 
 def bind_tool(
-    node: Node, operation: Operation, function: Callable[..., Any], convert: Coercer, pace: Pace
+    node: Node,
+    operation: Operation,
+    function: Callable[..., Any],
+    convert: Coercer,
+    pace: Pace,
+    *,
+    batch: bool = False,
 ) -> Behaviour:
-    """A call of a tool. Without limits a plain function runs where the runner stands."""
+    """A call of a tool. Without limits a plain function runs where the runner stands, unless the runs of a
+    batch share the call.
+    """
     effectful = any(effect.kind != "pure" for effect in operation.effects)
-    if not is_async(function) and operation.limits == Limits():
+    shared = batch and is_shared(node)
+    writes = tuple(effect.resource or "" for effect in operation.effects if effect.kind == "writes")
+    hedged = others_for(node) is not None
+    if not is_async(function) and operation.limits == Limits() and not shared and not hedged:
         return Behaviour(
             BODY,
             calling(function, node.inputs),
@@ -33,20 +48,43 @@ def bind_tool(
 
     async def call(engine: Engine, frame: Frame, instruction: Instruction) -> Any:
         arguments = [frame.slots[slot] for slot in instruction.inputs]
+        key = call_key(frame, operation.name, arguments) if shared else None
+        table = engine.session.batch if shared else None
+        in_thread = engine.in_thread if table is None else partial(table.call, pace=pace)
+
+        async def asked_for() -> Any:
+            return convert(await call_tool(in_thread, function, arguments))
+
+        async def work() -> Any:
+            if not hedged:
+                return await asked_for()
+            lasting = table is not None
+            return await hedged_tool(engine, frame, instruction, asked_for, lasting=lasting)
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
-            return convert(await call_tool(engine, function, arguments))
+            asked = None if key is None else stamped(table, key, writes)
+            told, _ = await share(engine, frame, instruction, asked, attempt, work, lasting=True)
+            return told.result()
 
         return await with_attempts(engine, frame, instruction, operation.limits, once)
 
     return Behaviour(WAIT, call, effectful=effectful, operation=operation)
 
 
-async def call_tool(engine: Engine, function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Calls a tool's function from the loop: a coroutine function here, a plain one on a thread."""
-    if is_async(function):
-        return await function(*arguments)
-    return await engine.in_thread(partial(function, *arguments))
+def call_tool(
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+    function: Callable[..., Any],
+    arguments: list[Any],
+) -> Awaitable[Any]:
+    """Calls a tool's function from the loop: a coroutine function here, a plain one on a thread. Neither
+    holds up who no longer waits for it.
+    """
+    call = partial(function, *arguments)
+    return Graceful(call(), _left_alone) if is_async(function) else in_thread(call)
+
+
+def _left_alone(task: "asyncio.Task[Any]") -> None:
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else asks
 
 
 def is_async(function: Callable[..., Any]) -> bool:

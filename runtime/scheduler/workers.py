@@ -44,6 +44,7 @@ class Workers:
         self.bodies = 0
         self.serving = 0
         self.backlog: deque[Job] = deque()
+        self.wanted: set[Job] = set()
         self.runner = threading.Condition(lock)
         self.standby = threading.Condition(lock)
 
@@ -93,11 +94,27 @@ class Workers:
     def submit(self, job: Job) -> None:
         """Gives `job` a thread of its own, as soon as the limit of threads allows."""
         self.bodies += 1
-        if self.serving < self.limit:
-            self.serving += 1
-            start(partial(self._serve, job))
+        self.wanted.add(job)
+        self.backlog.append(job)
+        self._begin()
+
+    def give_up(self, job: Job) -> None:
+        """Nobody waits for `job` any more: if it has begun it goes on, but holds no place and no clock."""
+        if job not in self.wanted:
+            return
+        self.wanted.discard(job)
+        if job in self.backlog:
+            self.backlog.remove(job)
         else:
-            self.backlog.append(job)
+            self.serving -= 1
+            self._begin()
+        self.rested()
+
+    def _begin(self) -> None:
+        """Serves the next of those that wait, if the limit of threads allows."""
+        if self.backlog and self.serving < self.limit:
+            self.serving += 1
+            start(partial(self._serve, self.backlog.popleft()))
 
     def rested(self) -> None:
         """One body outside the runner has ended."""
@@ -162,6 +179,9 @@ class Workers:
         while True:
             job()
             with self.lock:
+                if job not in self.wanted:
+                    return
+                self.wanted.discard(job)
                 if not self.stopped:
                     self.rested()
                 if self.stopped or not self.backlog:

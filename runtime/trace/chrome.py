@@ -6,14 +6,16 @@ above. Where the run kept what its effects gave, each event shows it.
 """
 
 from heapq import heappop, heappush
+from typing import Any
 
 from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
-from flowc.runtime.scheduler.frames import step_of
+from flowc.runtime.scheduler.frames import Frame, step_of
 from flowc.runtime.trace.model import Trace
 from flowc.runtime.values import to_json
 
 _BODIES, _STRUCTURE = 1, 2
+_COUNTED = ("tokens_in", "cached", "tokens_out", "waited_s", "queued_s")
 _MARKS = ("node.failed", "retry", "cancelled", "node.dropped")
 
 
@@ -23,13 +25,15 @@ def chrome_trace(trace: Trace) -> dict[str, Json]:
         _named("process_name", _BODIES, trace.root),
         _named("process_name", _STRUCTURE, "control flow"),
     ]
+    spent = _spent(trace)
     results = {(entry[1], entry[2].index): entry[5] for entry in trace.log if entry[0] == "effect.done"}
     for process, kind in ((_BODIES, "node.done"), (_STRUCTURE, "structure")):
         entries = sorted((entry for entry in trace.log if entry[0] == kind), key=lambda entry: entry[3])
         for entry, lane in zip(entries, lanes([(entry[3], entry[4]) for entry in entries]), strict=True):
+            key = (entry[1], entry[2].index)
+            more = {"result": to_json(results[key])} if key in results else {}
             event = _complete(trace, entry, process, lane)
-            if (key := (entry[1], entry[2].index)) in results:
-                event["args"] = {**_arguments(trace, entry), "result": to_json(results[key])}
+            event["args"] = {**_arguments(trace, entry), **spent.get(key, {}), **more}
             events.append(event)
     events.extend(_mark(trace, entry) for entry in trace.log if entry[0] in _MARKS)
     return {"traceEvents": events, "displayTimeUnit": "ms"}
@@ -65,6 +69,20 @@ def _complete(trace: Trace, entry: Entry, process: int, lane: int) -> dict[str, 
         "dur": round((end - start) * 1e6, 3),
         "args": _arguments(trace, entry),
     }
+
+
+def _spent(trace: Trace) -> dict[tuple[Frame, int], dict[str, Any]]:
+    """What each call of a model took. Those of one node count together: it asked more than once."""
+    spent: dict[tuple[Frame, int], dict[str, Any]] = {}
+    for kind, frame, instruction, _, _, more in trace.log:
+        if kind == "spent":
+            before = spent.get((frame, instruction.index), {})
+            spent[frame, instruction.index] = {
+                "model": more["model"],
+                "calls": before.get("calls", 0) + 1,
+                **{name: before.get(name, 0) + more[name] for name in _COUNTED},
+            }
+    return spent
 
 
 def _arguments(trace: Trace, entry: Entry) -> dict[str, Json]:

@@ -13,6 +13,9 @@ from flowc.runtime.scheduler.frames import Frame
 OBSERVED = frozenset({"race", "vote", "attempt", "limit"})
 """Control flow whose parts do not simply add up; it counts as long as it lasted."""
 
+SIDE_BY_SIDE = frozenset({"map", "generate_batch"})
+"""Control flow whose parts run beside each other."""
+
 Chain = tuple[tuple[Frame, int], ...]
 
 
@@ -58,7 +61,7 @@ class _Tree:
         if time is not None:
             return time
         lengths = [self.lengths[child] for child in self.inside.get((number, index), ())]
-        together = self.frames[number].block.instructions[index].node.op == "map"
+        together = self.frames[number].block.instructions[index].node.op in SIDE_BY_SIDE
         total = max(lengths, default=0.0) if together else sum(lengths)
         return min(total, self.lasted.get((number, index), total))
 
@@ -108,7 +111,7 @@ def _chain(tree: _Tree) -> Chain:
         children = tree.inside.get((number, index), [])
         if not children:
             chain.append((tree.frames[number], index))
-        elif tree.frames[number].block.instructions[index].node.op == "map":
+        elif tree.frames[number].block.instructions[index].node.op in SIDE_BY_SIDE:
             left.extend(_steps(tree, max(children, key=tree.lengths.__getitem__)))
         else:
             for child in reversed(children):

@@ -40,6 +40,9 @@ class Trace:
     def publish(self, subscribers: Sequence[Subscriber]) -> None:
         """Tells each subscriber what it has not heard yet. One that fails is told nothing more."""
         end = len(self.log)
+        if not subscribers:
+            self.told = end
+            return
         events = [self.lift(entry) for entry in self.log[self.told : end]]
         self.told = end
         for number, subscriber in enumerate(subscribers):
@@ -82,6 +85,9 @@ class Trace:
             case "note":
                 lifted = "note"
                 attributes["note"] = more
+            case "shared":
+                lifted = "shared"
+                attributes["run"] = more
             case "node.dropped":
                 lifted = "node.dropped"
             case "cancelled":

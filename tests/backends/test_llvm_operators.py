@@ -125,9 +125,10 @@ def test_casts_follow_the_reference_and_saturate(source: str) -> None:
 
     kernel, native = kernel_of({"x": array_type(source, ("n",))}, body)
     values = [0, 1, -1, 2.75, -2.75, 127, 128, -129, 3e9, -3e9, 1e19, -1e19, np.nan, np.inf, -np.inf]
+    values += [-0.5, -0.0, 127.5, -128.5, 255, 255.5, 256, 32767.5, -32768.5, 2147483647.5, -2147483648.5]
     with np.errstate(all="ignore"):
         x = np.array(values) if source.startswith(("f", "bf")) else np.array(values[:8])
-        check(kernel, native, x.astype(numpy_dtypes[source]))
+        check(kernel, native, np.tile(x, 7).astype(numpy_dtypes[source]))
 
 
 AXES = [None, [0], [1], [0, 2], [2], [1, 2]]

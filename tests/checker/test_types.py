@@ -203,3 +203,27 @@ def test_defaults_fill_the_arguments_of_a_call() -> None:
     text = "tool work(a: int, b: int = 7) -> int pure\n\n" + body("return work(1)", result="int")
     (call,) = checked(text).calls.values()
     assert [getattr(each, "value", None) for each in call.arguments] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        ("a if c else b", ["E0210"]),
+        ("a if c else x", ["E0210"]),
+        ("x if c else y", ["E0210"]),
+        ("a if c else (a if c else b)", ["E0210"]),
+        ("topk(x, 3).values if c else topk(x, 4).values", ["E0210"]),
+        ("(topk(x, 3) if c else topk(x, 4)).values", ["E0210"]),
+        ("a if c else b[:3]", []),
+        ("a if c else 2 * a", []),
+        ("x if c else x - 1", []),
+        ("(topk(x, 3) if c else topk(y, 3)).values", []),
+    ],
+)
+def test_both_ways_of_a_choice_in_a_kernel_have_one_shape(choice: str, wanted: list[str]) -> None:
+    signature = "kernel pick(c: bool, a: f32[3], b: f32[4], x: f32[n], y: f32[m]) -> f32"
+    assert [each for each in codes(f"{signature}:\n    return sum({choice})\n") if each != "E0131"] == wanted
+
+
+def test_a_choice_in_a_flow_may_give_either_shape() -> None:
+    assert codes(body("return a if c else b", "c: bool, a: f32[3], b: f32[4]", "f32[n]")) == []

@@ -113,6 +113,18 @@ def test_a_batch_prints_one_object_a_line_in_order_and_fails_as_a_whole(folder: 
     assert done.exit_code == 3
 
 
+def test_runs_of_a_batch_share_a_call_and_one_of_them_pays(folder: Path) -> None:
+    declared = '@cached\nllm ask(i: int) -> str:\n    """Ask {i}"""\n'
+    program = f"{declared}\nflow main(i: int) -> str:\n    return ask(i)\n"
+    (folder / "shared.flow").write_text(program)
+    (folder / "batch.jsonl").write_text('{"i": 1}\n{"i": 2}\n{"i": 1}\n{"i": 1}\n')
+    words = ["run", "shared.flow", "--batch", "batch.jsonl", "--provider", "simulated", "--width", "3"]
+    lines = [json.loads(line) for line in flowc(*words).stdout.splitlines()]
+    assert [line["result"] for line in lines] == [lines[number]["result"] for number in (0, 1, 0, 0)]
+    assert sum(line["calls"] for line in lines) == 2
+    assert sum(line.get("shared", 0) for line in lines) == 2
+
+
 def test_arrays_come_from_npy_and_json_and_go_to_npy(folder: Path) -> None:
     np.save(folder / "x.npy", np.arange(3, dtype=np.float32))
     done = flowc("run", "arrays.flow", "x=x.npy", "y=[1, 1, 1]", "--out", "result=z.npy")
@@ -236,6 +248,13 @@ def test_a_dry_run_prints_the_waves_and_runs_nothing() -> None:
     done = flowc("run", "asks.flow", "--dry-run")
     assert done.exit_code == 0
     assert "approve" in done.stdout
+
+
+def test_a_dry_run_of_a_batch_takes_the_arguments_from_its_lines(folder: Path) -> None:
+    (folder / "batch.jsonl").write_text('{"i": 0, "xs": [1]}\n{"i": "x", "xs": []}\n')
+    assert flowc("run", "fails.flow", "--batch", "batch.jsonl", "--dry-run").exit_code == 0
+    (folder / "batch.jsonl").write_text("{")
+    assert "E0679" in flowc("run", "fails.flow", "--batch", "batch.jsonl", "--dry-run").stderr
 
 
 def test_explain_prints_the_page_and_lists_all() -> None:

@@ -147,6 +147,24 @@ def test_kernels_of_a_program_are_loaded_as_functions() -> None:
     np.testing.assert_array_equal(out, kernel(x, x))
 
 
+def test_kernels_of_a_program_run_by_their_reference_semantics_too() -> None:
+    kernel = flowc.load("main.flow", mode="interpret")["squashed"]
+    x, out = np.ones((2, 3), np.float32), np.empty((2, 3), np.float32)
+    np.testing.assert_allclose(kernel(x, x), flowc.load("main.flow")["squashed"](x, x), rtol=2e-6)
+    assert kernel(x, x, out=out) is out
+    np.testing.assert_array_equal(out, kernel(x, x))
+    with pytest.raises(FlowError, match="E0756"):
+        kernel(x, x[:1])
+    with pytest.raises(FlowError, match="E0755"):
+        kernel(x)
+
+
+def test_an_artifact_is_not_interpreted() -> None:
+    compiled()
+    with pytest.raises(ValueError, match="native code alone"):
+        flowc.load("main.flowc", mode="interpret")
+
+
 def test_an_explanation_says_what_became_of_each_kernel() -> None:
     done = run("compile", "main.flow", "--explain")
     assert done.exit_code == 0

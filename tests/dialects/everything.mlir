@@ -55,6 +55,12 @@ flow.func @main(q %q: !flow.str, "größe" %k: !flow.int = 8, v %v: f32 = none) 
   ^bb0(%x2: !flow.str):
     flow.yield %b, %x2 : i1, !flow.str
   }
+  %asked = agent.generate_batch width 64(%xs) : (!flow.list<!flow.str>) -> !flow.list<!flow.str> {
+  ^bb0(%x3: !flow.str):
+    %p3 = agent.prompt <["say ", {"hole" = "q"}]>(%x3) : (!flow.str) -> !agent.prompt_value
+    %g3 = agent.generate @answer(%p3, %x3) effects<llm> {prefix = 1 : i64} : (!agent.prompt_value, !flow.str) -> !flow.str
+    flow.yield %g3 : !flow.str
+  }
   %race = flow.race -> (!flow.str) {
     flow.yield %q : !flow.str
   } {
@@ -71,6 +77,14 @@ flow.func @main(q %q: !flow.str, "größe" %k: !flow.int = 8, v %v: f32 = none) 
   }
   flow.limit <timeout = 3.0> -> () {
     flow.yield
+  }
+  %started = flow.speculate <[1]>(%q) effects<llm> : (!flow.str) -> !flow.started
+  %early = flow.if(%b, %started) : (i1, !flow.started) -> !flow.str {
+    %p2 = agent.prompt <["say ", {"hole" = "q"}]>(%q) : (!flow.str) -> !agent.prompt_value
+    %g2 = agent.generate @answer(%p2, %q) effects<llm> {early} : (!agent.prompt_value, !flow.str) -> !flow.str
+    flow.yield %g2 : !flow.str
+  } else {
+    flow.yield %q : !flow.str
   }
   flow.return %g : !flow.str
 }

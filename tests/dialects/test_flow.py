@@ -57,6 +57,19 @@ BROKEN = {
         "%m = flow.map width 0(%l) : (!flow.list<!flow.int>) -> !flow.list<!flow.int> {\n"
         "^bb0(%e: !flow.int):\n flow.yield %e : !flow.int\n}\nflow.return %x : !flow.int"
     ),
+    "agent.generate_batch needs an agent.generate": func(
+        "%l = flow.list(%x) : (!flow.int) -> !flow.list<!flow.int>\n"
+        "%m = agent.generate_batch width 2(%l) : (!flow.list<!flow.int>) -> !flow.list<!flow.int> {\n"
+        "^bb0(%e: !flow.int):\n flow.yield %e : !flow.int\n}\nflow.return %x : !flow.int"
+    ),
+    "agent.generate_batch cannot hold agent.tool_call": func(
+        "%l = flow.list(%x) : (!flow.int) -> !flow.list<!flow.int>\n"
+        "%m = agent.generate_batch width 2(%l) : (!flow.list<!flow.int>) -> !flow.list<!flow.int> {\n"
+        "^bb0(%e: !flow.int):\n %p = agent.prompt <[]>() : () -> !agent.prompt_value\n"
+        " %g = agent.generate @ask(%p) effects<llm> : (!agent.prompt_value) -> !flow.int\n"
+        " %t = agent.tool_call @look(%g) effects<> : (!flow.int) -> !flow.int\n"
+        " flow.yield %t : !flow.int\n}\nflow.return %x : !flow.int"
+    ),
     "flow.apply reads a value not made yet": func(
         '%a = flow.apply "neg"(%b) : (!flow.int) -> !flow.int\n'
         '%b = flow.apply "neg"(%x) : (!flow.int) -> !flow.int\nflow.return %a : !flow.int'

@@ -66,7 +66,7 @@ def test_a_document_shows_what_happens(
     monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((100, 40)))
     checker = doctest.OutputChecker()
     for block in blocks(document):
-        if block.language in ("flow", "python", "json", "toml", "text") and block.info:
+        if block.language in ("flow", "python", "json", "toml", "text", "yaml") and block.info:
             Path(block.info).write_text(block.text, encoding="utf-8")
         if block.language != "console":
             continue

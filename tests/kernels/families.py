@@ -1,6 +1,6 @@
 """Programs of the shapes that numeric kernels have: products, attention, convolutions, statistics of rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
 from xdsl.ir import SSAValue
@@ -35,6 +35,7 @@ def contractions(sketch: Sketch) -> Program:
     after = [sketch.one(*AFTER) for _ in range(sketch.one(0, 1, 2))]
     last, axis, count = sketch.one(*LAST), sketch.one(0, -1), sketch.one(1, 2, 3, 5)
     bias = sketch.array(sketch.one(dtype, "f32"), [m])
+    early = sketch.one(False, True)
 
     def body(add: Add, *values: SSAValue) -> Sequence[SSAValue]:
         a, b = values[left], values[right]
@@ -43,10 +44,12 @@ def contractions(sketch: Sketch) -> Program:
         a = unary(add, "neg", a) if before == "neg" else a
         b = pair(add, "mul", b, number(add, 2, b)) if before == "scale" else b
         a, b = (_swapped(add, each) if swap else each for each, swap in zip((a, b), swaps, strict=True))
+        norms = _norms(add, after, a, b) if early else {}
         product = add(build.contract(a, b))
+        norms = norms or _norms(add, after, a, b)
         result = product
         for step in after:
-            result = _followed(add, step, result, values[bias], a, b)
+            result = _followed(add, step, result, values[bias], norms)
         return _finished(add, last, product, result, axis, count)
 
     return sketch.done(body)
@@ -69,7 +72,19 @@ def _swapped(add: Add, value: SSAValue) -> SSAValue:
     return add(build.transpose(value, [*range(rank - 2), rank - 1, rank - 2]))
 
 
-def _followed(add: Add, step: str, value: SSAValue, bias: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+def _norms(add: Add, after: Sequence[str], a: SSAValue, b: SSAValue) -> dict[str, SSAValue]:
+    """What the rows of a left operand and the columns of a right one give, as far as it is used."""
+    found = {}
+    if "rows" in after and len(shape_of(a.type)) == 2:
+        found["rows"] = add(build.reduce("sum", a, [1], True))
+    if "columns" in after and len(shape_of(b.type)) == 2:
+        found["columns"] = add(build.reduce("max", pair(add, "mul", b, b), [0], True))
+    return found
+
+
+def _followed(
+    add: Add, step: str, value: SSAValue, bias: SSAValue, norms: Mapping[str, SSAValue]
+) -> SSAValue:
     rank, dtype = len(shape_of(value.type)), dtype_of(value.type)
     if step == "bias" and rank:
         return pair(add, "add", value, bias)
@@ -81,10 +96,8 @@ def _followed(add: Add, step: str, value: SSAValue, bias: SSAValue, a: SSAValue,
         return add(build.cast(value, "f32"))
     if step == "tanh" and is_float(dtype):
         return unary(add, "tanh", value)
-    if step == "rows" and rank == len(shape_of(a.type)) == 2:
-        return pair(add, "sub", value, add(build.reduce("sum", a, [1], True)))
-    if step == "columns" and rank == len(shape_of(b.type)) == 2:
-        return pair(add, "add", value, add(build.reduce("max", pair(add, "mul", b, b), [0], True)))
+    if step in norms and rank == 2:
+        return pair(add, "sub" if step == "rows" else "add", value, norms[step])
     return value
 
 

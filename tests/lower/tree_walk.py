@@ -171,8 +171,14 @@ class Walker:
             case "flow":
                 return self.flow(name, values)
             case "tool":
-                return self.world.tool(name, {"i": values[0]})
+                return self.world.tool(name, dict(zip("ij", values, strict=False)))
         prompt = self.callables[name].prompt
         assert prompt is not None
-        text = "".join(part if isinstance(part, str) else str(values[0]) for part in prompt.parts)
-        return self.world.generate(name, text, {})
+        names = [parameter.name for parameter in self.callables[name].parameters]
+        given: dict[str, object] = dict(zip(names, values, strict=False))
+        parts = prompt.parts
+        text = "".join(
+            part if isinstance(part, str) else str(self.value(part.expression, given)) for part in parts
+        )
+        answer = self.world.generate(name, text, {})
+        return SimpleNamespace(**answer) if isinstance(answer, dict) else answer

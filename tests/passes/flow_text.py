@@ -16,6 +16,11 @@ tool look(i: int) -> int reads db
 tool put(i: int) -> int writes db
 tool note(i: int) -> none writes journal
 tool shaky(i: int) -> int reads web
+tool shelve(i: int) -> int writes shelf idempotent
+tool peek(i: int) -> int reads shelf
+
+@associative
+tool total(i: int, j: int) -> int pure
 
 llm guess(i: int) -> int:
     \"\"\"Guess {i}\"\"\"
@@ -24,6 +29,15 @@ llm guess(i: int) -> int:
 llm recall(i: int) -> int:
     \"\"\"Recall {i}\"\"\"
 
+llm weigh(i: int, unused: int) -> Pair:
+    \"\"\"Weigh {i}\"\"\"
+
+@reorder
+llm follow(i: int, rule: int) -> int:
+    \"\"\"Take {i}.
+
+    The rule is {rule}.\"\"\"
+
 flow helper(i: int, n: int) -> int:
     if i > n:
         return put(i)
@@ -31,13 +45,17 @@ flow helper(i: int, n: int) -> int:
 
 """
 VARIABLES = ("a", "b", "c")
+TOOLS = ("work", "guess", "look", "put")
+SHELF = ("shelve", "shelve", "peek")
+IDEMPOTENT = frozenset({"shelve"})
+"""Tools whose write is the same twice as once: of equal ones in a row, one is enough."""
 INDENT = "    "
 
 
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 2) -> str:
     """An expression of type int."""
-    kind = draw(st.integers(0, 13 if depth else 1))
+    kind = draw(st.integers(0, 15 if depth else 1))
     inner = expressions(depth - 1) if depth else st.nothing()
     match kind:
         case 0:
@@ -49,7 +67,7 @@ def expressions(draw: st.DrawFn, depth: int = 2) -> str:
             right = draw(st.sampled_from(VARIABLES)) if operator == "//" else draw(inner)
             return f"({draw(inner)} {operator} {right})"
         case 6 | 7 | 8:
-            tool = draw(st.sampled_from(("work", "look", "put", "guess", "recall", "shaky")))
+            tool = draw(st.sampled_from(("work", "look", "put", "guess", "recall", "shaky", *SHELF)))
             return f"{tool}({draw(inner)})"
         case 9:
             return f"({draw(inner)} if {draw(conditions(depth - 1))} else {draw(inner)})"
@@ -59,6 +77,10 @@ def expressions(draw: st.DrawFn, depth: int = 2) -> str:
             return f"sum({draw(lists(depth - 1))})"
         case 12:
             return f"helper({draw(inner)}, {draw(inner)})"
+        case 13:
+            return f"weigh({draw(inner)}, {draw(inner)}).left"
+        case 14:
+            return f"follow({draw(inner)}, {draw(inner)})"
         case _:
             return f"Pair(left={draw(inner)}, right={draw(inner)}).{draw(st.sampled_from(('left', 'right')))}"
 
@@ -74,13 +96,18 @@ def conditions(draw: st.DrawFn, depth: int = 1) -> str:
     return f"({comparison})"
 
 
+_ASKED = ("guess(guess(x))", "weigh(x, work(x)).left", "follow(x, a)", "follow(a, x) + a")
+
+
 @st.composite
 def lists(draw: st.DrawFn, depth: int = 1) -> str:
     """An expression of type list[int]."""
     if draw(st.booleans()):
         return "xs"
     source = draw(st.sampled_from(("xs", "range(3)")))
-    body = draw(st.sampled_from(("work(x)", "look(x)", "guess(x)", "x + a", "put(x)", "work(x) + look(a)")))
+    body = draw(
+        st.sampled_from(("work(x)", "look(x)", "guess(x)", "x + a", "put(x)", "work(x) + look(a)", *_ASKED))
+    )
     test = draw(st.sampled_from(("", "", " if x > 1", " if work(x) > 2")))
     return f"[{body} for x in {source}{test}]"
 
@@ -99,7 +126,7 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
     """The lines of one statement."""
     pad = INDENT * level
     target = draw(st.sampled_from(VARIABLES))
-    kind = draw(st.integers(0, 13 if depth else 5))
+    kind = draw(st.integers(0, 15 if depth else 5))
     inner = blocks(depth - 1, loop, level + 1) if depth else st.nothing()
     looped = blocks(depth - 1, True, level + 1) if depth else st.nothing()
     match kind:
@@ -127,9 +154,32 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
             leaving = ["return " + draw(expressions(1))]
             leaving += ["break", "continue"] if loop else []
             return [f"{pad}if {draw(conditions())}:", f"{pad}{INDENT}{draw(st.sampled_from(leaving))}"]
-        case _:
+        case 13:
             gathered = f"{pad}{INDENT}xs = xs + [{draw(st.sampled_from(('work', 'guess', 'look')))}(y)]"
             return [f"{pad}for y in range(3):", gathered]
+        case _:
+            source = draw(st.sampled_from(("range(5)", "xs")))
+            return [f"{pad}for y in {source}:", *draw(rounds(target, level))]
+
+
+@st.composite
+def rounds(draw: st.DrawFn, target: str, level: int) -> list[str]:
+    """The body of a loop that gathers on a condition, combines in a chain, or asks the same each round."""
+    pad = INDENT * (level + 1)
+    asked = draw(st.sampled_from((*[f"{name}(y)" for name in TOOLS], "recall(a)", "work(n)", "look(n)")))
+    match draw(st.integers(0, 4)):
+        case 0:
+            lines = [f"{pad}if y > 1:", f"{pad}{INDENT}xs = xs + [{asked}]"]
+            return [*lines, f"{pad}else:", f"{pad}{INDENT}{target} += 1"] if draw(st.booleans()) else lines
+        case 1:
+            first, second = draw(st.permutations((target, asked)))
+            return [f"{pad}{target} = total({first}, {second})"]
+        case 2:
+            return [f"{pad}{target} += {asked}"]
+        case 3:
+            return [f"{pad}{target} += {asked}", f"{pad}put({asked})"]
+        case _:
+            return [f"{pad}if work(y) > {asked}:", f"{pad}{INDENT}xs = xs + [y]"]
 
 
 @st.composite
@@ -147,6 +197,7 @@ class GeneratedWorld:
     """Answers for the tools and models above. What `look` gives depends on every `put` before, in order."""
 
     state: int = 0
+    shelf: dict[int, int] = field(factory=dict)
     calls: list[tuple[str, int]] = field(factory=list)
 
     def tool(self, name: str, arguments: Mapping[str, object]) -> object:
@@ -157,11 +208,20 @@ class GeneratedWorld:
         match name:
             case "work":
                 return (number * 7 + 3) % 101
+            case "total":
+                other = arguments["j"]
+                assert isinstance(other, int)
+                return composed(number, other)
             case "look":
                 return (self.state + number) % 97
             case "put":
                 self.state = (self.state * 31 + number) % 1009
                 return self.state % 5
+            case "shelve":
+                self.shelf[number % 3] = number
+                return number % 7
+            case "peek":
+                return self.shelf.get(number % 3, 0) % 23
             case "shaky":
                 if number % 3 == 0:
                     raise ValueError("shaky fails for multiples of three")
@@ -169,8 +229,9 @@ class GeneratedWorld:
         return None
 
     def generate(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
-        """A model's answer: a function of its prompt."""
-        return sum(map(ord, prompt)) % 13
+        """A model's answer: a function of its prompt, in whatever order its paragraphs stand."""
+        number = sum(map(ord, prompt)) % 13
+        return {"left": number, "right": 1} if name == "weigh" else number
 
     def ask(self, name: str, prompt: str, arguments: Mapping[str, object]) -> object:
         """A person's answer."""
@@ -183,3 +244,11 @@ class GeneratedWorld:
     def execute(self, plan: object, tools: Sequence[str]) -> list[object]:
         """No plan is ever written."""
         return []
+
+
+def composed(first: int, second: int) -> int:
+    """Associative, and not commutative: two maps x -> a * x + b modulo 7, each as 7 * a + b, one after the
+    other.
+    """
+    (a, b), (c, d) = divmod(first % 49, 7), divmod(second % 49, 7)
+    return (a * c) % 7 * 7 + (a * d + b) % 7

@@ -1,18 +1,21 @@
 """The generated world as the runtime sees it: tools that note their calls, a model that counts letters."""
 
+import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 
 from flowc.runtime.environment import Environment
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Request, Response, Usage
-from tests.passes.flow_text import GeneratedWorld
+from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld
 
-WRITES = {"put": "db", "note": "journal"}
+WRITES = {"put": "db", "note": "journal", "shelve": "shelf"}
 """The tools of the generated programs that write, and what."""
+
+TOOLS = ("work", "look", "put", "note", "shaky", "shelve", "peek", "total")
 
 
 class LetterModel:
@@ -24,7 +27,7 @@ class LetterModel:
     async def generate(self, request: Request) -> Response:
         """The number of the prompt, as JSON."""
         answer = self.world.generate(request.operation, request.prompt, {})
-        return Response(text=f'{{"value": {answer}}}', usage=Usage())
+        return Response(text=json.dumps({"value": answer}), usage=Usage())
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """No generated program embeds anything."""
@@ -36,6 +39,15 @@ class LetterModel:
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+Written = TypeVar("Written", bound=tuple[str, object])
+
+
+def append_write(writes: list[Written], write: Written) -> None:
+    """Notes a write, unless it is idempotent and repeats the last one."""
+    if not (write[0] in IDEMPOTENT and writes and writes[-1] == write):
+        writes.append(write)
 
 
 @define
@@ -50,13 +62,13 @@ class RecordingWorld:
         return Environment(
             provider="letters",
             providers={"letters": LetterModel(self.world)},
-            tools={name: self._tool(name) for name in ("work", "look", "put", "note", "shaky")},
+            tools={name: self._tool(name) for name in TOOLS},
         )
 
     def _tool(self, name: str) -> Callable[[int], object]:
-        def call(i: int) -> object:
+        def call(i: int, j: int = 0) -> object:
             with self.lock:
-                return self.world.tool(name, {"i": i})
+                return self.world.tool(name, {"i": i, "j": j})
 
         return call
 
@@ -65,5 +77,5 @@ class RecordingWorld:
         found: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for name, number in self.world.calls:
             if name in WRITES:
-                found[WRITES[name]].append((name, number))
+                append_write(found[WRITES[name]], (name, number))
         return found

@@ -25,8 +25,8 @@ flow main(claims: list[str]) -> int:
 def test_each_level_does_what_the_one_below_does() -> None:
     names = {level: [each.name for each in passes] for level, passes in PIPELINES.items()}
     assert names["O0"] == ["outline-kernels"]
-    assert set(names["O0"]) < set(names["O1"]) < set(names["O2"])
-    assert set(names["O2"]) == set(PASSES)
+    assert set(names["O0"]) < set(names["O1"]) < set(names["O2"]) < set(names["O3"])
+    assert set(names["O3"]) == set(PASSES)
 
 
 def test_a_pipeline_is_read_with_its_options() -> None:

@@ -15,7 +15,7 @@ from flowc.compiler import driver, syntax
 from flowc.compiler.checker.model import Checked
 from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.reference import Outcome, evaluate
-from flowc.passes.pipelines import O2, optimise
+from flowc.passes.pipelines import O3, optimise
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
 from flowc.runtime.kernels import load
@@ -113,7 +113,7 @@ def outcome(module: ModuleOp) -> Outcome:
 def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Program) -> None:
     checked = checked_program(program)
     wanted = outcome(driver.optimised(checked, driver.Options(level=0)))
-    for level in (1, 2):
+    for level in (1, 2, 3):
         assert_same(wanted, outcome(driver.optimised(checked, driver.Options(level=level))))
 
 
@@ -123,7 +123,7 @@ def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.P
     module = driver.lowered(checked_program(program), driver.Options())
     watch = round_trips()
     watch(module)
-    optimise(module, O2, watch=lambda _, current: watch(current))
+    optimise(module, O3, watch=lambda _, current: watch(current))
 
 
 @settings(max_examples=8 * MORE, deadline=None)

@@ -225,6 +225,19 @@ def test_parameters_need_types() -> None:
     assert "flowc.f32" in found[2][2]
 
 
+def test_a_tuple_is_no_parameter_and_is_not_written_in_a_kernel() -> None:
+    @flowc.flow
+    def longest(words: tuple[str, ...]) -> str:
+        return words[0]
+
+    @flowc.kernel
+    def both(x: flowc.f32["n"]) -> tuple[flowc.f32["n"], flowc.f32["n"]]:
+        return x + 1, x * 2
+
+    assert [(code, "list[T]" in help) for code, _, help in refused(longest)] == [("E0084", True)]
+    assert [(code, "flowc.jit" in help) for code, _, help in refused(both)] == [("E0082", True)]
+
+
 def test_a_model_needs_a_prompt() -> None:
     @flowc.llm
     def wrong(q: str) -> str: ...

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import flowc
+from flowc.compiler.diagnostics.model import CompileError
 
 
 class Colour(enum.IntEnum):
@@ -123,6 +124,7 @@ def test_a_tuple_of_one_buffer_takes_the_result(mode: Any) -> None:
         buffer = np.zeros(3)
         assert compiled(x, x, out=(buffer,)) is buffer
         assert buffer.tolist() == [0.0, 1.0, 4.0]
+        assert compiled(x, x, out=(None,)).tolist() == [0.0, 1.0, 4.0]
     for wrong in ((), (np.zeros(3), np.zeros(3))):
         with pytest.raises(flowc.FlowError, match="E0760"):
             compiled(x, x, out=wrong)
@@ -138,6 +140,41 @@ def test_a_buffer_for_the_only_item_of_a_tuple_is_given_back_in_one(function: An
         (item,) = found
         assert item is buffer
         assert buffer.tolist() == [1.0, 2.0, 3.0]
+    (item,) = compiled(x, out=(None,))
+    assert item.tolist() == [1.0, 2.0, 3.0]
+
+
+def added(x: Any) -> Any:
+    return x + 300
+
+
+def chosen(x: Any) -> Any:
+    return np.where(x > 1, x, 300)
+
+
+def listed(x: Any) -> Any:
+    return np.asarray([[1], [-1]], dtype=np.uint8) + x
+
+
+def scalar(x: Any) -> Any:
+    return np.uint8(300) + x
+
+
+@pytest.mark.parametrize("function", [added, chosen, listed, scalar])
+def test_a_written_number_that_a_dtype_cannot_hold_is_refused(function: Callable[..., Any]) -> None:
+    with pytest.raises(CompileError, match="E0141"):
+        flowc.jit(function)(np.zeros(3, np.uint8))
+
+
+def test_a_number_is_converted_where_the_dtype_holds_it() -> None:
+    def converted(x: Any, k: int) -> Any:
+        return np.uint8(k) + x, np.array([k, 255, True], np.uint8), np.array([1.9, -0.5], np.int8)
+
+    given = np.ones(3, np.uint8)
+    for want, have in zip(converted(given, 7), flowc.jit(converted)(given, 7), strict=True):
+        assert (have.dtype, have.tolist()) == (want.dtype, want.tolist())
+    with pytest.raises(flowc.FlowError, match="E0755"):
+        flowc.jit(converted)(given, 300)
 
 
 def brightened(image: Any, by: Any) -> Any:

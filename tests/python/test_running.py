@@ -117,6 +117,33 @@ def test_a_kernel_gives_what_the_plain_function_gives() -> None:
     np.testing.assert_allclose(cosine(q, r), cosine.function(q, r), rtol=1e-5, atol=1e-6)
 
 
+@flowc.kernel
+def best(x: flowc.f32["n"]) -> tuple[flowc.f32[2], flowc.i64[2]]:
+    return flowc.topk(x, 2)
+
+
+@flowc.tool(effects="pure")
+def counted(word: str) -> tuple[Point, int]:
+    return Point(0.5, 2.0, Colour.green), len(word)
+
+
+@flowc.flow
+def both_of(word: str) -> tuple[Point, int]:
+    return counted(word)
+
+
+def test_a_kernel_gives_several_results_also_into_buffers() -> None:
+    x, values, places = np.float32([1, 5, 3]), np.empty(2, np.float32), np.empty(2, np.int64)
+    assert [each.tolist() for each in best(x)] == [[5.0, 3.0], [1, 2]]
+    found = best(x, out=(None, places))
+    assert (found[0].tolist(), found[1] is places, places.tolist()) == ([5.0, 3.0], True, [1, 2])
+    assert best(x, out=(values, places))[0] is values
+
+
+def test_the_parts_of_a_tuple_come_back_as_the_classes_of_the_program() -> None:
+    assert both_of("abc") == (Point(0.5, 2.0, Colour.green), 3)
+
+
 def test_a_kernel_may_clip_turn_and_join_arrays_and_add_axes_as_numpy_does() -> None:
     x = np.random.default_rng(2).standard_normal((3, 4))
     np.testing.assert_allclose(rearranged(x), rearranged.function(x), rtol=1e-12)

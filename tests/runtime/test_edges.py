@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.runtime.artifact import Artifact, host_target, read, unpack, write
+from flowc.runtime.batch import run_many
 from flowc.runtime.config import find_config, load_config
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
 from flowc.runtime.events import Event
-from flowc.runtime.execute import load, run, run_many
+from flowc.runtime.execute import load, run
 from flowc.runtime.plan import Effect, Operation, Parameter, Plan
 from flowc.runtime.result import RunResult
 from flowc.runtime.trace.chrome import chrome_trace, lanes

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowc.runtime.admission.calls import Call, Program
+from flowc.runtime.admission.gate import Gate
 from flowc.runtime.config import Config
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
@@ -17,7 +19,6 @@ from flowc.runtime.people import answers
 from flowc.runtime.plan import Effect, Json, Limits, Operation, Parameter, Plan
 from flowc.runtime.providers.base import ModelSettings, Request, Response, Usage, estimate_tokens
 from flowc.runtime.providers.simulated import Behaviour, Simulated
-from flowc.runtime.rates import Gate
 from flowc.runtime.types import BOOL, INT, JSON, NONE, STR, Array, Enum, List, Type
 from tests.runtime.plans import NO_LIMITS, Builder, llm, plan, tool
 from tests.runtime.worlds import Scripted, in_virtual_time, virtually
@@ -88,14 +89,14 @@ def test_no_window_of_a_minute_holds_more_than_the_limits(
 
     async def go() -> None:
         loop = asyncio.get_running_loop()
-        gate = Gate(ModelSettings(requests_per_minute=requests, tokens_per_minute=tokens), loop)
+        gate = Gate(ModelSettings(requests_per_minute=requests, tokens_per_minute=tokens))
 
         async def call(start: float, amount: int, length: float) -> None:
             await asyncio.sleep(start)
-            await gate.enter(0.0, amount)
+            place = await gate.enter(Call(Program("one"), tokens=amount))
             admitted.append((loop.time(), amount))
             await asyncio.sleep(length)
-            gate.leave()
+            place.leave()
 
         await asyncio.gather(*(call(*each) for each in calls))
 
@@ -210,7 +211,7 @@ def test_parts_of_answers_are_streamed_with_their_step() -> None:
         config=environment.config, providers=environment.providers, stream=lambda *part: heard.append(part)
     )
     virtually(many(1), environment)
-    assert heard == [("main/1:map[0]/0:ask", "an"), ("main/1:map[0]/0:ask", "swer")]
+    assert heard == [("main/0:map[0]/0:ask", "an"), ("main/0:map[0]/0:ask", "swer")]
 
 
 def test_a_simulated_run_is_virtual_and_repeats_exactly() -> None:

@@ -304,3 +304,11 @@ def test_arguments_that_do_not_fit_are_refused_with_their_name() -> None:
         assert said in refused.value.problem.message
     with pytest.raises(FlowError, match="E0704"):
         read_text_arguments(of, flow, {"k": "many"})
+
+
+def test_json_nested_deeper_than_python_can_follow_is_refused() -> None:
+    value: object = 1
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(Mismatch, match="JSON nested at most 200 deep was expected"):
+        coercer(Scalar("json"), Tables({}, {}))(value)

@@ -107,7 +107,11 @@ def _select(e: FunctionEmitter, op: arith.SelectOp) -> None:
         chosen = e.emit(f"select {e.typed(op.cond)}, ptr {one.pointer}, ptr {other.pointer}")
         e.buffers[op.result] = evolve(one, pointer=chosen, size="", origins=one.memory | other.memory)
         return
-    e.values[op.result] = e.emit(f"select {e.typed(op.cond)}, {e.typed(op.lhs)}, {e.typed(op.rhs)}")
+    note = ""
+    if loops.UNPREDICTABLE in op.attributes:
+        e.called.add("!7 = !{}")
+        note = ", !unpredictable !7"
+    e.values[op.result] = e.emit(f"select {e.typed(op.cond)}, {e.typed(op.lhs)}, {e.typed(op.rhs)}{note}")
 
 
 def _negate(e: FunctionEmitter, op: arith.NegfOp) -> None:

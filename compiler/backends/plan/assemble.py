@@ -16,9 +16,13 @@ from flowc.dialects import plan
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.flow.attributes import EffectsAttr, Json, JsonAttr, ParameterAttr
 from flowc.dialects.flow.declarations import EnumDeclOp, RecordDeclOp
+from flowc.dialects.flow.speculation import EARLY
 from flowc.runtime.plan import Effect, Function, Node, Parameter, Plan, Region
 from flowc.runtime.plan import Operation as PlanOperation
 from flowc.runtime.types import Type
+
+SPECULATE = "speculate"
+"""The instruction that starts branches early."""
 
 
 def assemble(module: ModuleOp, *, source: str = "", optimisation: int = 2) -> Plan:
@@ -78,6 +82,7 @@ def _operation(op: DeclarationOp) -> PlanOperation:
         return value if isinstance(value, str) else None
 
     temperature, most = setting.get("temperature"), setting.get("max_tokens")
+    latency = setting.get("latency")
     return PlanOperation(
         kind=KINDS[op.name],
         name=op.sym_name.data,
@@ -89,6 +94,8 @@ def _operation(op: DeclarationOp) -> PlanOperation:
         temperature=float(temperature) if isinstance(temperature, int | float) else None,
         max_tokens=most if isinstance(most, int) else None,
         cached=setting.get("cached") is True,
+        pruned=op.pruned,
+        latency=float(latency) if isinstance(latency, int | float) else None,
         module=text("module"),
         function=text("function"),
         documentation=text("documentation") or "",
@@ -109,6 +116,19 @@ def _function(op: plan.FuncOp) -> Function:
         documentation=str(documentation),
         line=position(op)[0],
     )
+
+
+def _numbered(block: Block) -> list[plan.NodeOp]:
+    """The nodes of a block in order, what starts branches early last: it must not number the others anew,
+    since the number of a step is part of its name, on which simulated answers depend.
+    """
+    nodes = [op for op in block.ops if isinstance(op, plan.NodeOp)]
+    return sorted(nodes, key=lambda op: op.instruction.data == SPECULATE)
+
+
+def _early(block: Block) -> list[Json]:
+    """The numbers of the nodes of a branch that may start before it."""
+    return [index for index, op in enumerate(_numbered(block)) if EARLY in op.attributes]
 
 
 @define
@@ -147,24 +167,26 @@ class _Frame:
     def region(self, block: Block) -> Region:
         """The region of a block."""
         parameters = tuple(self.new(argument) for argument in block.args)
-        indexes: dict[Operation, int] = {}
-        nodes: list[Node] = []
+        numbered = _numbered(block)
+        indexes: dict[Operation, int] = {op: index for index, op in enumerate(numbered)}
+        nodes: dict[Operation, Node] = {}
         results: tuple[int, ...] = ()
         for op in block.ops:
             if isinstance(op, plan.YieldOp):
                 results = tuple(self.slot(value) for value in op.operands)
             elif isinstance(op, plan.NodeOp):
-                indexes[op] = len(nodes)
-                nodes.append(self._node(op, indexes))
-        return Region(
-            self.size, parameters, tuple(self.captures), tuple(self.constants), tuple(nodes), results
-        )
+                nodes[op] = self._node(op, indexes)
+        ordered = tuple(nodes[op] for op in numbered)
+        return Region(self.size, parameters, tuple(self.captures), tuple(self.constants), ordered, results)
 
     def _node(self, op: plan.NodeOp, indexes: Mapping[Operation, int]) -> Node:
         inputs = tuple(self.slot(value) for value in op.data)
         regions = tuple(_Frame(self).region(body.block) for body in op.bodies)
         line, column = position(op)
         settings = op.settings.value if op.settings is not None else {}
+        early: list[Json] = [_early(body.block) for body in op.bodies]
+        if isinstance(settings, dict) and any(early):
+            settings = {**settings, "early": early}
         return Node(
             op=op.instruction.data,
             name=op.label.data,

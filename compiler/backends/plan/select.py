@@ -16,10 +16,12 @@ from flowc.dialects.agent.calls import PromptOp
 from flowc.dialects.array.kernel import KernelOp, LaunchOp
 from flowc.dialects.array.ops import ConstantOp as NumberOp
 from flowc.dialects.flow import compute
-from flowc.dialects.flow.attributes import JsonAttr
+from flowc.dialects.flow.attributes import Json, JsonAttr
 from flowc.dialects.flow.control import YieldOp
 from flowc.dialects.flow.declarations import FuncOp, ReturnOp
 from flowc.dialects.flow.effects import Effects
+from flowc.dialects.flow.speculation import EARLY
+from flowc.passes.hedge import HEDGE
 from flowc.passes.order import EffectOrder, GuardedOrder, Order, ProgramOrder, catches_failures
 
 
@@ -118,11 +120,13 @@ class _Selector:
             shape.label,
             inputs,
             [result.type for result in op.results],
-            settings=shape.settings,
+            settings=shape.settings | _marks(op),
             rank=_figure(op, "rank"),
             cost=_figure(op, "cost"),
             bodies=bodies,
         )
+        if EARLY in op.attributes:
+            made.attributes[EARLY] = op.attributes[EARLY]
         _add(target, made, op)
         self._bind(op, made)
         waits.remember(op, made, needed)
@@ -191,6 +195,12 @@ def _add(block: Block, made: Operation, origin: Operation) -> Operation:
 def _number(op: NumberOp) -> JsonAttr:
     value = op.value.value.data
     return JsonAttr.of(bool(value) if str(op.result.type) == "i1" else value)
+
+
+def _marks(op: Operation) -> dict[str, Json]:
+    """What a pass has noted for the runtime."""
+    found = op.attributes.get(HEDGE)
+    return {HEDGE: found.value} if isinstance(found, JsonAttr) else {}
 
 
 def _figure(op: Operation, name: str) -> float:

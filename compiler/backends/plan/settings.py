@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
-from xdsl.dialects.builtin import SymbolRefAttr
+from xdsl.dialects.builtin import IntegerAttr, StringAttr, SymbolRefAttr
 from xdsl.ir import Operation, SSAValue
 
 from flowc.compiler.lower.types import runtime_type
@@ -14,6 +14,8 @@ from flowc.dialects.array.ops import ConstantOp as NumberOp
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.attributes import Json
 from flowc.dialects.flow.declarations import CallOp
+from flowc.dialects.flow.speculation import SpeculateOp
+from flowc.passes.stream import STREAM
 from flowc.runtime.types import to_json
 
 
@@ -63,6 +65,9 @@ def shape_of_node(op: Operation) -> Shape:
         case CallOp():
             name = symbol(op.callee)
             return Shape(plan.TaskOp, "call", name, operands, {"function": name})
+        case SpeculateOp():
+            others = op.others.value
+            return Shape(plan.TaskOp, "speculate", "speculate", operands, {"others": others})
         case LaunchOp():
             name = symbol(op.kernel)
             return Shape(plan.KernelOp, "kernel", name, operands, {"kernel": name})
@@ -70,6 +75,14 @@ def shape_of_node(op: Operation) -> Shape:
 
 
 def _outside(op: Operation) -> Shape | None:
+    shape = _call_outside(op)
+    shared = op.attributes.get("share")
+    if shape is not None and isinstance(shared, StringAttr):
+        shape.settings["share"] = shared.data
+    return shape
+
+
+def _call_outside(op: Operation) -> Shape | None:
     match op:
         case agent.ToolCallOp():
             name = symbol(op.callee)
@@ -82,8 +95,10 @@ def _outside(op: Operation) -> Shape | None:
             chosen: dict[str, Json] = {} if op.model is None else {"model": op.model.value}
             return Shape(plan.TaskOp, "embed", "embed", [op.texts], chosen)
         case agent.ExecuteOp():
-            tools: list[Json] = [tool.data for tool in agent.tools_of(op)]
-            return Shape(plan.TaskOp, "execute", "execute", [op.plan], {"tools": tools})
+            named: dict[str, Json] = {"tools": [tool.data for tool in agent.tools_of(op)]}
+            if STREAM in op.attributes:
+                named[STREAM] = True
+            return Shape(plan.TaskOp, "execute", "execute", [op.plan], named)
     return None
 
 
@@ -101,6 +116,10 @@ def _prompted(op: agent.PromptedCall, instruction: str) -> Shape:
             holes += 1
     name = symbol(op.callee)
     settings: dict[str, Json] = {"operation": name, "segments": segments, "arguments_from": holes}
+    if isinstance(shared := op.attributes.get("prefix"), IntegerAttr):
+        settings["prefix"] = shared.value.data
+    if STREAM in op.attributes:
+        settings[STREAM] = True
     return Shape(plan.TaskOp, instruction, name, [*prompt.values, *op.arguments], settings)
 
 
@@ -109,7 +128,12 @@ def _control(op: Operation) -> Shape:
     match op:
         case control.MapOp():
             settings: dict[str, Json] = {"width": op.width.value.data, "filtered": op.filtered is not None}
+            if STREAM in op.attributes:
+                settings[STREAM] = True
             return Shape(plan.ForkOp, "map", "map", operands, settings)
+        case agent.GenerateBatchOp():
+            settings = {"width": op.width.value.data, "filtered": op.filtered is not None}
+            return Shape(plan.ForkOp, "generate_batch", "map", operands, settings)
         case control.VoteOp():
             ballots: dict[str, Json] = {"max": op.max.value.data, "lead": op.lead.value.data}
             return Shape(plan.ForkOp, "vote", "vote", operands, ballots)

@@ -50,14 +50,14 @@ class Built:
     limits: tuple[tuple[str, str], ...] = ()
 
 
-def build(definition: Definition[..., Any], parameters: Sequence[Parameter]) -> Built:
-    """Translates a function for such arguments. Raises CompileError, or NeedsFacts for what must be known of
-    the call besides."""
+def build(definition: Definition[..., Any], parameters: Sequence[Parameter], in_rows: bool = False) -> Built:
+    """Translates a function for such arguments; `in_rows` has the kernel lay out its results that way,
+    whatever NumPy does. Raises CompileError, or NeedsFacts for what must be known of the call besides."""
     sources = Sources()
     mutable: frozenset[Origin] = frozenset()
     for _ in range(ATTEMPTS):
         try:
-            attempt = _Attempt(definition, parameters, sources, mutable)
+            attempt = _Attempt(definition, parameters, sources, mutable, in_rows)
             built = attempt.run()
         except Refused as refused:
             facts = _facts(refused.conflict, parameters)
@@ -133,8 +133,9 @@ class _Attempt:
         parameters: Sequence[Parameter],
         sources: Sources,
         mutable: frozenset[Origin],
+        in_rows: bool,
     ) -> None:
-        self.definition, self.parameters = definition, parameters
+        self.definition, self.parameters, self.in_rows = definition, parameters, in_rows
         self.block = Block()
         self.c = Context(self.block, mutable, open_extents=_open_extents(parameters))
         self.program = Program(self.c, sources, run_body, capture=self._capture)
@@ -160,7 +161,7 @@ class _Attempt:
         self._gather_rest(frame)
         returned = run_body(frame)
         with located(file, node):
-            structure, results = collect(c, returned)
+            structure, results = collect(c, returned, self.in_rows)
         c.append(ReturnOp(*results))
         remove_dead(self.block)
         kernel = KernelOp(
@@ -189,12 +190,16 @@ class _Attempt:
             return parameter.value
         weak = parameter.dtype in WEAK
         dtype = (WEAK | STRONG).get(parameter.dtype, parameter.dtype)
-        value = self._append(array_type(dtype, parameter.dims), parameter.name)
+        dims = parameter.dims[::-1] if parameter.turned else parameter.dims
+        value = self._append(array_type(dtype, dims), parameter.name)
         if not parameter.dims:
             if value.type == i64:
                 self.c.names[value] = parameter.name
             return Number(value, weak, parameter.name)
-        return self._array(value, parameter.name)
+        array = self._array(value, parameter.name)
+        if parameter.turned:
+            array = self.c.shown(array, operators.transpose)
+        return array
 
     def _array(self, value: BlockArgument, name: str) -> Array:
         """The array of an argument; a reference if some statement changes it."""

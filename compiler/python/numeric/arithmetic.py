@@ -10,6 +10,7 @@ from xdsl.ir import Operation, SSAValue
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.equivalence import equivalent
 from flowc.compiler.python.numeric.errors import BY_ZERO, SHAPES, Refused
+from flowc.compiler.python.numeric.masks import beside_each_other
 from flowc.compiler.python.numeric.picking import picked
 from flowc.compiler.python.numeric.values import Array, Listed, Masked, Number, is_run_time
 from flowc.dialects.array import build, ops
@@ -45,6 +46,7 @@ def apply(c: Context, kind: str, *operands: object, numpy: bool = False) -> obje
         if _under_one_mask(operands):
             return _masked(c, kind, operands)
         operands = tuple(settled(c, operand) for operand in operands)
+    operands = tuple(beside_each_other(c, operands))
     dtypes = strong_dtypes(operands[1:] if kind == "where" else operands)
     if not dtypes:
         return _weakly(c, kind, operands, numpy)
@@ -167,14 +169,14 @@ def value_of(c: Context, operand: object) -> SSAValue:
     raise Refused(f"{_shown(operand)} is neither a number nor an array")
 
 
-def stacked(c: Context, items: Sequence[object]) -> Array:
+def stacked(c: Context, items: Sequence[object], dtype: str = "") -> Array:
     """A list of numbers or arrays as one array, as `np.array` has it."""
     if not items:
         raise Refused("an empty list has no dtype", help="use `np.zeros(0)`")
-    parts = [stacked(c, item) if isinstance(item, list | tuple) else item for item in items]
+    parts = [stacked(c, item, dtype) if isinstance(item, list | tuple) else item for item in items]
     dtypes = strong_dtypes(parts)
     weak = [python_dtype(p) for p in parts if not isinstance(p, Array)]
-    common = promote_all(dtypes) if dtypes else promote_all(weak)
+    common = dtype or (promote_all(dtypes) if dtypes else promote_all(weak))
     values = [c.emit(build.expand(to_dtype(c, beside(c, part, common), common), 0)) for part in parts]
     return c.array(c.emit(build.concat(values, 0)))
 
@@ -194,6 +196,8 @@ def python_dtype(operand: object) -> str:
         return "f64"
     if isinstance(operand, Number | Array):
         return operand.dtype
+    if isinstance(operand, Masked):
+        return dtype_of(operand.values.type)
     raise Refused(f"{_shown(operand)} is no number")
 
 

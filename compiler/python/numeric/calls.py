@@ -11,10 +11,11 @@ import numpy as np
 from flowc.compiler.python.definitions import Definition
 from flowc.compiler.python.marks import ElementMark
 from flowc.compiler.python.numeric import functions
-from flowc.compiler.python.numeric.arithmetic import to_dtype, value_of
+from flowc.compiler.python.numeric.arithmetic import settled
 from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.frame import Frame, frame_of
-from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
+from flowc.compiler.python.numeric.functions.creation import array
+from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_of_object
 from flowc.compiler.python.numeric.library import PROGRAMS, SHOWN
 from flowc.compiler.python.numeric.methods import Method
 from flowc.compiler.python.numeric.nested import Closure
@@ -79,7 +80,11 @@ def _table(
     arguments: Sequence[object],
     keywords: Mapping[str, object],
 ) -> object:
-    arguments = [argument.array if isinstance(argument, Listed) else argument for argument in arguments]
+    if functions.keeps_masks(implementation):
+        arguments = [each.array if isinstance(each, Listed) else each for each in arguments]
+    else:
+        arguments = [settled(frame.c, each) for each in arguments]
+        keywords = {name: settled(frame.c, each) for name, each in keywords.items()}
     try:
         inspect.signature(implementation).bind(frame.c, *arguments, **keywords)
     except TypeError as error:
@@ -90,8 +95,7 @@ def _table(
 def _cast(frame: Frame, dtype: str, arguments: Sequence[object]) -> object:
     if len(arguments) != 1:
         raise Refused("a conversion takes one value")
-    c = frame.c
-    return c.wrap(to_dtype(c, value_of(c, arguments[0]), dtype))
+    return array(frame.c, arguments[0], dtype_object(dtype))
 
 
 def _inline(

@@ -11,8 +11,10 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from flowc.compiler.python.facts import Facts, NeedsFacts
 from flowc.compiler.python.numeric.errors import PICKED, SHAPES, Refused
 from flowc.compiler.python.numeric.nested import Closure
+from flowc.compiler.python.numeric.orders import orders_of
 from flowc.compiler.python.numeric.values import Array, Listed, Number, Origin, Storage, View, is_run_time
 from flowc.dialects.array import build, inference, memory, ops
+from flowc.dialects.array.slices import AxisSlice, SliceSpec
 from flowc.dialects.array.types import Extent, RefType, shape_of
 
 
@@ -24,7 +26,8 @@ class Context:
     attempt, since an array must be memory from where it is made. `names` are integers that name an extent,
     `extents` the named extents, `open_extents` where they stand among the parameters. `picks` are masks with
     their true positions, `picked` the greatest that the named numbers of picked elements can be,
-    `aligned` positions that were made as long as each other, by block and what they were made of.
+    `aligned` positions that were made as long as each other, by block and what they were made of; `rows` are
+    values that the program wants in rows.
     """
 
     block: Block
@@ -43,6 +46,7 @@ class Context:
     picks: list[tuple[Block, SSAValue, SSAValue]] = field(factory=list)
     picked: dict[str, SSAValue] = field(factory=dict)
     aligned: dict[tuple[object, ...], list[Array]] = field(factory=dict)
+    rows: set[SSAValue] = field(factory=set)
     entry: Block = field(default=Factory(lambda self: self.block, takes_self=True))
 
     def at(self, path: str, line: int, column: int) -> None:
@@ -108,6 +112,21 @@ class Context:
         storage.parameter, storage.given = name, True
         storage.ref, storage.value = (value, None) if referred else (None, value)
         return Array(storage, type_)
+
+    def shown(self, array: Array, view: View) -> Array:
+        """An argument as the caller sees it."""
+        array.storage.shown = (view,)
+        seen = self.view(array, view)
+        assert isinstance(seen, Array)
+        return seen
+
+    def pinned(self, value: SSAValue) -> SSAValue:
+        """The elements of a value in rows: a value of its own where the other lies otherwise."""
+        if value in orders_of(self.block, self.rows):
+            whole = SliceSpec((AxisSlice(),) * len(shape_of(value.type)))
+            value = self.emit(build.slices(value, whole, []))
+            self.rows.add(value)
+        return value
 
     def fresh(self, type_: Attribute, extents: Sequence[SSAValue]) -> Array:
         """A new array in memory of unknown content."""

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic
 from flowc.compiler.python.source import File, Sources, problem
-from flowc.dialects.array.types import Extent, ShapeError
+from flowc.dialects.array.types import Extent, RangeError, ShapeError
 
 UNSUPPORTED = "E0094"
 """There is no native form of what is written."""
@@ -15,6 +15,8 @@ UNSETTLED = "E0095"
 """A name has no one type, or may have no value."""
 SHAPES = "E0201"
 """Operands that do not fit each other."""
+RANGE = "E0141"
+"""A whole number of Python's beside a dtype that cannot hold it."""
 BY_ZERO = "E0149"
 """A whole number divided by zero, or to a negative power."""
 PICKED = "picked"
@@ -59,7 +61,7 @@ class located(AbstractContextManager["located", None]):
 
 
 def _misfit(error: ShapeError, file: File, node: ast.AST) -> Refused:
-    refused = Refused(str(error), code=SHAPES)
+    refused = Refused(str(error), code=RANGE if isinstance(error, RangeError) else SHAPES)
     if any(isinstance(extent, str) and extent.startswith(PICKED) for extent in error.conflict):
         refused = Refused(
             "what a mask picks stands beside as many elements as another mask picks, or as an array has",

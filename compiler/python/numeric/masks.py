@@ -1,16 +1,18 @@
 """Masks as subscripts: a mask is as long as what it picks from, and several pick side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xdsl.ir import SSAValue
 
 from flowc.compiler.python.numeric.context import Context
-from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.errors import PICKED, SHAPES, Refused
 from flowc.compiler.python.numeric.lengths import most
 from flowc.compiler.python.numeric.picking import name_picked
 from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
 from flowc.dialects.array.require import require
+from flowc.dialects.array.slices import AxisSlice, SliceSpec
+from flowc.dialects.array.types import Extent, Shape, shape_of
 
 
 def require_alike(c: Context, array: Array, mask: Array, first: int) -> None:
@@ -26,6 +28,51 @@ def require_alike(c: Context, array: Array, mask: Array, first: int) -> None:
         if equal is None:
             extents = [c.emit(build.dim(c.value(array), place)), c.emit(build.dim(c.value(mask), axis))]
             c.append(require(c.emit(build.elementwise("eq", extents)), "extents"))
+
+
+def beside_each_other(c: Context, operands: Sequence[object]) -> Sequence[object]:
+    """The operands of an elementwise operator. Where a mask says how long an axis is, and another mask or an
+    argument says so too, the mask's name goes: then the run compares."""
+    shapes = [operand.shape for operand in operands if isinstance(operand, Array)]
+    extents = [(extent, len(shape) - axis) for shape in shapes for axis, extent in enumerate(shape)]
+    if not any(_is_of_mask(extent) for extent, _ in extents):
+        return operands
+    said: dict[int, Extent] = {}
+    for extent, behind in sorted(extents, key=lambda each: _is_of_mask(each[0])):
+        if extent not in ("", 1):
+            said.setdefault(behind, extent)
+    return [_compared(c, each, said) if isinstance(each, Array) else each for each in operands]
+
+
+def _compared(c: Context, array: Array, said: Mapping[int, Extent]) -> Array:
+    value = c.value(array)
+    unnamed = _unnamed(c, value, said)
+    return array if unnamed is value else c.array(unnamed)
+
+
+def fitting(c: Context, value: SSAValue, shape: Shape) -> SSAValue:
+    """A value that is stored in a place of this shape: where a mask says how long either is, the run
+    compares."""
+    said = {len(shape) - axis: extent for axis, extent in enumerate(shape) if extent not in ("", 1)}
+    return _unnamed(c, value, said)
+
+
+def _unnamed(c: Context, value: SSAValue, said: Mapping[int, Extent]) -> SSAValue:
+    """A value without the names of extents that are not those that are said, where a mask gave either. Axes
+    are counted from the end."""
+    shape = shape_of(value.type)
+    counts: list[SSAValue] = []
+    axes: list[AxisSlice] = []
+    for axis, extent in enumerate(shape):
+        other = said.get(len(shape) - axis, extent)
+        open_ = extent not in ("", 1, other) and (_is_of_mask(extent) or _is_of_mask(other))
+        axes.append(AxisSlice(None, f"${len(counts)}" if open_ else None, 1))
+        counts += [c.emit(build.dim(value, axis))] if open_ else []
+    return c.emit(build.slices(value, SliceSpec(tuple(axes)), counts)) if counts else value
+
+
+def _is_of_mask(extent: Extent) -> bool:
+    return isinstance(extent, str) and extent.startswith(PICKED)
 
 
 def side_by_side(c: Context, vectors: Sequence[Array]) -> list[Array]:

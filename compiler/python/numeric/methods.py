@@ -63,7 +63,7 @@ def attribute(c: Context, owner: object, name: str) -> object:
 
 def copy(c: Context, a: object, order: object = "C") -> object:
     """A new array of the same elements."""
-    return c.wrap(value_of(c, a))
+    return c.wrap(c.pinned(value_of(c, a)) if order == "C" else value_of(c, a))
 
 
 def astype(c: Context, a: object, dtype: object, copy: object = True) -> object:

@@ -13,7 +13,8 @@ STRONG = {"bool_": "bool"}
 class Parameter:
     """One parameter: its dtype (`int`, `float` and `bool` are Python's own), and its extents, each 1 or a
     name; or the value for which the code is made. `same` names the extent that a whole number is equal to;
-    None where nobody looked for one. `least` says how long each axis is at least, as far as asked."""
+    None where nobody looked for one. `least` says how long each axis is at least, as far as asked. One that
+    is `turned` comes with its axes in reverse."""
 
     name: str
     dtype: str
@@ -22,3 +23,4 @@ class Parameter:
     known: bool = False
     same: str | None = None
     least: tuple[int, ...] = ()
+    turned: bool = False

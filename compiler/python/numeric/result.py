@@ -10,6 +10,7 @@ from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.lengths import is_picked, most
 from flowc.compiler.python.numeric.nested import Closure
+from flowc.compiler.python.numeric.orders import Order, orders_of
 from flowc.compiler.python.numeric.subscripts import store
 from flowc.compiler.python.numeric.values import Array, Listed, Masked, Number
 from flowc.compiler.python.structure import Argument, Cut, Known, Result, Several, Structure
@@ -22,22 +23,20 @@ MAKERS: dict[type, str] = {tuple: "tuple", list: "list", TopK: "TopK"}
 @define
 class _Collector:
     c: Context
+    in_rows: bool
     values: list[SSAValue] = field(factory=list)
 
     def structure(self, value: object) -> Structure:
         """How to put a value together."""
         match value:
-            case Array(storage=storage, views=()) if storage.parameter and storage.ref is not None:
+            case Array(storage=storage) if self._is_argument(value):
                 return Argument(storage.parameter)
             case Masked():
                 return self.structure(settled(self.c, value))
             case Array() if self._is_cut(value):
                 return self._cut(value)
             case Array() | Number():
-                taken = value_of(self.c, value)
-                self.values.append(taken)
-                weak = dtype_of(taken.type) if isinstance(value, Number) and value.weak else ""
-                return Result(len(self.values) - 1, weak)
+                return self._result(value)
             case tuple() | list():
                 if type(value) not in MAKERS:
                     raise Refused(f"a {type(value).__name__} cannot be returned", help="return a tuple")
@@ -50,6 +49,24 @@ class _Collector:
             case Closure():
                 raise Refused("a function cannot be returned", help="return what it gives")
         return Known(value)
+
+    def _is_argument(self, array: Array) -> bool:
+        """Whether it is an argument of the function itself, which was changed in place."""
+        storage = array.storage
+        return bool(storage.parameter) and storage.ref is not None and array.views == storage.shown
+
+    def _result(self, value: Array | Number) -> Result:
+        taken = value_of(self.c, value)
+        weak = dtype_of(taken.type) if isinstance(value, Number) and value.weak else ""
+        order = None if self.in_rows else orders_of(self.c.block, self.c.rows).get(taken)
+        axes: Order = ()
+        if order is not None:
+            taken, axes = (
+                self.c.emit(build.transpose(taken, order)),
+                tuple(map(order.index, range(len(order)))),
+            )
+        self.values.append(taken)
+        return Result(len(self.values) - 1, weak, axes)
 
     def _is_cut(self, array: Array) -> bool:
         """Whether an extent depends on what a mask picks."""
@@ -80,7 +97,8 @@ class _Collector:
         return Cut(position, tuple((axis, position + 1 + n) for n, axis in enumerate(counts)))
 
 
-def collect(c: Context, value: object) -> tuple[Structure, list[SSAValue]]:
-    """The structure of what is returned, and the values that the kernel gives."""
-    collector = _Collector(c)
+def collect(c: Context, value: object, in_rows: bool) -> tuple[Structure, list[SSAValue]]:
+    """The structure of what is returned, and the values that the kernel gives; `in_rows` as they are, else as
+    NumPy lays them out."""
+    collector = _Collector(c, in_rows)
     return collector.structure(value), collector.values

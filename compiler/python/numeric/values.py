@@ -43,7 +43,7 @@ class Storage:
 
     `origin` says where the array is made; `depth` in how many loops; `parameter` is the name of the
     argument it is. `copied` are the storages of which NumPy would show one again where this is a copy of it;
-    `given` says that the caller sees it.
+    `given` says that the caller sees it, through the views `shown`.
     """
 
     origin: Origin
@@ -55,6 +55,7 @@ class Storage:
     writes: int = 0
     copied: tuple["Storage", ...] = ()
     given: bool = False
+    shown: tuple[View, ...] = ()
 
     @property
     def roots(self) -> frozenset["Storage"]:

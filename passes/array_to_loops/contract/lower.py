@@ -6,10 +6,10 @@ from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
-from flowc.dialects.array.types import bits, shape_of
+from flowc.dialects.array.types import bits, dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
-from flowc.passes.array_to_loops.contract.blocking import blocked
+from flowc.passes.array_to_loops.contract.blocking import COLUMNS, blocked
 from flowc.passes.array_to_loops.contract.direct import DEEP, SMALL, direct, reads_rows
 from flowc.passes.array_to_loops.contract.dots import dots, reads_depth
 from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product, product_of
@@ -187,6 +187,16 @@ def _is_far(s: Lowering, p: Product) -> SSAValue | bool:
 def _any(s: Lowering, *conditions: SSAValue | bool) -> SSAValue | bool:
     """Whether one of the conditions holds."""
     return _joined(s, conditions, True, arith.OrIOp)
+
+
+def is_packed_at_once(s: Lowering, op: ops.ContractOp, axis: int | None) -> SSAValue | bool:
+    """Whether a product of matrices needs panels, those of its shorter side are packed together, and its
+    longer side is that along an axis, if one is given."""
+    size = max(bits(dtype_of(op.result.type)) // 8, 1)
+    sizes = s.sizes(op.result)
+    right = s.b.mul(s.b.min(*sizes), s.sizes(op.left)[-1])
+    shorter = True if axis is None else _fewer(s, sizes[1 - axis], s.b.add(sizes[axis], 1))
+    return _both(s, shorter, _fewer(s, s.b.min(*sizes), COLUMNS + 1), _fewer(s, NEAR // size - 1, right))
 
 
 def _both(s: Lowering, *conditions: SSAValue | bool) -> SSAValue | bool:

@@ -10,6 +10,7 @@ COMMANDS = {
     "compile": ("flowc.cli.compile", "Compile a program to an artifact, or print any stage of it."),
     "warm": ("flowc.cli.warm", "Compile kernels into the cache before they are needed."),
     "run": ("flowc.cli.run", "Run a program or an artifact."),
+    "tune": ("flowc.cli.tune", "Fit a simulated endpoint to the trace of a real one."),
     "import": ("flowc.cli.import_", "Print a program of another system as a flowc program."),
     "opt": ("flowc.cli.opt", "Read IR text, run a pass pipeline, print IR text."),
     "explain": ("flowc.cli.explain", "Explain a diagnostic code, or list them all."),

@@ -18,6 +18,7 @@ def show_account(report: RunResult, explain: bool, brief: bool) -> None:
         return
     if explain:
         _show_table(trace)
+        _show_models(trace)
     if not brief:
         from flowc.runtime.trace.summary import summarise, text
 
@@ -82,3 +83,43 @@ def _show_table(trace: Any) -> None:
         counts = (str(row.line), str(row.times), *times, str(row.beside), f"{row.rank:,.1f}")
         table.add_row(Text(row.name), row.op, *counts, "critical" if row.critical else "")
     streams.stderr().print(table)
+
+
+def _show_models(trace: Any) -> None:
+    """A table on stderr: what each model was asked, what that cost, and how long its calls waited."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from flowc.runtime.trace.models import model_uses
+    from flowc.runtime.trace.summary import duration
+
+    uses = model_uses(trace)
+    if not uses:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False, show_footer=len(uses) > 1)
+    providers = {use.provider for use in uses}
+    table.add_column("model", footer="together", overflow="fold")
+    totals = (
+        f"{sum(use.calls for use in uses):,}",
+        f"{sum(use.tokens_in for use in uses):,}",
+        f"{sum(use.cached for use in uses):,}",
+        f"{sum(use.tokens_out for use in uses):,}",
+        _money(sum(use.cost_usd for use in uses)),
+        duration(sum(use.waited for use in uses) * 1e3),
+        duration(max(use.longest for use in uses) * 1e3),
+    )
+    names = ("calls", "tokens in", "cached", "tokens out", "cost", "waited", "longest")
+    for name, total in zip(names, totals, strict=True):
+        table.add_column(name, justify="right", footer=total)
+    for use in uses:
+        tokens = (f"{use.tokens_in:,}", f"{use.cached:,}", f"{use.tokens_out:,}")
+        waits = (duration(use.waited * 1e3), duration(use.longest * 1e3))
+        name = use.model if len(providers) == 1 else f"{use.provider}/{use.model}"
+        table.add_row(Text(name), f"{use.calls:,}", *tokens, _money(use.cost_usd), *waits)
+    streams.say("")
+    streams.stderr().print(table)
+
+
+def _money(dollars: float) -> str:
+    """What calls cost; nothing is what they cost where flowc.toml has no prices."""
+    return f"${dollars:.4f}" if dollars else "no price"

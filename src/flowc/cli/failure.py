@@ -56,7 +56,7 @@ def report(error: BaseException, words: Sequence[str]) -> int:
 
 def status_of(code: str) -> int:
     """The status where a run never began: arguments and flowc.toml are usage, an artifact is the program."""
-    if "E0647" <= code <= "E0649" or "E0701" <= code <= "E0706":
+    if "E0647" <= code <= "E0652" or "E0701" <= code <= "E0706":
         return USAGE
     return PROGRAM if code.startswith("E06") else RUN
 

@@ -6,21 +6,28 @@ from flowc.cli import files, options, streams
 
 
 @click.command("import")
-@click.argument("form", metavar="FORMAT", type=click.Choice(["llmcompiler"]))
+@click.argument("form", metavar="FORMAT", type=click.Choice(["halo", "llmcompiler"]))
 @click.argument("path", metavar="FILE")
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")
+@click.option("--config", metavar="FILE", help="halo: write the models of the graph as a flowc.toml, too.")
 @options.colour
-def command(form: str, path: str, output: str | None) -> None:
+def command(form: str, path: str, output: str | None, config: str | None) -> None:
     """Print FILE, a program of another system, as a program that checks and runs alone.
 
-    FORMAT is llmcompiler: a plan of lines `N. tool(arguments)`. `-` reads stdin. Steps become calls of tools
-    that `--provider simulated` can stand in for, until they are given functions.
+    FORMAT is halo (a graph of agents, SQL and HTTP as YAML) or llmcompiler (a plan of lines
+    `N. tool(arguments)`). `-` reads stdin. Steps become calls of tools that `--provider simulated` can stand
+    in for, until they are given functions.
     """
-    from flowc.compiler.importers import importer
+    from flowc.compiler.importers import CONFIGURED, configuration, importer
     from flowc.compiler.parser import decode
 
+    if config is not None and form not in CONFIGURED:
+        raise click.UsageError(f"--config belongs to {', '.join(CONFIGURED)}: {form} knows no settings")
     shown = "<stdin>" if path == files.STDIN else path
-    text = importer(form)(decode(files.read_bytes(path), shown), shown)
+    given = decode(files.read_bytes(path), shown)
+    text = importer(form)(given, shown)
+    if config is not None:
+        files.write_file(config, configuration(form)(given, shown))
     if output is None:
         streams.write(text)
     else:

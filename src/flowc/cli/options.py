@@ -44,10 +44,10 @@ def level(command: Decorated) -> Decorated:
     return click.option(
         "-O",
         "level",
-        type=click.IntRange(0, 2),
+        type=click.IntRange(0, 3),
         default=2,
         show_default=True,
-        help="0 as written, 1 simplified, 2 parallel and merged.",
+        help="0 as written, 1 simplified, 2 parallel and merged, 3 also ahead of time.",
     )(command)
 
 

@@ -49,6 +49,7 @@ class Request:
     words: tuple[str, ...]
     args_file: str | None
     batch_file: str | None
+    width: int | None
     dry_run: bool
 
 
@@ -59,6 +60,12 @@ class Request:
 @click.option("--args", "args_file", metavar="FILE", help="Arguments as a JSON object; NAME=VALUE wins.")
 @click.option(
     "--batch", "batch_file", metavar="FILE", help="One run for each line of JSON; one result a line."
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Runs of a batch that go on at once; default: enough to keep the models busy.",
 )
 @click.option("--answer", "answers", multiple=True, metavar="NAME=VALUE", help="What the human NAME answers.")
 @click.option(
@@ -85,6 +92,7 @@ def command(
     flow_name: str | None,
     args_file: str | None,
     batch_file: str | None,
+    width: int | None,
     answers: tuple[str, ...],
     outputs: tuple[str, ...],
     dry_run: bool,
@@ -106,7 +114,13 @@ def command(
     )
     if batch_file is not None:
         _check_batch(settings)
-    request = Request(path, level, flow_name, words, args_file, batch_file, dry_run)
+    elif width is not None:
+        raise UsageProblem(
+            "E0697",
+            "--width is about the runs of a batch, and there is no --batch",
+            help="leave --width out, or give the lines with --batch FILE",
+        )
+    request = Request(path, level, flow_name, words, args_file, batch_file, width, dry_run)
     with streams.only_results(), results.any_digits():
         return _run(request, settings)
 
@@ -137,16 +151,21 @@ def _run(request: Request, settings: Settings) -> int:
     _check_answers(loaded, settings.answers)
     given = _arguments(loaded, function, request.words, request.args_file)
     if request.dry_run:
+        from flowc.cli.batch import read_batch
         from flowc.cli.steps import steps_text
         from flowc.runtime.reading import bind_arguments
 
-        bind_arguments(loaded.plan, function, given)
+        if request.batch_file is None:
+            bind_arguments(loaded.plan, function, given)
+        else:
+            read_batch(function, given, request.batch_file)  # what does not fit is told line by line
         streams.write(steps_text(loaded.plan, function.name))
         return FINE
     if request.batch_file is not None:
         from flowc.cli.batch import run_batch
 
-        return run_batch(loaded, function, given, request.batch_file, environment(loaded, settings))
+        world = environment(loaded, settings)
+        return run_batch(loaded, function, given, request.batch_file, world, request.width)
     return _run_once(loaded, function, given, settings)
 
 

@@ -105,6 +105,11 @@ def test_a_share_lies_between_0_and_1(share: float) -> None:
     def several(x, q):
         return np.percentile(x, q)
 
+    def several_missing(x, q):
+        return np.nanpercentile(x, [50.0, 100 * q])
+
+    with pytest.raises(flowc.FlowError, match="E0766"):
+        flowc.jit(several_missing)(np.arange(5.0), share)
     with pytest.raises(flowc.FlowError, match="E0766"):
         flowc.jit(several)(np.arange(5.0), np.array([5.0, 100 * share]))
 

@@ -138,6 +138,8 @@ def products_of(a, b, v):
         np.outer(v, v),
         np.inner(v, v),
         np.vdot(v, v),
+        np.vdot(a, a + 1),
+        np.inner(a, b),
         np.dot(2.0, v),
         np.einsum("ij,kj->ik", a, b),
         np.einsum("ij,ij->i", a, b),

@@ -237,6 +237,36 @@ def test_a_change_that_a_window_would_show_is_refused() -> None:
         flowc.jit(window)(np.ones(4))
 
 
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("shape", [(5,), (1,), (4, 3), (2, 1, 3)])
+def test_a_border_goes_on_as_in_numpy(mode: Any, shape: tuple[int, ...]) -> None:
+    def bordered(x):
+        return np.pad(x, 1, mode=mode), np.pad(x, (2, 7), mode=mode), np.pad(x, 0, mode=mode)
+
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    for want, have in zip(bordered(x), flowc.jit(bordered)(x), strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+def test_a_border_of_no_width_is_a_copy() -> None:
+    def changed(x):
+        y, z = np.pad(x, 0), np.pad(x, 0, mode="edge")
+        y[0], z[0] = 7.0, 8.0
+        return y, z
+
+    x = np.zeros(2)
+    y, z = flowc.jit(changed)(x)
+    assert (x.tolist(), y.tolist(), z.tolist()) == ([0.0, 0.0], [7.0, 0.0], [8.0, 0.0])
+
+
+def test_an_empty_axis_has_no_border_of_its_own() -> None:
+    def bordered(x):
+        return np.pad(x, 1, mode="edge")
+
+    with pytest.raises(flowc.FlowError, match="E0751"):
+        flowc.jit(bordered)(np.zeros(0))
+
+
 def beyond(x, k):
     return np.insert(x, k, 1.0)
 

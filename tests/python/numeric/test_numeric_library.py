@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flowc
+from flowc.compiler.python.numeric.library import sets
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=9), rng.normal(size=9)
@@ -227,6 +228,23 @@ def correlated_at(a, v, mode):
     return np.correlate(a, v, mode)
 
 
+def bins_written_out(x):
+    return np.digitize(x, [-0.5, 0.0, 0.5]), np.interp(x, [-1, 0, 1], [0.0, 5.0, 6.0])
+
+
+def convolved_with_a_list(x):
+    return np.convolve(x, [0.5, 0.25], "same"), np.correlate(x, [1.0, -1.0]), np.trapezoid([1.0, 2.0, 4.0])
+
+
+def quantiles_of_numbers(x):
+    return np.nanpercentile(x, [0, 30, 100]), np.nanquantile(x, np.array([0.5]))
+
+
+def quantiles_of_lines(x, q):
+    by_column = np.nanquantile(x, q, axis=0, keepdims=True)
+    return by_column, np.nanpercentile(x, [10.0, 75.0], axis=1)
+
+
 CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (middle, (x,)),
     (middle_down, (b,)),
@@ -241,6 +259,10 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (variance_of_numbers, (nan,)),
     (deviation_of_numbers, (nan,)),
     (product_of_numbers, (nan,)),
+    (bins_written_out, (x,)),
+    (convolved_with_a_list, (x,)),
+    (quantiles_of_numbers, (nan,)),
+    (quantiles_of_lines, (np.where(a > 0.5, np.nan, a), np.array([0.0, 0.1, 0.7]))),
     (distinct, (k,)),
     (distinct_nan, (np.concatenate([nan, nan]),)),
     (distinct_of_none, (x[:0],)),
@@ -343,3 +365,19 @@ def test_a_matrix_that_cannot_be_decomposed_is_an_error_as_in_numpy(matrix: Any)
 
 def _parts(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple | list) else (value,)
+
+
+def among(values, others):
+    return np.isin(values, others)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "f4", "?"])
+@pytest.mark.parametrize("count", [0, 1, sets.FEW, sets.FEW + 1])
+def test_elements_are_found_among_few_and_among_many(dtype: str, count: int) -> None:
+    compiled = flowc.jit(among)
+    others = rng.integers(0, 120, count).astype(dtype)
+    for shape in ((), (0,), (7,), (30, 20)):
+        values = np.asarray(rng.integers(0, 120, shape)).astype(dtype)
+        if dtype == "f4" and values.size and count:
+            values.flat[0] = others[0] = np.nan
+        np.testing.assert_array_equal(compiled(values, others), among(values, others), strict=True)

@@ -20,11 +20,6 @@ def grouped(x):
     return np.bincount(x.astype(np.int64)[0])
 
 
-def of_two_masks(x):
-    x[x > 0] = x[x < 0]
-    return x
-
-
 def unknown_name(x):
     return x + np.missing
 
@@ -96,8 +91,8 @@ def forgetting(x):
     del x
 
 
-def repeated_by_a_list(x):
-    return np.repeat(x, [1, 2, 3], axis=0)
+def repeated_by_a_float(x):
+    return np.repeat(x, [1.0, 2.0, 3.0], axis=0)
 
 
 def repeated_by_an_array(x):
@@ -107,7 +102,6 @@ def repeated_by_an_array(x):
 REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (calls_itself, "E0094", "calls itself"),
     (grouped, "E0094", "extent"),
-    (of_two_masks, "E0201", "mask"),
     (unknown_name, "E0101", "`missing`"),
     (one_branch, "E0095", "`y`"),
     (misfit, "E0201", "do not broadcast"),
@@ -122,8 +116,8 @@ REFUSED: list[tuple[Callable[..., Any], str, str]] = [
     (random_numbers, "E0094", "has no native form"),
     (giving, "E0094", "`yield` has"),
     (naming, "E0094", "`:=` has"),
-    (repeated_by_a_list, "E0094", "`repeats` is one number"),
-    (repeated_by_an_array, "E0094", "`repeats` is one number"),
+    (repeated_by_a_float, "E0201", "`repeats` are whole numbers"),
+    (repeated_by_an_array, "E0094", "extent"),
     (forgetting, "E0094", "`del` has"),
 ]
 

@@ -67,3 +67,13 @@ def test_a_product_that_goes_where_its_operand_stood_is_kept_once() -> None:
     copies = [op for op in function.body.block.ops if isinstance(op, ParallelOp)]
     assert any(isinstance(op, memref.StoreOp) for op in copies[-1].walk())
     assert not any(isinstance(op, scf.ForOp) for op in function.body.block.ops)
+
+
+def test_columns_of_one_element_are_read_before_they_change() -> None:
+    def doubled_before(x):
+        z = x * 2 + 1
+        x[0] = 0
+        return z, x
+
+    for shape in [(5, 1), (1, 1), (5, 2), (1, 5)]:
+        agrees(doubled_before, (numbers(*shape),))

@@ -29,6 +29,7 @@ GROUPS = {
     "Python": python,
     "Sequences": sequences,
 }
+_under_masks = tuple(group.__name__ for group in (elementwise, reductions, sequences))
 _nearest = {
     "save": "return the array and save it outside",
     "print": "return the value and print it outside",
@@ -56,3 +57,8 @@ def nearest(function: object) -> str:
 
 
 __all__ = ["GROUPS", "Implementation", "entries", "find", "nearest"]
+
+
+def keeps_masks(implementation: Implementation) -> bool:
+    """Whether a builder takes what a mask picks as it is, where it lies; others get an array of it."""
+    return implementation.__module__ in _under_masks

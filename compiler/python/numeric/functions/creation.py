@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 from xdsl.ir import SSAValue
 
-from flowc.compiler.python.numeric.arithmetic import apply, python_dtype, to_dtype, value_of
+from flowc.compiler.python.numeric.arithmetic import (
+    apply,
+    beside,
+    python_dtype,
+    stacked,
+    to_dtype,
+    value_of,
+)
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.functions.conditions import require_extents
@@ -14,7 +21,7 @@ from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_o
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
-from flowc.dialects.array.types import array_type, is_float, promote_all
+from flowc.dialects.array.types import array_type, dtype_of, is_float, promote_all
 
 
 def extents_of(shape: object) -> list[object]:
@@ -135,6 +142,8 @@ def asarray(c: Context, a: object, dtype: object = None) -> object:
 def ascontiguousarray(c: Context, a: object, dtype: object = None) -> object:
     """The same elements, which may not be changed while the other array is in use."""
     made = array(c, a, dtype)
+    if isinstance(made, Array) and made.storage.value is not None:
+        made.storage.value = c.pinned(made.storage.value)
     if isinstance(a, Array) and isinstance(made, Array) and a.dtype == made.dtype:
         return c.copied(made, a)
     return made
@@ -145,10 +154,12 @@ def array(c: Context, object: object, dtype: object = None, copy: object = True)
     """A list of numbers or arrays as an array; of an array, a copy."""
     if not c.static(copy, "`copy`"):
         return asarray(c, object, dtype)
-    value = value_of(c, object)
-    if isinstance(object, Array) and dtype is None:
-        return c.array(value)
-    return c.wrap(value if dtype is None else to_dtype(c, value, dtype_of_object(dtype)))
+    name = "" if dtype is None else dtype_of_object(dtype)
+    if isinstance(object, list | tuple):
+        return stacked(c, object, name)
+    whole = isinstance(object, int) or (isinstance(object, Number) and object.weak and object.dtype == "i64")
+    value = beside(c, object, name) if whole and name in INTEGERS else value_of(c, object)
+    return c.wrap(to_dtype(c, value, name or dtype_of(value.type)))
 
 
 @implements(np.arange)

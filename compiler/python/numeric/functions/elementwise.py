@@ -15,7 +15,7 @@ from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
 from flowc.compiler.python.numeric.functions.registry import add, implements
 from flowc.compiler.python.numeric.picking import positions_by_axis
 from flowc.compiler.python.numeric.subscripts import fitted
-from flowc.compiler.python.numeric.values import Array, Number, is_run_time
+from flowc.compiler.python.numeric.values import Array, Masked, Number, is_run_time
 from flowc.dialects.array import build
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.types import Extent, ShapeError, integer_range, is_float
@@ -82,7 +82,7 @@ def _python_number(kind: str, function: Callable[..., Any], count: int) -> Calla
     """A function of `math`: of numbers known now Python's own value, else a float of Python's."""
 
     def built(c: Context, *numbers: object) -> object:
-        if len(numbers) != count or any(isinstance(number, Array) for number in numbers):
+        if len(numbers) != count or any(isinstance(number, Array | Masked) for number in numbers):
             raise Refused(
                 f"`math.{function.__name__}` takes {count} number(s)", help="for arrays use NumPy's"
             )
@@ -234,7 +234,7 @@ def clip(
 
 def _moved_inside(a: object, bound: object) -> object:
     """A bound of whole numbers that lies beyond their dtype, which has the same effect at its edge."""
-    dtype = python_dtype(a) if isinstance(a, Array | Number) else ""
+    dtype = python_dtype(a) if isinstance(a, Array | Masked | Number) else ""
     if dtype not in INTEGERS or isinstance(bound, bool) or not isinstance(bound, int):
         return bound
     least, most = integer_range(dtype)

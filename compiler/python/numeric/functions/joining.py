@@ -9,7 +9,7 @@ from flowc.compiler.python.numeric.arithmetic import apply, beside, strong_dtype
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.functions.creation import filled
+from flowc.compiler.python.numeric.functions.creation import arange, filled
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.functions.shapes import (
@@ -21,7 +21,7 @@ from flowc.compiler.python.numeric.functions.shapes import (
     ravel,
     reshape,
 )
-from flowc.compiler.python.numeric.subscripts import subscript
+from flowc.compiler.python.numeric.subscripts import gather, subscript
 from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
 from flowc.dialects.array.types import promote_all, shape_of
@@ -137,12 +137,12 @@ def atleast_1d(c: Context, a: object) -> object:
 def pad(
     c: Context, array: object, pad_width: object, mode: object = "constant", constant_values: object = 0
 ) -> object:
-    """Borders of one number around an array."""
+    """Borders of one number, or of the array going on: `edge`, `reflect`, `symmetric` or `wrap`."""
     source = as_array(c, array)
-    if mode != "constant":
-        raise Refused("only `mode='constant'` is compiled")
     widths = _widths(c.static(pad_width, "the width of a border"), len(source.shape))
-    result: object = source
+    if mode != "constant":
+        return _continued(c, source, widths, mode)
+    result: object = c.array(c.value(source))
     for axis, (low, high) in enumerate(widths):
         shape = list(c.extents_of(as_array(c, result)))
         parts = [result]
@@ -153,6 +153,37 @@ def pad(
                 parts.insert(place, edge)
         result = joined(c, parts, axis) if len(parts) > 1 else result
     return result
+
+
+def _continued(c: Context, source: Array, widths: Sequence[tuple[int, int]], mode: object) -> object:
+    """An array that goes on beyond its ends with elements of its own."""
+    value = c.value(source)
+    for axis, (low, high) in enumerate(widths):
+        if low or high:
+            extent = c.extent(source, axis)
+            along = apply(c, "sub", arange(c, apply(c, "add", extent, low + high)), low)
+            value = gather(c, value, value_of(c, _places_beyond(c, along, extent, mode)), axis)
+    return c.array(value)
+
+
+def _places_beyond(c: Context, along: object, extent: object, mode: object) -> object:
+    """Where the elements stand that continue an axis."""
+    last = apply(c, "sub", extent, 1)
+    if mode == "edge":
+        return apply(c, "minimum", apply(c, "maximum", along, 0), last)
+    if mode == "wrap":
+        return apply(c, "mod", along, extent)
+    if mode == "symmetric":
+        period = apply(c, "mul", extent, 2)
+        turned = apply(c, "mod", along, period)
+        return apply(c, "minimum", turned, apply(c, "sub", apply(c, "sub", period, 1), turned))
+    if mode == "reflect":
+        period = apply(c, "maximum", apply(c, "mul", last, 2), 1)
+        turned = apply(c, "mod", along, period)
+        return apply(c, "minimum", turned, apply(c, "sub", period, turned))
+    raise Refused(
+        f"`mode={mode!r}` has no native form", help="constant, edge, reflect, symmetric and wrap have"
+    )
 
 
 def _widths(given: object, rank: int) -> list[tuple[int, int]]:

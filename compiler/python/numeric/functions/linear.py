@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 
 import numpy as np
+from xdsl.ir import SSAValue
 
 from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range
@@ -15,10 +16,11 @@ from flowc.compiler.python.numeric.functions.joining import stack
 from flowc.compiler.python.numeric.functions.reductions import amax, stored, total
 from flowc.compiler.python.numeric.functions.registry import Implementation, add, implements
 from flowc.compiler.python.numeric.functions.shapes import as_array, ravel, reshape, transpose, with_axes
+from flowc.compiler.python.numeric.masks import fitting
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
-from flowc.dialects.array.types import is_float
+from flowc.dialects.array.types import is_float, shape_of
 
 
 @implements(np.matmul)
@@ -33,8 +35,16 @@ def matmul(c: Context, x1: object, x2: object, /, out: object = None) -> object:
         # A stack of rows with one matrix is one matrix of rows.
         result = _inserted(c, matmul(c, _dropped(c, x1, len(x1.shape) - 2), x2), len(x1.shape) - 2)
     else:
-        result = c.wrap(c.emit(build.contract(value_of(c, x1), value_of(c, x2))))
+        left, right = value_of(c, x1), value_of(c, x2)
+        result = c.wrap(c.emit(build.contract(left, _as_deep(c, left, right))))
     return stored(c, result, out)
+
+
+def _as_deep(c: Context, left: SSAValue, right: SSAValue) -> SSAValue:
+    """The right operand of a product; where a mask says how long the contracted axis is, the run compares."""
+    inner, shape = shape_of(left.type)[-1:], shape_of(right.type)
+    place = max(len(shape) - 2, 0)
+    return fitting(c, right, (*shape[:place], *inner, *shape[place + 1 :])) if shape else right
 
 
 @implements(np.dot)
@@ -51,9 +61,15 @@ def dot(c: Context, a: object, b: object, out: object = None) -> object:
     return matmul(c, a, b, out)
 
 
-@implements(np.vdot, np.inner)
+@implements(np.vdot)
 def vdot(c: Context, a: object, b: object, /) -> object:
-    """The sum of the products of vectors."""
+    """The sum of the products of all elements."""
+    return matmul(c, ravel(c, a), ravel(c, b))
+
+
+@implements(np.inner)
+def inner(c: Context, a: object, b: object, /) -> object:
+    """The sum of the products of vectors; of matrices, that of each two rows."""
     first, second = as_array(c, a), as_array(c, b)
     if len(first.shape) == len(second.shape) == 1:
         return matmul(c, first, second)

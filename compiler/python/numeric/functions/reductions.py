@@ -15,6 +15,7 @@ from flowc.compiler.python.numeric.functions.shapes import as_array, axes_of, ax
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import Array, Masked, Number
 from flowc.dialects.array import build, irregular_build
+from flowc.dialects.array.require import require
 from flowc.dialects.array.types import dtype_of, integer_range, is_float, shape_of
 
 
@@ -59,11 +60,14 @@ def _picked(c: Context, a: Masked, kind: str, axis: object) -> object:
     if kind in ("min", "max"):
         low, high = (float("-inf"), float("inf")) if is_float(dtype) else integer_range(dtype)
         neutral = high if kind == "min" else low
+        c.append(require(c.emit(build.reduce("any", a.mask, None, False)), "nothing"))
     return reduced(c, kind, c.wrap(_filled(c, a, neutral)))
 
 
 def _either(c: Context, kind: str, a: object, axis: object, keepdims: object, dtype: object = None) -> object:
-    return _picked(c, a, kind, axis) if isinstance(a, Masked) else reduced(c, kind, a, axis, keepdims, dtype)
+    if isinstance(a, Masked) and dtype is None and keepdims is False:
+        return _picked(c, a, kind, axis)
+    return reduced(c, kind, a, axis, keepdims, dtype)
 
 
 @implements(np.sum)
@@ -107,7 +111,7 @@ def mean(
     c: Context, a: object, axis: object = None, dtype: object = None, keepdims: object = False
 ) -> object:
     """The mean."""
-    if isinstance(a, Masked):
+    if isinstance(a, Masked) and dtype is None and keepdims is False:
         sum_ = _picked(c, Masked(_floating(c, a.values), a.mask), "sum", axis)
         return apply(c, "div", sum_, count_true(c, a.mask), numpy=True)
     return reduced(c, "mean", a, axis, keepdims, dtype)
@@ -162,7 +166,7 @@ def var(
     keepdims: object = False,
 ) -> object:
     """The mean squared distance from the mean."""
-    if isinstance(a, Masked):
+    if isinstance(a, Masked) and dtype is None and keepdims is False:
         centre = mean(c, a, axis)
         away = apply(c, "sub", a, centre, numpy=True)
         squared = apply(c, "mul", away, away, numpy=True)

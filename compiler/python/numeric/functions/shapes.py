@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
+from xdsl.ir import SSAValue
 
-from flowc.compiler.python.numeric.arithmetic import apply, settled, value_of
+from flowc.compiler.python.numeric.arithmetic import apply, settled, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range
-from flowc.compiler.python.numeric.context import Context
+from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.functions.conditions import require_extents
+from flowc.compiler.python.numeric.functions.conditions import require, require_extents
 from flowc.compiler.python.numeric.functions.creation import arange, extents_of
 from flowc.compiler.python.numeric.functions.registry import implements
+from flowc.compiler.python.numeric.masks import fitting
 from flowc.compiler.python.numeric.subscripts import gather, subscript
 from flowc.compiler.python.numeric.values import Array, Number
-from flowc.dialects.array import build
+from flowc.dialects.array import build, irregular_build
 from flowc.dialects.array.inference import normalise_axis
 from flowc.dialects.array.reshape import reshape as reshape_op
 
@@ -194,7 +197,8 @@ def broadcast_to(c: Context, array: object, shape: object) -> object:
     """An array stretched to a shape."""
     extents = extents_of(shape)
     names = tuple(map(c.extent_name, extents))
-    made = c.wrap(c.emit(build.broadcast(value_of(c, array), names, [c.extent_value(e) for e in extents])))
+    value = fitting(c, value_of(c, array), names)
+    made = c.wrap(c.emit(build.broadcast(value, names, [c.extent_value(e) for e in extents])))
     return c.copied(made, array) if isinstance(made, Array) and isinstance(array, Array) else made
 
 
@@ -220,18 +224,40 @@ def fliplr(c: Context, m: object) -> object:
 
 @implements(np.repeat)
 def repeat(c: Context, a: object, repeats: object, axis: object = None) -> object:
-    """Each element a number of times."""
+    """Each element a number of times, or each as often as an array says for it."""
     array = at_least_1d(c, a)
     if axis is None:
         array, place = as_array(c, ravel(c, array)), 0
     else:
         place = axis_of(c, axis, len(array.shape))
-    if not isinstance(repeats, int | Number):
-        raise Refused("`repeats` is one number", help="gather by positions instead")
+    if isinstance(repeats, list | tuple) and len(repeats) == 1:
+        (repeats,) = repeats
+    if isinstance(repeats, Array | list | tuple):
+        places = _as_often(c, c.extent(array, place), repeats)
+        return c.array(gather(c, c.value(array), places, place))
     require_extents(c, repeats)
     count = apply(c, "mul", c.extent(array, place), repeats)
     positions = apply(c, "floordiv", arange(c, count), repeats)
     return c.array(gather(c, c.value(array), value_of(c, positions), place))
+
+
+def _as_often(c: Context, extent: object, repeats: object) -> SSAValue:
+    """The positions along an axis, each as often as is said for it."""
+    times = as_array(c, repeats)
+    if times.dtype not in (*INTEGERS, "bool"):
+        raise Refused(f"`repeats` are whole numbers, not {times.dtype}", code=SHAPES)
+    require(c, apply(c, "eq", extent, c.extent(times, 0)), "extents")
+    if isinstance(repeats, list | tuple) and all(isinstance(each, int) and each >= 0 for each in repeats):
+        known = list(accumulate(map(int, repeats)))
+        ends, total = value_of(c, known or arange(c, 0)), c.constant(sum(known[-1:]), "i64")
+        return c.emit(irregular_build.searchsorted(ends, c.emit(build.iota(total)), "right"))
+    counts = to_dtype(c, c.value(times), "i64")
+    ends = c.emit(irregular_build.scan("sum", counts, 0))
+    for least in (counts, ends):  # a total beyond i64 makes an end negative
+        whole = c.emit(build.elementwise("ge", [least, c.constant(0, "i64")]))
+        require(c, c.wrap(c.emit(build.reduce("all", whole, None, False))), "extent")
+    total = c.emit(build.reduce("sum", counts, None, False))
+    return c.emit(irregular_build.searchsorted(ends, c.emit(build.iota(total)), "right"))
 
 
 @implements(np.tile)

@@ -14,7 +14,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any =
 
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
     """Whether all elements differ by no more than atol + rtol * |b|."""
-    return np.all(isclose(a, b, rtol, atol, equal_nan))
+    return bool(np.all(isclose(a, b, rtol, atol, equal_nan)))
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:

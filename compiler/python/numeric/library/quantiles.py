@@ -87,8 +87,10 @@ def _between(below: Any, above: Any, share: Any) -> Any:
 
 def nanquantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """The value below which a share q of what is a number lies, linear between neighbours."""
-    require(0 <= q <= 1, "share")
     lines = _lines(a, axis)
+    if np.ndim(q) != 0:
+        return _shaped(np.moveaxis(_at_shares(lines, np.asarray(q)), -1, 0), a, axis, keepdims, 1)
+    require(0 <= q <= 1, "share")
     count = np.sum(lines == lines, axis=-1)
     place = np.maximum(count - 1, 0) * np.float64(q)
     low = np.floor(place).astype(np.int64)
@@ -98,9 +100,22 @@ def nanquantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
     return _shaped(np.where(count > 0, value, np.nan), a, axis, keepdims)
 
 
+def _at_shares(lines: Any, shares: Any) -> Any:
+    """For each line the values below which shares of its numbers lie."""
+    require(np.all((shares >= 0) & (shares <= 1)), "share")
+    ordered = np.sort(lines, axis=-1)
+    count = np.sum(lines == lines, axis=-1, keepdims=True)
+    last = np.maximum(count - 1, 0)
+    places = last * shares.astype(np.float64)
+    low = np.floor(places).astype(np.int64)
+    below = np.take_along_axis(ordered, low, axis=-1)
+    above = np.take_along_axis(ordered, np.minimum(low + 1, last), axis=-1)
+    return np.where(count > 0, _between(below, above, places - low), np.nan)
+
+
 def nanpercentile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
     """The value below which q percent of what is a number lie, linear between neighbours."""
-    return nanquantile(a, q / 100, axis, keepdims)
+    return nanquantile(a, q / 100 if np.ndim(q) == 0 else np.asarray(q) / 100, axis, keepdims)
 
 
 def nanmedian(a: Any, axis: Any = None, keepdims: Any = False) -> Any:

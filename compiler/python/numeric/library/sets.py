@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+FEW = 16
+"""As many elements are compared with each of others one after the other, which is sooner than a search."""
+
 
 def unique(
     ar: Any, return_index: Any = False, return_inverse: Any = False, return_counts: Any = False
@@ -28,7 +31,19 @@ def unique(
 
 def isin(element: Any, test_elements: Any) -> Any:
     """Whether each element is among others."""
-    ordered = np.sort(np.ravel(test_elements))
+    others = np.ravel(test_elements)
+    if np.ndim(element) == 0:
+        return _searched(element, np.sort(others))
+    among = np.zeros(np.shape(element), np.bool_)
+    if len(others) <= FEW:
+        for number in range(len(others)):
+            among |= element == others[number]
+    else:
+        among[...] = _searched(element, np.sort(others))
+    return among
+
+
+def _searched(element: Any, ordered: Any) -> Any:
     places = np.searchsorted(ordered, element)
     found = np.concatenate((ordered, np.zeros(1, ordered.dtype)))[places]
     return (places < len(ordered)) & (found == element)

@@ -7,7 +7,7 @@ import numpy as np
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     """The integral of samples by trapezia, `dx` apart or at the abscissae x of a vector."""
-    moved = np.moveaxis(y, axis, -1)
+    moved = np.moveaxis(np.asarray(y), axis, -1)
     width = dx if x is None else np.diff(x)
     return (width * (moved[..., 1:] + moved[..., :-1]) / 2).sum(axis=-1)
 
@@ -30,6 +30,7 @@ def _slope(f: Any, spacing: Any, axis: Any) -> Any:
 
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """The sum of one vector shifted by each place of another, times what stands there."""
+    a, v = np.asarray(a), np.asarray(v)
     shorter = min(a.shape[0], v.shape[0])
     made = _part(a, v, mode)
     first = _first(mode, shorter, (shorter - 1) // 2)
@@ -41,6 +42,7 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sums of products of a vector with another at each shift."""
+    a, v = np.asarray(a), np.asarray(v)
     shorter = min(a.shape[0], v.shape[0])
     swapped = min(1, max(0, v.shape[0] - a.shape[0]))
     made = _part(a, v, mode)

@@ -72,6 +72,7 @@ def nanprod(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
 
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     """The number of the bin of each element; the edges rise or fall."""
+    bins = np.asarray(bins)
     rising = np.searchsorted(bins, x, side="left" if right else "right")
     falling = bins.shape[0] - np.searchsorted(bins[::-1], x, side="left" if right else "right")
     return np.where(bins[0] <= bins[-1], rising, falling)
@@ -79,6 +80,7 @@ def digitize(x: Any, bins: Any, right: Any = False) -> Any:
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
     """The line through points with rising abscissae; outside of them the ends, or `left` and `right`."""
+    xp, fp = np.asarray(xp), np.asarray(fp)
     below = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, xp.shape[0] - 2)
     start, height = xp[below], fp[below]
     inside = (fp[below + 1] - height) / (xp[below + 1] - start) * (x - start) + height

@@ -1,0 +1,67 @@
+"""What calls of models are expected to cost in money, where the prices are not known before the run.
+
+Prices stand in flowc.toml, which a compiled program meets only when it runs; what is decided at compile time
+takes those of a small hosted model.
+"""
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, Region
+
+from flowc.dialects.agent.calls import EmbedOp, GenerateOp, PromptOp
+from flowc.dialects.agent.declarations import DeclarationOp
+from flowc.dialects.flow import control
+from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.passes.cost.model import HOLE_TOKENS, ROUNDS, output_tokens
+
+PROMPT_DOLLARS = 0.5e-6
+"""Dollars a token of a prompt."""
+ANSWER_DOLLARS = 1.5e-6
+"""Dollars a token of an answer."""
+
+
+class Prices:
+    """Expected dollars of the operations of a module; those of flows are computed once."""
+
+    def __init__(self, module: ModuleOp) -> None:
+        ops = list(module.ops)
+        self._settings = {op.sym_name.data: op.setting for op in ops if isinstance(op, DeclarationOp)}
+        self._functions = {op.sym_name.data: op for op in ops if isinstance(op, FuncOp)}
+        self._known: dict[str, float] = {}
+        self._nested: dict[Operation, float] = {}
+
+    def of(self, op: Operation) -> float:
+        """The dollars of an operation and of all inside it: every branch, usual numbers of rounds."""
+        match op:
+            case GenerateOp():
+                most = self._settings.get(op.callee.root_reference.data, {}).get("max_tokens")
+                answer = output_tokens(op.result.type)
+                answer = min(answer, most) if isinstance(most, int) else answer
+                return prompt_tokens(op) * PROMPT_DOLLARS + answer * ANSWER_DOLLARS
+            case EmbedOp():
+                return HOLE_TOKENS * PROMPT_DOLLARS
+            case CallOp():
+                return self._function(op.callee.root_reference.data)
+        if not op.regions:
+            return 0.0
+        if op not in self._nested:
+            rounds = ROUNDS if isinstance(op, control.ElementwiseOp | control.ForOp | control.WhileOp) else 1
+            self._nested[op] = rounds * sum(map(self._region, op.regions))
+        return self._nested[op]
+
+    def _region(self, region: Region) -> float:
+        return sum(self.of(op) for block in region.blocks for op in block.ops)
+
+    def _function(self, name: str) -> float:
+        if name not in self._known:
+            self._known[name] = 0.0  # what calls itself is refused by the checker
+            function = self._functions.get(name)
+            self._known[name] = self._region(function.body) if function is not None else 0.0
+        return self._known[name]
+
+
+def prompt_tokens(op: GenerateOp) -> float:
+    """How many tokens a prompt is expected to have, four letters a token."""
+    prompt = op.prompt.owner
+    if not isinstance(prompt, PromptOp):
+        return HOLE_TOKENS
+    return sum(len(part) / 4 if isinstance(part, str) else HOLE_TOKENS for part in prompt.parts)

@@ -1,0 +1,87 @@
+"""Why one call waits for another: said for each call that effects alone hold back."""
+
+from xdsl.ir import Block, Operation
+
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
+from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.effects import Effects, Summary
+from flowc.passes.facts import blocks_inside
+from flowc.passes.framework import Remark, line_of
+from flowc.passes.order import effect_order, is_guarded
+
+NAMED = (GenerateOp, ToolCallOp, AskOp, CallOp)
+
+FAR = 200
+"""How many values back it is looked whether a call waits for another one's result anyway."""
+
+
+def explained_order(function: FuncOp) -> list[Remark]:
+    """A remark for each call that waits for an earlier one whose result it does not read."""
+    effects = Effects()
+    remarks: list[Remark] = []
+    for block in blocks_inside(function):
+        if not any(not effects.of(op).commutes_with_itself for op in block.ops):
+            continue
+        guarded = is_guarded(block)
+        for op, earlier in effect_order(block, effects).items():
+            if isinstance(op, (*NAMED, ExecuteOp)) and (first := _unread(op, earlier)) is not None:
+                said = _why(effects.of(op), effects.of(first), guarded)
+                who, whom = name_of(op), culprit(first, effects)
+                message = f"{who} waits for {name_of(whom)} on line {line_of(whom)}: {said}"
+                remarks.append(Remark("parallelise", line_of(op), message))
+    return remarks
+
+
+def _unread(op: Operation, earlier: tuple[Operation, ...]) -> Operation | None:
+    """The first of the earlier operations whose results `op` does not need."""
+    block = op.parent_block()
+    needed: set[Operation] = set()
+    pending = [op]
+    while pending and len(needed) < FAR:
+        for value in pending.pop().operands:
+            owner = value.owner
+            if isinstance(owner, Operation) and owner.parent_block() is block and owner not in needed:
+                needed.add(owner)
+                pending.append(owner)
+    return next((each for each in earlier if each not in needed), None)
+
+
+def _why(own: Summary, other: Summary, guarded: bool) -> str:
+    if own.unknown or other.unknown:
+        return "what it does is not known"
+    if both := own.writes & other.writes:
+        return f"both write {', '.join(sorted(both))}, in the order written"
+    if read := own.writes & other.reads:
+        return f"it writes {', '.join(sorted(read))}, which that reads"
+    if written := own.reads & other.writes:
+        return f"it reads {', '.join(sorted(written))}, which that writes"
+    if own.human and other.human:
+        return "a person is asked one thing after the other"
+    return "a failure is caught around them, and what was written must not depend on it" if guarded else ""
+
+
+def culprit(op: Operation, effects: Effects) -> Operation:
+    """The call inside an operation that first does what cannot change places; else the first call."""
+    inside: list[Operation] = [each for each in op.walk() if isinstance(each, (*NAMED, ExecuteOp, EmbedOp))]
+    keeps = [each for each in inside if not effects.of(each).commutes_with_itself]
+    return (keeps or inside or [op])[0]
+
+
+def name_of(op: Operation) -> str:
+    """A call as remarks speak of it."""
+    if isinstance(op, NAMED):
+        return f"`{op.callee.root_reference.data}`"
+    return {"agent.execute": "the plan", "agent.embed": "`embed`"}.get(op.name, "it")
+
+
+def does(summary: Summary) -> str:
+    """What an operation does that keeps its order."""
+    if summary.writes:
+        return f"writes {', '.join(sorted(summary.writes))}"
+    return "asks a person" if summary.human else "may do anything"
+
+
+def first_keeping_order(block: Block, effects: Effects) -> Operation | None:
+    """The first call of a block whose place among others matters."""
+    found = next((op for op in block.ops if not effects.of(op).commutes_with_itself), None)
+    return None if found is None else culprit(found, effects)

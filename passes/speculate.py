@@ -1,0 +1,341 @@
+"""speculate: calls behind a condition start while the condition is still being found out.
+
+Of a branch that part starts early which does nothing that would have to be taken back: model calls, pure
+tools, reads of what nothing writes that ends as late as the condition. What it needs must be there before the
+condition is. A branch is worth it where the time it is expected to save is worth more than the calls that are
+expected to be made for nothing. After speculative execution of hardware; of language models, Kim et al.,
+"LLMCompiler", 2023, and Ye et al., "Speculative actions", 2025, name the case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attrs import define, field, frozen
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
+from xdsl.ir import Block, Operation, Region, SSAValue
+
+from flowc.dialects.agent.calls import PromptOp
+from flowc.dialects.agent.declarations import DeclarationOp
+from flowc.dialects.flow.attributes import EffectsAttr
+from flowc.dialects.flow.compute import ConstantOp
+from flowc.dialects.flow.control import IfOp, LimitOp
+from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.effects import Effects, Summary, join, to_items
+from flowc.dialects.flow.speculation import EARLY, SpeculateOp
+from flowc.passes.cost.model import CostModel, cost_model
+from flowc.passes.cost.money import Prices
+from flowc.passes.facts import DISPATCHED, blocks_inside, is_terminator
+from flowc.passes.framework import FlowPass, Remark, Report, line_of, place_before
+from flowc.passes.order import effect_order, is_guarded
+from flowc.passes.spending import Spendings
+
+PROBABILITY = 0.5
+"""How likely the first branch is taken, where nothing is known of it."""
+WORTH = 0.01
+"""Dollars that a second saved is worth: 36 an hour."""
+LEAST = 5.0
+"""Milliseconds below which nothing is worth starting early."""
+
+
+@dataclass(frozen=True)
+class SpeculatePass(FlowPass):
+    """Starts calls behind conditions early; `probability` of the first branch, `worth` in $ a second."""
+
+    name = "speculate"
+    probability: float = PROBABILITY
+    worth: float = WORTH
+
+    def run(self, module: ModuleOp) -> Report:
+        """Runs `speculate`."""
+        return speculate(module, self.probability, self.worth)
+
+
+def speculate(module: ModuleOp, probability: float = PROBABILITY, worth: float = WORTH) -> Report:
+    """Marks what may start early in branches; says what that is expected to save, or why it stays."""
+    effects = Effects()
+    declarations = {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)}
+    spendings = Spendings(declarations, effects)
+    state = _State(
+        probability, worth, cost_model(module), Prices(module), effects, spendings, _Deadlines(module)
+    )
+    for function in module.ops:
+        if isinstance(function, FuncOp):
+            for block in list(blocks_inside(function)):
+                _block(block, state)
+    return Report(state.fired, tuple(state.remarks))
+
+
+@define
+class _State:
+    probability: float
+    worth: float
+    costs: CostModel
+    prices: Prices
+    effects: Effects
+    spendings: Spendings
+    deadlines: "_Deadlines"
+    inside: "_Inside" = field(factory=lambda: _Inside())
+    fired: int = 0
+    remarks: list[Remark] = field(factory=list)
+
+    def remark(self, op: Operation, message: str) -> None:
+        """Notes what was started early, or why it was not."""
+        self.remarks.append(Remark("speculate", line_of(op), message))
+
+
+class _Inside:
+    """What lies inside operations, found out once for each: branches nest deep where flows return early."""
+
+    def __init__(self) -> None:
+        self._reads: dict[Operation, tuple[SSAValue, ...]] = {}
+        self._lines: dict[Operation, frozenset[int]] = {}
+
+    def reads(self, op: Operation) -> tuple[SSAValue, ...]:
+        """The values an operation reads from outside, those that its regions read too."""
+        if not op.regions:
+            return tuple(op.operands)
+        if op not in self._reads:
+            found = dict.fromkeys(op.operands)
+            for region in op.regions:
+                made = made_in(region)
+                read = (value for inner in region.block.ops for value in self.reads(inner))
+                found.update((value, None) for value in read if value not in made)
+            self._reads[op] = tuple(found)
+        return self._reads[op]
+
+    def lines(self, op: Operation) -> frozenset[int]:
+        """The lines of the calls that an operation is, or holds."""
+        if op not in self._lines:
+            inner = (self.lines(each) for region in op.regions for each in region.block.ops)
+            own = frozenset((line_of(op),) if isinstance(op, DISPATCHED) else ())
+            self._lines[op] = own.union(*inner)
+        return self._lines[op]
+
+
+class _Deadlines:
+    """Which operations hold a block or a flow with a time limit. Its time would run from the early start."""
+
+    def __init__(self, module: ModuleOp) -> None:
+        self._flows = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+        self._known: dict[Operation, bool] = {}
+
+    def inside(self, op: Operation) -> bool:
+        """Whether there is one in an operation, or in what it calls."""
+        if not op.regions and not isinstance(op, CallOp):
+            return False
+        if op not in self._known:
+            self._known[op] = False  # what calls itself is refused by the checker
+            self._known[op] = self._found(op)
+        return self._known[op]
+
+    def _found(self, op: Operation) -> bool:
+        if isinstance(op, CallOp):
+            callee = self._flows.get(op.callee.root_reference.data)
+            return callee is not None and self.inside(callee)
+        limits = op.limits if isinstance(op, LimitOp | FuncOp) else None
+        if limits is not None and "timeout" in dict(limits.data):
+            return True
+        return any(self.inside(inner) for region in op.regions for inner in region.block.ops)
+
+
+def made_in(region: Region) -> set[SSAValue]:
+    """The values that the operations of a region give, and its arguments."""
+    return {*region.block.args, *(result for op in region.block.ops for result in op.results)}
+
+
+@frozen
+class _Early:
+    """What of a branch may start early, what it needs, and what that is expected to bring."""
+
+    region: Region
+    operations: tuple[Operation, ...]
+    needs: tuple[SSAValue, ...]
+    lines: tuple[int, ...]
+    saved: float
+    gain: float
+    cost: float
+
+
+def _block(block: Block, state: _State) -> None:
+    branches = [
+        op for op in block.ops if isinstance(op, IfOp) and op.started is None and state.inside.lines(op)
+    ]
+    if not branches:
+        return
+    times = _Times(block, state)
+    for op in branches:
+        _branch(op, times, state)
+
+
+class _Times:
+    """When the operations of a block are expected to end, in milliseconds from its start."""
+
+    def __init__(self, block: Block, state: _State) -> None:
+        self.ends: dict[Operation, float] = {}
+        self.guarded = is_guarded(block)
+        self.written: dict[Operation, dict[str, float]] = {}
+        written: dict[str, float] = {}
+        for op, earlier in effect_order(block, state.effects).items():
+            ready = max(
+                (*map(self.of, state.inside.reads(op)), *(self.ends[each] for each in earlier)), default=0.0
+            )
+            end = self.ends[op] = ready + state.costs.cost(op)
+            if isinstance(op, IfOp):
+                self.written[op] = dict(written)
+            summary = state.effects.of(op)
+            if not summary.commutes_with_itself:
+                for resource in (*summary.writes, ANY, *((UNKNOWN,) if summary.unknown else ())):
+                    written[resource] = max(end, written.get(resource, 0.0))
+
+    def of(self, value: SSAValue) -> float:
+        """When a value is there; values from outside the block are from the start."""
+        owner = value.owner
+        return self.ends.get(owner, 0.0) if isinstance(owner, Operation) else 0.0
+
+    def last_write(self, summary: Summary, before: IfOp) -> float:
+        """When the last write before a branch ends that what `summary` does has to wait for."""
+        waits = {*summary.reads, UNKNOWN, *((ANY,) if self.guarded and not summary.pure else ())}
+        written = self.written[before]
+        return max((written.get(resource, 0.0) for resource in waits), default=0.0)
+
+
+ANY, UNKNOWN = "*", "?"
+"""Beside the names of resources: whatever is written, and what may be anything."""
+
+
+def _branch(op: IfOp, times: _Times, state: _State) -> None:
+    decided = times.of(op.condition)
+    if decided < LEAST:
+        return
+    chances = (state.probability, 1.0 - state.probability)
+    found = [
+        _early(region, chance, op, times, state) for region, chance in zip(op.regions, chances, strict=True)
+    ]
+    wanted = [each for each in found if each is not None and _is_worth(each, op, state)]
+    if not wanted:
+        return
+    wanted.sort(key=lambda each: each.cost - each.gain)
+    known = state.spendings.around(op, wanted[0].region)
+    if known.unknown:
+        state.remark(op, f"`if`: no branch starts early: {known.unknown}")
+        return
+    chosen = wanted[:1] if known.others else wanted
+    _start(op, chosen, known.others, state)
+
+
+def _is_worth(early: _Early, op: IfOp, state: _State) -> bool:
+    if early.gain > early.cost:
+        return True
+    state.remark(
+        op,
+        f"`if`: {_calls(early)} could start before the condition is known and save up to"
+        f" {_seconds(early.saved)}, worth ${early.gain:.4f}; made for nothing they are expected to cost"
+        f" ${early.cost:.4f}: a higher `worth` or `probability` of the pass would start them",
+    )
+    return False
+
+
+def _early(region: Region, chance: float, op: IfOp, times: _Times, state: _State) -> _Early | None:
+    """The part of a branch that may start early and is worth a look; None where there is none."""
+    decided = times.of(op.condition)
+    made = made_in(region)
+    places = set(region.block.ops)
+    own: set[Operation] = set()
+    start, late = 0.0, ""
+    refused: Operation | None = None
+    for inner, earlier in effect_order(region.block, state.effects).items():
+        if is_terminator(inner):
+            continue
+        summary = state.effects.of(inner)
+        values = state.inside.reads(inner)
+        begin = max(
+            (times.last_write(summary, op), *(times.of(value) for value in values if value not in made))
+        )
+        mine = (value.owner for value in values if value.owner in places)
+        ahead = all(each in own for each in (*mine, *earlier))
+        free = summary.commutes_with_itself and not state.deadlines.inside(inner)
+        if free and ahead and begin <= decided - LEAST:
+            own.add(inner)
+            start = max(start, begin)
+        elif state.inside.lines(inner) and refused is None:
+            refused, late = inner, _reason(summary, ahead, state.deadlines.inside(inner))
+    kept = _needed_by_calls(region.block, own, state.inside)
+    if not kept:
+        if refused is not None:
+            state.remark(refused, f"this call waits for the condition on line {line_of(op)}: {late}")
+        return None
+    saved = min(decided - start, _path(kept, state))
+    if saved < LEAST:
+        return None
+    read = (value for each in kept for value in state.inside.reads(each) if value not in made)
+    needs = dict.fromkeys(hole for value in read for hole in _filled(value))
+    cost = (1.0 - chance) * sum(map(state.prices.of, kept))
+    wanted = tuple(value for value in needs if not isinstance(value.owner, ConstantOp))
+    lines = tuple(sorted(frozenset().union(*map(state.inside.lines, kept))))
+    return _Early(region, kept, wanted, lines, saved, chance * saved / 1e3 * state.worth, cost)
+
+
+def _reason(summary: Summary, ahead: bool, deadline: bool) -> str:
+    if summary.human:
+        return "it asks a person"
+    if summary.writes:
+        return f"it writes {', '.join(sorted(summary.writes))}, which could not be taken back"
+    if summary.unknown:
+        return "what it does is not known"
+    if deadline:
+        return "its time limit would run while it waits"
+    return "what it needs is there no sooner" if ahead else "it comes after something that has to wait"
+
+
+def _needed_by_calls(block: Block, allowed: set[Operation], inside: _Inside) -> tuple[Operation, ...]:
+    """Of the operations that may start early the calls, and what calls need."""
+    kept: list[Operation] = []
+    wanted: set[SSAValue] = set()
+    for op in reversed(list(block.ops)):
+        if op in allowed and (inside.lines(op) or any(result in wanted for result in op.results)):
+            kept.append(op)
+            wanted.update(inside.reads(op))
+    return tuple(reversed(kept))
+
+
+def _path(operations: Sequence[Operation], state: _State) -> float:
+    """The longest path through the data of some operations of a block."""
+    ends: dict[Operation, float] = {}
+    for op in operations:
+        before = [v.owner for v in state.inside.reads(op) if isinstance(v.owner, Operation)]
+        ends[op] = max((ends.get(each, 0.0) for each in before), default=0.0) + state.costs.cost(op)
+    return max(ends.values(), default=0.0)
+
+
+def _filled(value: SSAValue) -> Sequence[SSAValue]:
+    """A value, or what fills the holes of a prompt, which is no value of its own in a plan."""
+    return value.owner.values if isinstance(value.owner, PromptOp) else (value,)
+
+
+def _start(op: IfOp, chosen: Sequence[_Early], others: tuple[int, ...], state: _State) -> None:
+    """Puts a `flow.speculate` before a branch and marks what it starts."""
+    operations = [each for early in chosen for each in early.operations]
+    effects = EffectsAttr(to_items(join(map(state.effects.of, operations))))
+    needs = dict.fromkeys(value for early in chosen for value in early.needs)
+    started = SpeculateOp(tuple(needs), effects, others)
+    place_before(op, started)
+    op.operands = [op.condition, started.result]
+    for each in operations:
+        each.attributes[EARLY] = UnitAttr()
+    state.fired += 1
+    for early in chosen:
+        state.remark(
+            op,
+            f"`if`: {_calls(early)} {'starts' if len(early.lines) == 1 else 'start'} before the condition is"
+            f" known: saves up to {_seconds(early.saved)}, worth ${early.gain:.4f}, where"
+            f" ${early.cost:.4f} are expected to be spent for nothing",
+        )
+
+
+def _calls(early: _Early) -> str:
+    numbers = ", ".join(map(str, early.lines))
+    return f"the call on line {numbers}" if len(early.lines) == 1 else f"the calls on lines {numbers}"
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds / 1e3:.2g} s" if milliseconds >= 1e3 else f"{milliseconds:.0f} ms"

@@ -1,0 +1,105 @@
+"""The endpoint for many requests of OpenAI's API: a file of requests goes up, a file of answers comes down.
+
+A file holds one JSON object a line, with an id of ours; answers come in any order. Rounds are small enough
+that their answers stay below the size that a response may have.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+ENDPOINT: Final = "/v1/chat/completions"
+
+ROUND = 500
+"""Requests of one file."""
+
+FIRST_LOOK, LAST_LOOK = 1.0, 60.0
+"""Seconds until the first look at how far a round is, and between the later ones, each half as long again."""
+
+PATIENCE = 10
+"""Times in a row that a look at a round may fail before the round is given up."""
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+
+Json = Any
+Line = tuple[str, int, Json]
+"""An id, a status, and what was answered."""
+
+
+class Refused(Exception):
+    """A request of a round that the endpoint did not answer; read as the SDK's own exceptions are."""
+
+    def __init__(self, status: int, body: object) -> None:
+        super().__init__(f"status {status}")
+        self.status_code = status
+        self.body = body
+
+
+def rounds(bodies: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    """The requests by their ids, as many together as one file holds."""
+    ids = list(bodies)
+    for start in range(0, len(ids), ROUND):
+        yield {id_: bodies[id_] for id_ in ids[start : start + ROUND]}
+
+
+async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -> list[Line]:
+    """Sends one round and waits for its end, first `look` seconds; gives what was answered. Cancelling it
+    cancels the round, and so does giving it up.
+    """
+    lines = [
+        json.dumps({"custom_id": id_, "method": "POST", "url": ENDPOINT, "body": body})
+        for id_, body in bodies.items()
+    ]
+    content = "\n".join(lines).encode()
+    file = await client.files.create(file=("requests.jsonl", content), purpose="batch")
+    batch = await client.batches.create(input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h")
+    try:
+        while batch.status not in ENDED:
+            await asyncio.sleep(look)
+            look = min(look * 1.5, LAST_LOOK)
+            batch = await _patiently(partial(client.batches.retrieve, batch.id), look)
+    except BaseException:
+        with suppress(Exception):
+            await client.batches.cancel(batch.id)
+        raise
+    if batch.status == "failed":
+        raise Refused(400, {"message": _reason(batch)})
+    found: list[Line] = []
+    for name in (batch.output_file_id, batch.error_file_id):
+        if name:
+            answers = await _patiently(partial(client.files.content, name), look)
+            for line in answers.text.split("\n"):
+                with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                    found.append(_line(json.loads(line)))  # what is no answer leaves its call without one
+    return found
+
+
+async def _patiently(call: Callable[[], Awaitable[Any]], pause: float) -> Any:
+    """What a look gives. The round is paid for, so failures that pass are borne `PATIENCE` times."""
+    for _ in range(PATIENCE):
+        try:
+            return await call()
+        except Exception as error:
+            status = getattr(error, "status_code", 500)
+            if status < 500 and status not in (408, 429):
+                raise
+        await asyncio.sleep(pause)
+    return await call()
+
+
+def _line(line: Mapping[str, Json]) -> Line:
+    answered = line.get("response") or {}
+    status = int(answered.get("status_code") or 500)
+    body = answered.get("body") if answered else {"message": str(line.get("error"))}
+    return str(line["custom_id"]), status, body
+
+
+def _reason(batch: Any) -> str:
+    errors = getattr(getattr(batch, "errors", None), "data", None) or ()
+    return "; ".join(str(error.message) for error in errors) or "the batch failed"

@@ -1,0 +1,134 @@
+"""Nodes that ask a model for vectors, in as few requests as the budgets around them allow."""
+
+from math import inf
+from typing import Any
+
+from attrs import evolve, frozen
+
+from flowc.runtime.admission.calls import Call
+from flowc.runtime.errors import fail
+from flowc.runtime.limits import Budget, Price
+from flowc.runtime.plan import Limits
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ProviderError,
+    Usage,
+    byte_bound,
+    estimate_tokens,
+)
+from flowc.runtime.randomness import seed_of
+from flowc.runtime.scheduler.attempts import with_attempts
+from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.counting import is_credible
+from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.entering import entered, learn_failure, remaining
+from flowc.runtime.scheduler.frames import Frame, step_of
+from flowc.runtime.scheduler.models import account, reserved
+from flowc.runtime.scheduler.reuse import embedding_key, is_shared, share, size_of_answer
+
+
+def affordable(texts: tuple[str, ...], budgets: tuple[Budget, ...], price: Price) -> int:
+    """How many texts to embed together such that budgets can hold their worst case; at least one.
+
+    Asked for one by one they would be settled one by one, and a batch must not fail where those would not.
+    """
+    left = min((budget.left_tokens() for budget in budgets), default=inf)
+    if price.prompt > 0:
+        left = min((left, *(budget.left_money() / price.prompt for budget in budgets)))
+    if left == inf:
+        return len(texts)
+    count = 0
+    for count, text in enumerate(texts):
+        left -= byte_bound(text)
+        if left < 0:
+            return max(1, count)
+    return count + 1
+
+
+@frozen(eq=False)
+class Embed:
+    """embed: texts to the rows of an array."""
+
+    model: str | None
+
+    async def __call__(self, engine: Engine, frame: Frame, instruction: Instruction) -> Any:
+        """An f32 array with one row a text."""
+        texts = tuple(frame.slots[instruction.inputs[0]])
+        step = step_of(frame, instruction, engine.session.root)
+        settings = engine.session.model(self.model)
+        request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
+
+        import numpy
+
+        if not texts:  # no call is made for nothing
+            return numpy.zeros((0, 0), dtype="float32")
+
+        async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
+            rest = request
+            parts: list[Any] = []
+            while rest.texts:
+                count = affordable(rest.texts, budgets, settings.price)
+                part = evolve(rest, texts=rest.texts[:count])
+                key = embedding_key(part) if is_shared(instruction.node) else None
+                rest = evolve(rest, texts=rest.texts[count:])
+                whole = not rest.texts
+                parts.append(await self._once(engine, frame, instruction, part, budgets, key, attempt, whole))
+            return parts[0] if len(parts) == 1 else numpy.concatenate(parts)
+
+        return await with_attempts(engine, frame, instruction, Limits(), once)
+
+    async def _once(
+        self,
+        engine: Engine,
+        frame: Frame,
+        instruction: Instruction,
+        request: EmbedRequest,
+        budgets: tuple[Budget, ...],
+        key: bytes | None,
+        attempt: int,
+        whole: bool,
+    ) -> Any:
+        import numpy
+
+        session = engine.session
+        bound = sum(map(byte_bound, request.texts))
+        scope, model = frame.scope, request.model
+        held = await reserved(engine, scope, budgets, bound, 0, model, "embed", whole=whole)
+        gate = session.gate(request.model)
+        usage: Usage | None = Usage()
+        paid = True
+
+        async def ask() -> Embedding:
+            nonlocal usage
+            call = Call(session.program, -remaining(frame, instruction), bound)
+            place = await entered(engine, frame.scope, gate, call, in_turn=key is not None)
+            usage = None
+            try:
+                return await session.provider(request.model).embed(request)
+            except ProviderError as error:
+                learn_failure(place, error)
+                raise
+            finally:
+                place.leave()
+
+        try:
+            told, paid = await share(engine, frame, instruction, key, attempt, ask, size_of_answer)
+            embedding: Embedding = told.result()
+            usage = embedding.usage if is_credible(embedding.usage) else None
+        except ProviderError as error:
+            usage = error.usage if is_credible(error.usage) else None
+            raise
+        finally:
+            known = usage if usage is not None else Usage(sum(map(estimate_tokens, request.texts)), 0, True)
+            certain = usage is not None
+            account(engine, frame, instruction, request.model, held, known, certain=certain, paid=paid)
+        vectors = numpy.asarray(embedding.vectors, dtype="float32")
+        if vectors.ndim != 2 or len(vectors) != len(request.texts):
+            raise fail(
+                "E0836",
+                "the provider did not give one vector a text",
+                why=f"{len(request.texts)} texts were sent, and an array of shape {vectors.shape} came back",
+                help="check that the model is one for embeddings",
+            )
+        return vectors

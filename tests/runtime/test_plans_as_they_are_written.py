@@ -1,0 +1,375 @@
+"""Plans whose steps begin while a model still writes the rest of them."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowc.compiler import driver
+from flowc.passes.pipelines import O2, optimise
+from flowc.runtime.clock import VirtualLoop
+from flowc.runtime.environment import Environment
+from flowc.runtime.errors import Problem
+from flowc.runtime.execute import run_plan
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ProviderError,
+    Request,
+    Response,
+    Usage,
+)
+
+HEADER = """
+tool search(query: json) -> str reads web
+tool page(name: json, depth: int = 1) -> str pure
+tool look(name: json) -> str reads diary
+tool note(text: json) -> str writes diary
+tool mark(text: str) -> str writes diary
+
+@retry(2, backoff=100ms)
+llm arrange(goal: str) -> plan[search, page, look, note]:
+    \"\"\"How to {goal}?\"\"\"
+
+llm gather(goal: str) -> plan[search, page]:
+    \"\"\"What of {goal}?\"\"\"
+
+"""
+ARRANGED = HEADER + 'flow main() -> list[json]:\n    return execute(arrange("x"))\n'
+
+
+def step(id_: str, tool: str, first: object, **more: object) -> dict[str, Any]:
+    name = {"search": "query", "note": "text"}.get(tool, "name")
+    return {"id": id_, "tool": tool, "arguments": {name: first, **more}}
+
+
+@frozen
+class Attempt:
+    """How one attempt of the answer comes: second by second, and where the connection breaks."""
+
+    steps: Sequence[object]
+    cuts: tuple[int, ...] = ()
+    broken: int | None = None
+    tail: str = ""
+    told: Sequence[object] | None = None
+    wrapped: bool = True
+
+    def text(self, steps: Sequence[object] | None = None) -> str:
+        """The answer, of these steps or of those that it has in the end."""
+        plan: object = {"steps": list(self.steps if steps is None else steps)}
+        return json.dumps({"value": plan} if self.wrapped else plan) + self.tail
+
+    def heard(self) -> list[str]:
+        """The parts of what is heard."""
+        text = self.text(self.told)
+        places = [0, *sorted(cut % (len(text) + 1) for cut in self.cuts), len(text)]
+        return [text[a:b] for a, b in pairwise(places)]
+
+
+@define
+class Writing:
+    """A provider that writes plans part by part, one a second."""
+
+    attempts: Sequence[Attempt]
+
+    async def generate(self, request: Request) -> Response:
+        """An attempt, as it was told to come."""
+        attempt = self.attempts[min(request.attempt, len(self.attempts)) - 1]
+        for number, part in enumerate(attempt.heard()):
+            await asyncio.sleep(1.0)
+            if number == attempt.broken:
+                raise ProviderError(Problem("E0821", "the connection broke"))
+            if request.stream is not None:
+                request.stream(part)
+        return Response(attempt.text(), Usage(1, 1))
+
+    async def embed(self, request: EmbedRequest) -> Embedding:
+        """Nothing is embedded here."""
+        raise NotImplementedError
+
+    def prompt_bound(self, request: Request) -> int:
+        """No prompt is long."""
+        return 100
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+@define
+class Told:
+    """What came of a run: result or problem, when, and which calls began when, and ended."""
+
+    result: object = None
+    problem: str | None = None
+    seconds: float = 0.0
+    begun: list[tuple[str, float]] = field(factory=list)
+    ended: list[str] = field(factory=list)
+    noted: list[str] = field(factory=list)
+
+    def of(self, text: str) -> list[float]:
+        """When the calls with this argument began."""
+        return [at for said, at in self.begun if said == text]
+
+
+def told(text: str, attempts: Sequence[Attempt], level: int = 2, fails: str = "nothing") -> Told:
+    done = Told()
+
+    async def call(said: str) -> str:
+        done.begun.append((said, asyncio.get_running_loop().time()))
+        await asyncio.sleep(3.0)
+        if fails in said:
+            raise ValueError("nothing found")
+        done.ended.append(said)
+        return f"<{said}>"
+
+    async def search(query: object) -> str:
+        return await call(f"search {json.dumps(query)}")
+
+    async def page(name: object, depth: int) -> str:
+        return await call(f"page {json.dumps(name)} {depth}")
+
+    async def look(name: object) -> str:
+        return await call(f"look {json.dumps(name)} at {len(done.noted)}")
+
+    async def note(text: object) -> str:
+        done.noted.append(json.dumps(text))
+        return await call(f"note {json.dumps(text)}")
+
+    tools = {"search": search, "page": page, "look": look, "note": note, "mark": note}
+    environment = Environment(tools=tools, providers={"writing": Writing(attempts)}, provider="writing")
+    compiled = driver.compile_text(text, "main.flow", level=level)
+    loop = VirtualLoop()
+    try:
+        run = loop.run_until_complete(run_plan(compiled.plan, "main", {}, environment=environment))
+        done.seconds = loop.time()
+    finally:
+        loop.close()
+    done.result, done.problem = run.result, run.problem.code if run.problem else None
+    return done
+
+
+FIRST, SECOND = step("a", "search", "one"), step("b", "page", "$a")
+LAST = step("c", "note", ["$b"])
+
+
+def after(*steps: object) -> int:
+    """The place in the answer behind these steps and a comma."""
+    return len('{"value": {"steps": [' + ", ".join(map(json.dumps, steps)) + ",")
+
+
+SPOKEN = Attempt([FIRST, SECOND, LAST], (after(FIRST), after(FIRST, SECOND)))
+
+
+def test_steps_begin_as_they_are_written_and_what_writes_waits_for_the_whole_plan() -> None:
+    early, late = told(ARRANGED, [SPOKEN]), told(ARRANGED, [SPOKEN], level=1)
+    assert early.result == late.result == ['<search "one">', '<page "<search \\"one\\">" 1>', late.result[2]]
+    assert (early.of('search "one"'), late.of('search "one"')) == ([1.0], [3.0])
+    assert (early.seconds, late.seconds) == pytest.approx((10.0, 12.0))
+    notes = [step("a", "note", "one"), step("b", "look", "two"), FIRST | {"id": "c"}]
+    waiting = told(ARRANGED, [Attempt(notes, (after(*notes[:1]), after(*notes[:2])))])
+    assert (waiting.of('note "one"'), waiting.of('look "two" at 1')) == ([3.0], [6.0])
+
+
+def test_what_was_begun_with_an_answer_that_failed_is_cancelled() -> None:
+    other = step("a", "search", "two")
+    attempts = [Attempt([FIRST, SECOND], (after(FIRST),), broken=1), Attempt([other])]
+    early = told(ARRANGED, attempts)
+    assert early.result == ['<search "two">']
+    assert early.of('search "one"') == [1.0]
+    assert early.ended == ['search "two"']
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        ({"id": "b"}, "E0840"),
+        (step("b", "remove", "x"), "E0840"),
+        (step("a", "page", "x"), "E0840"),
+        (step("b", "page", "$z"), "E0841"),
+        (step("b", "page", "$b"), "E0841"),
+        (step("b", "page", "x", width=1), "E0842"),
+        (step("b", "page", "x", depth="far"), "E0842"),
+    ],
+)
+def test_an_unsound_plan_ends_as_if_nothing_had_begun(bad: object, code: str) -> None:
+    attempt = Attempt([FIRST, bad, LAST], (after(FIRST), after(FIRST, bad)))
+    early, late = told(ARRANGED, [attempt]), told(ARRANGED, [attempt], level=0)
+    assert early.problem == late.problem == code
+    assert early.of('search "one"') == [1.0]
+    assert early.ended == late.ended == []
+    assert early.seconds <= late.seconds
+
+
+def test_steps_of_the_plan_that_counts_are_kept_one_by_one_and_the_others_made_anew() -> None:
+    changed = step("b", "page", "other")
+    reading = step("d", "page", "$b", depth=2)
+    heard = Attempt(
+        [FIRST, changed, reading], (after(FIRST, SECOND, reading),), told=[FIRST, SECOND, reading]
+    )
+    early = told(ARRANGED, [heard])
+    assert early.result == told(ARRANGED, [heard], level=0).result
+    assert len(early.of('search "one"')) == 1
+    assert early.ended.count('page "other" 1') == 1
+    moved = Attempt([step("z", "page", "x"), FIRST], (after(FIRST),), told=[FIRST])
+    again = told(ARRANGED, [moved])
+    assert again.result == told(ARRANGED, [moved], level=0).result
+    assert len(again.of('search "one"')) == 2
+
+
+def test_a_step_that_is_given_up_leaves_what_it_waits_for_alone() -> None:
+    heard = Attempt([FIRST, step("b", "page", "other")], (after(FIRST, SECOND),), told=[FIRST, SECOND])
+    assert told(ARRANGED, [heard]).ended == ['search "one"', 'page "other" 1']
+
+
+def test_a_step_begins_once_the_later_one_that_it_refers_to_has_begun() -> None:
+    steps = [
+        step("a", "page", ["$c", "$b"]),
+        step("b", "page", "$c"),
+        step("c", "search", "x"),
+        LAST | {"id": "d"},
+    ]
+    early = told(ARRANGED, [Attempt(steps, (after(*steps[:3]),))])
+    assert early.of('search "x"') == [1.0]
+    assert early.result == told(ARRANGED, [Attempt(steps)], level=0).result
+    assert early.seconds == pytest.approx(10.0)
+
+
+def test_a_step_that_fails_early_fails_when_the_turn_of_the_plan_has_come() -> None:
+    cuts = tuple(after(FIRST) + more for more in range(7))
+    early = told(ARRANGED, [Attempt([FIRST, SECOND], cuts)], fails="one")
+    late = told(ARRANGED, [Attempt([FIRST, SECOND], cuts)], level=0, fails="one")
+    assert early.problem == late.problem == "E0801"
+    assert early.seconds == pytest.approx(8.0)
+    again = told(
+        ARRANGED, [Attempt([FIRST], (after(FIRST), 60, 61, 62, 63), broken=5), Attempt([])], fails="one"
+    )
+    assert again.result == []
+
+
+IDS = st.sampled_from(("a", "b", "c", "d"))
+VALUES = (
+    IDS.map("${}".format) | st.sampled_from(('q"\\,]', "x", 3)) | st.lists(IDS.map("${}".format), max_size=2)
+)
+WELL = st.builds(step, IDS, st.sampled_from(("search", "page", "page", "look", "note")), VALUES)
+ODD = st.sampled_from(
+    (step("e", "remove", 1), {"id": "f"}, 7, step("g", "page", 1, depth="far"), step("h", "page", 1, w=1))
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[object]:
+    """Plans of which most are sound: later steps refer to earlier ones, under ids of their own."""
+    steps: list[object] = []
+    for number in range(draw(st.integers(0, 5))):
+        if draw(st.integers(0, 9)) == 0:
+            steps.append(draw(WELL | ODD))
+            continue
+        near = st.sampled_from([f"${earlier}" for earlier in range(number)]) if number else st.just("x")
+        tool = draw(st.sampled_from(("search", "page", "page", "look", "note")))
+        steps.append(step(str(number), tool, draw(near | st.lists(near, max_size=2) | st.just("y"))))
+    return steps
+
+
+ATTEMPTS = st.lists(
+    st.builds(
+        Attempt,
+        plans(),
+        st.lists(st.integers(0, 300), max_size=8).map(tuple),
+        st.sampled_from((None, None, None, 1, 3)),
+        st.sampled_from(("", "", "", "", " and more")),
+        st.none() | st.none() | plans(),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=3,
+)
+PROGRAMS = (
+    ARRANGED,
+    HEADER + 'flow main() -> int:\n    return try len(execute(gather("x"))) else 0 - 1\n',
+    HEADER + 'flow main() -> list[json]:\n    p = arrange("x")\n    a = execute(p)\n    b = execute(p)\n'
+    "    return a + b\n",
+    HEADER + 'flow main() -> list[json]:\n    mark("before")\n    a = execute(arrange("x"))\n'
+    "    mark(str(len(a)))\n    return a\n",
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(PROGRAMS), ATTEMPTS, st.booleans())
+def test_however_a_plan_comes_the_result_is_that_without_streaming(
+    text: str, attempts: list[Attempt], failing: bool
+) -> None:
+    fails = "y" if failing and "try" in text else "nothing"  # of several failures, the first in time counts
+    wanted, found = told(text, attempts, 0, fails), told(text, attempts, 2, fails)
+    assert (found.result, found.problem) == (wanted.result, wanted.problem)
+    assert found.noted == wanted.noted
+    assert found.seconds <= wanted.seconds + 1e-9
+
+
+def remarks(body: str) -> str:
+    module = driver.lowered(driver.check_text(HEADER + body, "main.flow"), driver.Options())
+    return "\n".join(each.message for each in optimise(module, O2).remarks if each.pass_name == "stream")
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (
+            'flow main() -> int:\n    return len(execute(arrange("x")))\n',
+            "steps that call `search`, `page` begin as soon as `arrange` has written them; "
+            "those of `look`, `note` wait for the whole plan",
+        ),
+        (
+            'flow main() -> int:\n    return try len(execute(gather("x"))) else 0\n',
+            "`gather` has written them",
+        ),
+        (
+            'flow main() -> int:\n    return try len(execute(arrange("x"))) else 0\n',
+            "a failure is caught around",
+        ),
+        (
+            'llm keep() -> plan[look, note]:\n    """Keep."""\n\n'
+            "flow main() -> int:\n    return len(execute(keep()))\n",
+            "`look`, `note` may write, or read what the plan may write; a `pure` tool need not wait",
+        ),
+        ('@budget(calls=9)\nflow main() -> int:\n    return len(execute(arrange("x")))\n', "from the budget"),
+    ],
+)
+def test_a_remark_says_which_steps_begin_early_and_if_none_why(flow: str, said: str) -> None:
+    assert said in remarks(flow)
+
+
+def test_no_step_begins_early_under_a_budget() -> None:
+    body = ARRANGED.removeprefix(HEADER)
+    within = told(HEADER + "@budget(calls=9)\n" + body, [SPOKEN])
+    assert within.of('search "one"') == [3.0]
+
+
+def test_a_step_that_ignores_its_cancellation_holds_nothing_up() -> None:
+    async def stubborn(query: object) -> str:
+        try:
+            await asyncio.sleep(3.0)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.0)
+        return f"<{query}>"
+
+    attempts = [Attempt([FIRST], (after(FIRST),), broken=1), Attempt([step("a", "search", "two")])]
+    environment = Environment(
+        tools={"search": stubborn, "page": stubborn, "look": stubborn, "note": stubborn},
+        providers={"writing": Writing(attempts)},
+        provider="writing",
+    )
+    compiled = driver.compile_text(
+        ARRANGED.replace("tool mark(text: str) -> str writes diary\n", ""), "main.flow", level=2
+    )
+    loop = VirtualLoop()
+    try:
+        done = loop.run_until_complete(run_plan(compiled.plan, "main", {}, environment=environment))
+    finally:
+        loop.close()
+    assert done.result == ["<two>"]
