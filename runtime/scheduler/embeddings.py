@@ -24,7 +24,7 @@ from flowc.runtime.scheduler.counting import is_credible
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.entering import entered, learn_failure, remaining
 from flowc.runtime.scheduler.frames import Frame, step_of
-from flowc.runtime.scheduler.models import account, reserved
+from flowc.runtime.scheduler.reserving import account, reserved
 from flowc.runtime.scheduler.reuse import embedding_key, is_shared, share, size_of_answer
 
 

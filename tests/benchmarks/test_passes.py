@@ -3,7 +3,8 @@
 import pytest
 from attrs import astuple
 
-from benchmarks.passes import CASES, Case, figures
+from benchmarks.pass_programs import CASES, Case
+from benchmarks.passes import figures
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.removed)
