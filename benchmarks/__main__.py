@@ -18,6 +18,7 @@ SUITES = {
     "overhead": "benchmarks.overhead",
     "waiting": "benchmarks.waiting",
     "compiling": "benchmarks.compiling",
+    "runs": "benchmarks.runs",
     "starting": "benchmarks.starting",
     "passes": "benchmarks.passes",
     "kernels": "benchmarks.kernels.suite",

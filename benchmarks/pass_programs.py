@@ -4,6 +4,8 @@ from attrs import frozen
 
 RULES = "no claim without a source; " * 200
 
+ESSAY = "The sea is wide. " * 8
+
 DECLARATIONS = """
 tool fetch(url: str) -> str reads web
 tool note(text: str) -> none writes diary
@@ -29,6 +31,17 @@ llm draft(plan: str) -> str:
 
 llm topics(about: str) -> list[str]:
     \"\"\"What belongs to {about}?\"\"\"
+
+record Report:
+    title: str
+    topics: list[str]
+    body: list[str]
+
+llm report(about: str) -> Report:
+    \"\"\"What is to be said about {about}?\"\"\"
+
+llm essay(about: str) -> str:
+    \"\"\"{about}\"\"\"
 
 llm arrange(goal: str) -> plan[fetch, rank, note]:
     \"\"\"How to {goal}?\"\"\"
@@ -193,6 +206,21 @@ flow main() -> int:
         "pages asked about, two at once, for topics that a model lists",
         """flow main() -> int:
     return len([ask(fetch(topic)) for topic in topics("the sea")])
+""",
+    ),
+    Case(
+        "stream",
+        "a page about the title of a report that a model writes, and what it makes of the page",
+        """flow main() -> int:
+    said = report("the sea")
+    return len(ask(fetch(said.title))) + len(said.body)
+""",
+    ),
+    Case(
+        "stream",
+        "each sentence of an essay looked up while a model still writes the others",
+        f"""flow main() -> int:
+    return len([ask(fetch(each)) for each in sentences(essay("{ESSAY}"))])
 """,
     ),
     Case(

@@ -49,6 +49,10 @@ STEPS: Json = {
 """A plan that a model writes."""
 
 
+WRITTEN = ("report", "essay")
+"""The models whose records and texts come word by word, as lists and plans do."""
+
+
 def common(first: str, second: str) -> int:
     """How many characters two texts begin with alike."""
     pairs = enumerate(zip(first, second, strict=False))
@@ -78,13 +82,14 @@ class Waiting:
         if request.stream is not None:
             request.stream("")
         text = await self.answer(request.prompt)
+        written = request.operation in WRITTEN
         if request.schema is not None:
             value = value_of(request.result, request.tables, Random(request.operation))
             value = value * ITEMS if isinstance(value, list) else value
             value = STEPS if isinstance(request.result, PlanOf) else value
             text = json.dumps({"value": value})
-            words = isinstance(value, list) or value is STEPS
-            await self._write(text.split(" ") if words else [], request)
+            written = written or isinstance(value, list) or value is STEPS
+        await self._write(text.split(" ") if written else [], request)
         self.decoded += estimate_tokens(text)
         return Response(text, Usage(estimate_tokens(request.prompt), estimate_tokens(text)))
 

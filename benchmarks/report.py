@@ -19,6 +19,7 @@ SHOWN = (
     "critical_chain",
     "passes",
     "ablation",
+    "runs",
     "engine",
 )
 
@@ -48,6 +49,7 @@ path.
     "critical_chain": "Mean latency of chains against a server that takes requests as they come.\n",
     "passes": "For each pass a program that somebody would write, with it and without.\n",
     "engine": "How fast the simulated server itself is.\n",
+    "runs": "Programs that are compiled and bound already; every call ends at once.\n",
     "ablation": "The same workloads at the highest level, with one pass left out at a time.\n",
 }
 

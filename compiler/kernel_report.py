@@ -83,7 +83,8 @@ def _build(kernel: KernelOp, layouts: Sequence[str], level: int) -> _Built:
     round_halves(module)
     if level > 0:
         fuse_array(module)
-    _, checks = lower_kernel(copy, copy.sym_name.data, processor.host().vector_bits, words)
+    host = processor.host()
+    _, checks = lower_kernel(copy, copy.sym_name.data, host.vector_bits, words, host.has(processor.BF16_DOTS))
     return _Built(copy, words, checks, compiled)
 
 

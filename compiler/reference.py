@@ -209,8 +209,7 @@ class _Machine:
             case compute.TupleOp():
                 return tuple(inputs)
             case compute.ItemOp():
-                source = inputs[0]
-                return source[op.index.value.data] if isinstance(source, tuple | list) else None
+                return self.item(inputs[0], op.index.value.data)
             case compute.RecordOp():
                 name = op.result.type.record.data
                 return record_class(name, self.fields[name])(*inputs)
@@ -231,6 +230,12 @@ class _Machine:
             return FUNCTIONS[name](*inputs)
         except Exception as error:  # whatever a function raises fails the run
             raise Failure(f"{name}: {type(error).__name__}") from error
+
+    def item(self, source: object, index: int) -> object:
+        """An item of a tuple; what is absent has none, and asking for one fails as in the runtime."""
+        if isinstance(source, tuple | list) and index < len(source):
+            return source[index]
+        raise Failure(f"there is no item {index}")
 
     def field(self, source: object, name: str) -> object:
         """A field of a record or of a JSON value."""

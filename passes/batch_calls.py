@@ -6,7 +6,7 @@ before, in the same places of the trace, but nothing waits for each element in t
 endpoint for many requests can take all calls.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
@@ -16,10 +16,9 @@ from flowc.dialects.agent.calls import GenerateBatchOp, GenerateOp, PromptOp
 from flowc.dialects.array.ops import ArrayOperation
 from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import IfOp, MapOp, YieldOp
-from flowc.dialects.flow.declarations import FuncOp
 from flowc.passes.batch_embeds import batch_embeds
-from flowc.passes.facts import DISPATCHED, blocks_inside
-from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, replace_with, stamp
+from flowc.passes.facts import DISPATCHED, name_of, operations_of_flows, reads
+from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before, replace_with
 
 PACKAGING = (
     compute.AbsentOp,
@@ -53,29 +52,22 @@ class BatchCallsPass(FlowPass):
 
 def batch_calls(module: ModuleOp) -> Report:
     """Batches the model calls and the embeddings of maps; says of the other maps what keeps them."""
-    fired = 0
-    remarks: list[Remark] = []
-    for op in _maps(module):
-        calls = [inner for inner in op.walk() if isinstance(inner, GenerateOp) and _map_around(inner) is op]
-        if not calls or op.width.value.data == 1:
+    findings = Findings("batch-calls")
+    for op in operations_of_flows(module):
+        if not isinstance(op, MapOp) or op.width.value.data == 1:
             continue
-        name = calls[0].callee.root_reference.data
+        calls = [inner for inner in op.walk() if isinstance(inner, GenerateOp) and _map_around(inner) is op]
+        if not calls:
+            continue
+        name = name_of(calls[0])
         if hindrance := _hindrance(op, calls):
-            message = f"the calls of `{name}` are made one by one: {hindrance}"
+            findings.remark(op, f"the calls of {name} are made one by one: {hindrance}")
         else:
-            message = f"`{name}`: one batched call, {op.width.value.data} at once"
+            findings.remark(op, f"{name}: one batched call, {op.width.value.data} at once")
+            findings.fired += 1
             _batch(op)
-            fired += 1
-        remarks.append(Remark("batch-calls", line_of(op), message))
-    embeds = batch_embeds(module)
-    return Report(fired + embeds.fired, (*remarks, *embeds.remarks))
-
-
-def _maps(module: ModuleOp) -> Iterable[MapOp]:
-    """The maps of a module, collected first, since they are about to be replaced."""
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    blocks = [block for function in functions for block in blocks_inside(function)]
-    return [op for block in blocks for op in block.ops if isinstance(op, MapOp)]
+    batch_embeds(module, findings)
+    return findings.report()
 
 
 def _map_around(op: Operation) -> Operation | None:
@@ -100,18 +92,12 @@ def _hindrance(op: MapOp, calls: Sequence[GenerateOp]) -> str:
             return f"the branch on line {line_of(inner)} waits for an answer"
         if isinstance(inner, GenerateOp):
             if answers and not any(value in latest for value in inner.operands):
-                name = inner.callee.root_reference.data
-                return f"each element also asks `{name}` on line {line_of(inner)}, beside it"
+                return f"each element also asks {name_of(inner)} on line {line_of(inner)}, beside it"
             latest = set()
         for known in (answers, latest):
-            if isinstance(inner, GenerateOp) or any(value in known for value in _reads(inner)):
+            if isinstance(inner, GenerateOp) or any(value in known for value in reads(inner)):
                 known.update(inner.results)
     return ""
-
-
-def _reads(op: Operation) -> list[SSAValue]:
-    """The values that an operation needs, those inside its branches too."""
-    return [value for inner in op.walk() for value in inner.operands]
 
 
 def _doing(op: Operation) -> str:
@@ -134,6 +120,4 @@ def _batch(op: MapOp) -> None:
         width=op.width.value.data,
         filtered=op.filtered is not None,
     )
-    stamp(made, op)
-    block_of(op).insert_op_before(made, op)
-    replace_with(op, [made.result])
+    replace_with(op, [place_before(op, made).result])

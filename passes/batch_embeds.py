@@ -6,7 +6,7 @@ rows that the single calls would have given.
 
 from collections.abc import Sequence
 
-from attrs import define, field
+from attrs import define
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, i64
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -17,38 +17,25 @@ from flowc.dialects.array.ops import IndexOp
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
 from flowc.dialects.flow.compute import ApplyOp, CastOp, ConstantOp, ListOp
 from flowc.dialects.flow.control import MapOp, YieldOp, region_of
-from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.types import IntType, ListType, StrType
-from flowc.passes.facts import blocks_inside, is_dispatched
-from flowc.passes.framework import Remark, Report, block_of, line_of, place_before, stamp
+from flowc.passes.facts import blocks_inside, flows_of, is_dispatched, reads
+from flowc.passes.framework import Findings, block_of, line_of, place_before, place_last
 from flowc.passes.order import is_guarded
 
 TEXTS = ListType(StrType())
 
 
-def batch_embeds(module: ModuleOp) -> Report:
+def batch_embeds(module: ModuleOp, findings: Findings) -> None:
     """Joins embeddings in the flows that data and effects order; says which maps keep theirs, and why."""
-    state = _State()
-    for function in module.ops:
-        if isinstance(function, FuncOp) and "parallel" in function.attributes:
+    for function in flows_of(module).values():
+        if "parallel" in function.attributes:
             blocks = list(blocks_inside(function))
             for block in blocks:
-                _of_one_moment(block, state)
+                _of_one_moment(block, findings)
             for block in reversed(blocks):
                 for op in list(block.ops):
                     if isinstance(op, MapOp):
-                        _of_elements(op, state)
-    return Report(state.fired, tuple(state.remarks))
-
-
-@define
-class _State:
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
-
-    def remark(self, op: Operation, message: str) -> None:
-        """Notes what became of an embedding."""
-        self.remarks.append(Remark("batch-calls", line_of(op), message))
+                        _of_elements(op, findings)
 
 
 def _items(embed: EmbedOp) -> Sequence[SSAValue]:
@@ -66,14 +53,14 @@ def _ancestors(values: Sequence[SSAValue], block: Block) -> list[Operation]:
         if not isinstance(owner, Operation) or owner in found or owner.parent is not block:
             continue
         found.add(owner)
-        pending += [value for inner in owner.walk() for value in inner.operands]
+        pending += reads(owner)
     return [op for op in block.ops if op in found] if found else []
 
 
 # ---- several embeddings of one block
 
 
-def _of_one_moment(block: Block, state: _State) -> None:
+def _of_one_moment(block: Block, findings: Findings) -> None:
     """Joins the embeddings that can start at the same time: their texts need the same calls."""
     embeds = [op for op in block.ops if isinstance(op, EmbedOp) and _items(op)]
     if len(embeds) < 2 or is_guarded(block):
@@ -86,9 +73,9 @@ def _of_one_moment(block: Block, state: _State) -> None:
     for group in groups.values():
         if len(group) > 1:
             _join(group, block)
-            state.fired += 1
+            findings.fired += 1
             lines = ", ".join(str(line) for line in sorted({line_of(embed) for embed in group}))
-            state.remark(group[0], f"one request for {len(group)} embeddings, of line {lines}")
+            findings.remark(group[0], f"one request for {len(group)} embeddings, of line {lines}")
 
 
 def _join(group: Sequence[EmbedOp], block: Block) -> None:
@@ -127,7 +114,7 @@ def _like(made: EmbedOp, group: Sequence[EmbedOp]) -> None:
 # ---- the embeddings of a map's elements
 
 
-def _of_elements(op: MapOp, state: _State) -> None:
+def _of_elements(op: MapOp, findings: Findings) -> None:
     """Embeds the texts of all elements of a map before it."""
     block = op.body.block
     embeds = [inner for inner in block.ops if isinstance(inner, EmbedOp)]
@@ -136,7 +123,7 @@ def _of_elements(op: MapOp, state: _State) -> None:
     embed = embeds[0]
     hindrance = _hindrance(op, embeds)
     if hindrance:
-        state.remark(embed, f"texts are embedded element by element: {hindrance}")
+        findings.remark(embed, f"texts are embedded element by element: {hindrance}")
         return
     items = _items(embed)
     made = place_before(op, EmbedOp(_texts_of(op, items), embed.result.type))
@@ -144,8 +131,8 @@ def _of_elements(op: MapOp, state: _State) -> None:
     positions = _positions(op)
     start = _scaled(embed, positions, len(items))
     _take_rows(embed, _Rows(made.result, start, len(items)))
-    state.fired += 1
-    state.remark(embed, "one request embeds the texts of all elements")
+    findings.fired += 1
+    findings.remark(embed, "one request embeds the texts of all elements")
 
 
 def _hindrance(op: MapOp, embeds: Sequence[EmbedOp]) -> str:
@@ -177,8 +164,8 @@ def _texts_of(op: MapOp, items: Sequence[SSAValue]) -> SSAValue:
     texts = [values.get(item, item) for item in items]
     result = texts[0]
     if len(texts) > 1:
-        result = _add(region.block, ListOp(texts, TEXTS), op).results[0]
-    _add(region.block, YieldOp(result), op)
+        result = place_last(region.block, ListOp(texts, TEXTS), op).results[0]
+    place_last(region.block, YieldOp(result), op)
     fork = place_before(op, MapOp(list(op.inputs), result.type, region, width=op.width.value.data))
     if len(texts) == 1:
         return fork.result
@@ -249,9 +236,3 @@ def _number(before: Operation, start: SSAValue | int, more: int) -> SSAValue:
         added = place_before(before, ConstantOp(more, IntType()))
         start = place_before(before, ApplyOp("add", [start, added.result], IntType())).result
     return place_before(before, CastOp(start, i64)).result
-
-
-def _add(block: Block, new: Operation, origin: Operation) -> Operation:
-    stamp(new, origin)
-    block.add_op(new)
-    return new

@@ -21,11 +21,9 @@ from flowc.passes.framework import (
     FlowPass,
     Report,
     Rules,
-    block_of,
     inline_block,
     place_before,
     rewrite,
-    stamp,
 )
 
 CHEAP = 4
@@ -157,8 +155,7 @@ def _yield_only(op: Operation, keep: Sequence[int]) -> None:
 
 def _replace_op(op: Operation, new: Operation) -> None:
     new.attributes = dict(op.attributes)
-    stamp(new, op)
-    block_of(op).insert_op_before(new, op)
+    place_before(op, new)
 
 
 def _for_invariant(op: Operation) -> Values:

@@ -1,35 +1,32 @@
 """Why one call waits for another: said for each call that effects alone hold back."""
 
+from collections.abc import Iterator
+
 from xdsl.ir import Block, Operation
 
-from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
-from flowc.dialects.flow.declarations import CallOp, FuncOp
-from flowc.dialects.flow.effects import Effects, Summary
-from flowc.passes.facts import blocks_inside
-from flowc.passes.framework import Remark, line_of
+from flowc.dialects.agent.calls import EmbedOp, ExecuteOp
+from flowc.dialects.flow.declarations import FuncOp
+from flowc.dialects.flow.effects import Effects, Summary, join
+from flowc.passes.facts import Named, blocks_inside, name_of
+from flowc.passes.framework import Findings, line_of
 from flowc.passes.order import effect_order, is_guarded
-
-NAMED = (GenerateOp, ToolCallOp, AskOp, CallOp)
 
 FAR = 200
 """How many values back it is looked whether a call waits for another one's result anyway."""
 
 
-def explained_order(function: FuncOp) -> list[Remark]:
-    """A remark for each call that waits for an earlier one whose result it does not read."""
+def explain_order(function: FuncOp, findings: Findings) -> None:
+    """Remarks on each call that waits for an earlier one whose result it does not read."""
     effects = Effects()
-    remarks: list[Remark] = []
     for block in blocks_inside(function):
         if not any(not effects.of(op).commutes_with_itself for op in block.ops):
             continue
         guarded = is_guarded(block)
         for op, earlier in effect_order(block, effects).items():
-            if isinstance(op, (*NAMED, ExecuteOp)) and (first := _unread(op, earlier)) is not None:
+            if isinstance(op, Named | ExecuteOp) and (first := _unread(op, earlier)) is not None:
                 said = _why(effects.of(op), effects.of(first), guarded)
                 who, whom = name_of(op), culprit(first, effects)
-                message = f"{who} waits for {name_of(whom)} on line {line_of(whom)}: {said}"
-                remarks.append(Remark("parallelise", line_of(op), message))
-    return remarks
+                findings.remark(op, f"{who} waits for {name_of(whom)} on line {line_of(whom)}: {said}")
 
 
 def _unread(op: Operation, earlier: tuple[Operation, ...]) -> Operation | None:
@@ -62,26 +59,33 @@ def _why(own: Summary, other: Summary, guarded: bool) -> str:
 
 def culprit(op: Operation, effects: Effects) -> Operation:
     """The call inside an operation that first does what cannot change places; else the first call."""
-    inside: list[Operation] = [each for each in op.walk() if isinstance(each, (*NAMED, ExecuteOp, EmbedOp))]
+    inside: list[Operation] = [each for each in op.walk() if isinstance(each, Named | ExecuteOp | EmbedOp)]
     keeps = [each for each in inside if not effects.of(each).commutes_with_itself]
     return (keeps or inside or [op])[0]
 
 
-def name_of(op: Operation) -> str:
-    """A call as remarks speak of it."""
-    if isinstance(op, NAMED):
-        return f"`{op.callee.root_reference.data}`"
-    return {"agent.execute": "the plan", "agent.embed": "`embed`"}.get(op.name, "it")
-
-
-def does(summary: Summary) -> str:
-    """What an operation does that keeps its order."""
+def does(op: Operation, effects: Effects) -> str:
+    """Where an operation is, and what it does that keeps its order."""
+    summary = effects.of(op)
+    what = "asks a person" if summary.human else "may do anything"
     if summary.writes:
-        return f"writes {', '.join(sorted(summary.writes))}"
-    return "asks a person" if summary.human else "may do anything"
+        what = f"writes {', '.join(sorted(summary.writes))}"
+    return f"{name_of(op)} on line {line_of(op)} {what}"
 
 
 def first_keeping_order(block: Block, effects: Effects) -> Operation | None:
     """The first call of a block whose place among others matters."""
     found = next((op for op in block.ops if not effects.of(op).commutes_with_itself), None)
     return None if found is None else culprit(found, effects)
+
+
+def kept_by_writes(block: Block, effects: Effects) -> Iterator[tuple[Operation, str]]:
+    """The calls of a loop's round that read what a round writes: what that is, and who writes it."""
+    inside = [op for op in block.walk() if isinstance(op, Named | ExecuteOp)]
+    written = join(effects.of(op) for op in block.ops).writes
+    for op in inside:
+        summary = effects.of(op)
+        for resource in sorted(summary.reads & written) if summary.commutes_with_itself else ():
+            writer = next((each for each in inside if resource in effects.of(each).writes), op)
+            yield op, f"it reads {resource}, which {name_of(writer)} on line {line_of(writer)} writes"
+            break

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from xdsl.dialects.builtin import f64
-from xdsl.ir import Block, Operation
+from xdsl.dialects.builtin import ModuleOp, f64
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import IsTerminator
 
 from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
@@ -11,14 +11,15 @@ from flowc.dialects.array import ops as array
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import LimitOp, RaceOp, VoteOp
-from flowc.dialects.flow.declarations import CallOp
+from flowc.dialects.flow.declarations import CallOp, FuncOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, ListType, RecordType, StrType
 
 _TOTAL = (
     "eq ne not and or xor is is_not is_none is_not_none in not_in where or_else len count contains",
     "keys values items get put append concat flatten reversed enumerate zip unique any all",
-    "str format python_str python_format lower upper strip lines startswith endswith find join replace",
+    "str format python_str python_format lower upper strip lines sentences",
+    "startswith endswith find join replace",
 )
 
 TOTAL_FUNCTIONS = frozenset(name for line in _TOTAL for name in line.split())
@@ -31,6 +32,9 @@ _SIMPLE = (IntType(), f64, StrType())
 
 DISPATCHED = (ToolCallOp, GenerateOp, AskOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
 """Operations that take long enough to be worth running beside others."""
+
+Named = GenerateOp | ToolCallOp | AskOp | CallOp
+"""Calls of what a program declares under a name."""
 
 _FALLIBLE_ARRAYS = (
     array.ArgReduceOp,
@@ -86,3 +90,42 @@ def blocks_inside(op: Operation) -> Iterable[Block]:
         for inner in block.ops:
             for region in inner.regions:
                 pending.extend(region.blocks)
+
+
+def operations_inside(function: FuncOp) -> list[Operation]:
+    """The operations of a flow, outermost blocks first; a list, for passes change what they go over."""
+    return [op for block in blocks_inside(function) for op in block.ops]
+
+
+def flows_of(module: ModuleOp) -> dict[str, FuncOp]:
+    """The flows of a module by name."""
+    return {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+
+
+def blocks_of_flows(module: ModuleOp) -> list[Block]:
+    """The blocks of all flows."""
+    return [block for function in flows_of(module).values() for block in blocks_inside(function)]
+
+
+def operations_of_flows(module: ModuleOp) -> list[Operation]:
+    """The operations of all flows."""
+    return [op for function in flows_of(module).values() for op in operations_inside(function)]
+
+
+def reads(op: Operation) -> list[SSAValue]:
+    """The values an operation reads, those that its regions read too."""
+    if not op.regions:
+        return list(op.operands)
+    return [value for inner in op.walk() for value in inner.operands]
+
+
+def callee_of(op: Named) -> str:
+    """The name of what an operation calls."""
+    return op.callee.root_reference.data
+
+
+def name_of(op: Operation) -> str:
+    """A call as remarks speak of it."""
+    if isinstance(op, Named):
+        return f"`{callee_of(op)}`"
+    return {"agent.execute": "the plan", "agent.embed": "`embed`"}.get(op.name, "it")

@@ -15,11 +15,11 @@ from xdsl.ir import Block, Operation, SSAValue
 from flowc.dialects.agent.calls import GenerateOp, PromptOp, ToolCallOp
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.flow import compute, control
-from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import IntType, ListType
-from flowc.passes.framework import block_of, replace_with, stamp
-from flowc.passes.loop_parts import reads
+from flowc.passes.facts import callee_of, flows_of, reads
+from flowc.passes.framework import place_before, place_last, replace_with
 from flowc.passes.order import is_guarded
 
 ASSOCIATIVE = "associative"
@@ -47,7 +47,7 @@ class Chain:
     @property
     def name(self) -> str:
         """The operation's, or the flow's."""
-        return self.call.callee.root_reference.data
+        return callee_of(self.call)
 
 
 def associative_names(module: ModuleOp) -> set[str]:
@@ -57,7 +57,7 @@ def associative_names(module: ModuleOp) -> set[str]:
         for op in module.ops
         if isinstance(op, DeclarationOp) and op.setting.get(ASSOCIATIVE) is True
     }
-    flows = {op.sym_name.data for op in module.ops if isinstance(op, FuncOp) and ASSOCIATIVE in op.attributes}
+    flows = {name for name, function in flows_of(module).items() if ASSOCIATIVE in function.attributes}
     return names | flows
 
 
@@ -130,13 +130,12 @@ def against(op: control.ForOp, chain: Chain, effects: Effects) -> str:
 def fold(op: control.ForOp, chain: Chain, width: int) -> control.ForOp:
     """Replaces a loop by one that gathers what the chain would have merged, and a tree behind it."""
     merged = chain.call.result.type
-    first = _before(op, compute.ListOp([op.carried[chain.place]], ListType(merged)))
-    gathering = _gathering(op, chain, first.results[0])
-    stamp(gathering, op)
-    block_of(op).insert_op_before(gathering, op)
+    first = place_before(op, compute.ListOp([op.carried[chain.place]], ListType(merged)))
+    gathering = _gathering(op, chain, first.result)
+    place_before(op, gathering)
     leaves = gathering.res[chain.place]
     if not chain.carried_first:
-        leaves = _before(op, compute.ApplyOp("reversed", [leaves], leaves.type)).results[0]
+        leaves = place_before(op, compute.ApplyOp("reversed", [leaves], leaves.type)).result
     results: list[SSAValue] = list(gathering.res)
     results[chain.place] = _tree(op, chain, leaves, width)
     replace_with(op, results)
@@ -159,10 +158,10 @@ def _gathering(op: control.ForOp, chain: Chain, first: SSAValue) -> control.ForO
         if each not in skipped:
             block.add_op(each.clone(values))
     gathered = block.args[chain.place + 1]
-    appended = _add(
+    appended = place_last(
         block, compute.ApplyOp("append", [gathered, values.get(chain.item, chain.item)], gathered.type), op
     )
-    values[chain.call.result] = appended.results[0]
+    values[chain.call.result] = appended.result
     block.add_op(last.clone(values))
     return control.ForOp(op.iterable, carried, region)
 
@@ -179,17 +178,16 @@ def _only_for(chain: Chain) -> set[Operation]:
 def _tree(op: control.ForOp, chain: Chain, leaves: SSAValue, width: int) -> SSAValue:
     """Rounds that merge neighbours until one value is left."""
     test, body = control.region_of([leaves.type]), control.region_of([leaves.type])
-    one = _add(test.block, compute.ConstantOp(1, IntType()), op).results[0]
-    count = _add(test.block, compute.ApplyOp("len", [test.block.args[0]], IntType()), op).results[0]
-    more = _add(test.block, compute.ApplyOp("gt", [count, one], i1), op).results[0]
-    _add(test.block, control.YieldOp(more), op)
+    one = place_last(test.block, compute.ConstantOp(1, IntType()), op).result
+    count = place_last(test.block, compute.ApplyOp("len", [test.block.args[0]], IntType()), op).result
+    more = place_last(test.block, compute.ApplyOp("gt", [count, one], i1), op).result
+    place_last(test.block, control.YieldOp(more), op)
     _round(body.block, op, chain, width)
-    bound = _before(op, compute.ConstantOp(ROUNDS, IntType())).results[0]
-    tree = _before(op, control.WhileOp(bound, [leaves], test, body))
-    first = _before(op, compute.ConstantOp(0, IntType())).results[0]
-    return _before(op, compute.ApplyOp("get_item", [tree.results[0], first], chain.call.result.type)).results[
-        0
-    ]
+    bound = place_before(op, compute.ConstantOp(ROUNDS, IntType())).result
+    tree = place_before(op, control.WhileOp(bound, [leaves], test, body))
+    first = place_before(op, compute.ConstantOp(0, IntType())).result
+    taken = compute.ApplyOp("get_item", [tree.results[0], first], chain.call.result.type)
+    return place_before(op, taken).result
 
 
 def _round(block: Block, op: control.ForOp, chain: Chain, width: int) -> None:
@@ -197,7 +195,7 @@ def _round(block: Block, op: control.ForOp, chain: Chain, width: int) -> None:
     (values,) = block.args
 
     def put(new: Operation) -> SSAValue:
-        return _add(block, new, op).results[0]
+        return place_last(block, new, op).results[0]
 
     def number(value: int) -> SSAValue:
         return put(compute.ConstantOp(value, IntType()))
@@ -210,11 +208,10 @@ def _round(block: Block, op: control.ForOp, chain: Chain, width: int) -> None:
     paired = put(compute.ApplyOp("sub", [count, odd], IntType()))
     two = number(2)
     merged = _pairs(op, chain, sliced(number(0), paired, two), sliced(number(1), paired, two), width)
-    stamp(merged, op)
-    block.add_op(merged)
+    place_last(block, merged, op)
     left = sliced(paired, count)
     following = put(compute.ApplyOp("add", [merged.result, left], values.type))
-    _add(block, control.YieldOp(put(compute.ConstantOp(False, i1)), following), op)
+    place_last(block, control.YieldOp(put(compute.ConstantOp(False, i1)), following), op)
 
 
 def _pairs(op: control.ForOp, chain: Chain, lefts: SSAValue, rights: SSAValue, width: int) -> control.MapOp:
@@ -228,22 +225,10 @@ def _pairs(op: control.ForOp, chain: Chain, lefts: SSAValue, rights: SSAValue, w
     mapper = dict(values)
     for each in (*chain.preparing, chain.call):
         region.block.add_op(each.clone(mapper))
-    _add(region.block, control.YieldOp(mapper[chain.call.result]), op)
+    place_last(region.block, control.YieldOp(mapper[chain.call.result]), op)
     return control.MapOp([lefts, rights], merged, region, width=width)
 
 
 def explained(chain: Chain) -> str:
     """What a program would have to say for a chain to become a tree."""
     return f"`@associative` on `{chain.name}` would make a tree of the chain"
-
-
-def _before(op: Operation, new: Operation) -> Operation:
-    stamp(new, op)
-    block_of(op).insert_op_before(new, op)
-    return new
-
-
-def _add(block: Block, new: Operation, origin: Operation) -> Operation:
-    stamp(new, origin)
-    block.add_op(new)
-    return new

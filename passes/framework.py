@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
@@ -31,6 +31,23 @@ class Report:
 
     fired: int = 0
     remarks: tuple[Remark, ...] = ()
+
+
+@define
+class Findings:
+    """What a pass finds out while it works: how often it fired so far, and what it has to say."""
+
+    pass_name: str
+    fired: int = 0
+    remarks: list[Remark] = field(factory=list)
+
+    def remark(self, op: Operation, message: str) -> None:
+        """Says of an operation what became of it, or why it stays."""
+        self.remarks.append(Remark(self.pass_name, line_of(op), message))
+
+    def report(self) -> Report:
+        """All that was found."""
+        return Report(self.fired, tuple(self.remarks))
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,13 @@ def place_before(op: Operation, new: OpT) -> OpT:
     """Puts a new operation before `op`, with the location and the labels of `op`."""
     stamp(new, op)
     block_of(op).insert_op_before(new, op)
+    return new
+
+
+def place_last(block: Block, new: OpT, origin: Operation) -> OpT:
+    """Puts a new operation at the end of a block, with the location and the labels of `origin`."""
+    stamp(new, origin)
+    block.add_op(new)
     return new
 
 

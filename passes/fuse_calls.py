@@ -18,13 +18,13 @@ from flowc.dialects.agent.calls import GenerateOp, PromptOp
 from flowc.dialects.agent.declarations import LlmOp
 from flowc.dialects.flow.attributes import Json, LimitsAttr, ParameterAttr
 from flowc.dialects.flow.compute import FieldOp
-from flowc.dialects.flow.declarations import FuncOp, RecordDeclOp
+from flowc.dialects.flow.declarations import RecordDeclOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import RecordType
 from flowc.passes.cost.model import FIRST_TOKEN_MS, HOLE_TOKENS, PROMPT_TOKEN_MS
 from flowc.passes.cost.money import PROMPT_DOLLARS
-from flowc.passes.facts import blocks_inside, is_dispatched
-from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, place_before, replace_with
+from flowc.passes.facts import blocks_of_flows, callee_of, is_dispatched, name_of, reads
+from flowc.passes.framework import Findings, FlowPass, Report, block_of, line_of, place_before, replace_with
 
 LONGEST = 8
 """How many questions one call asks at most: models lose their way in longer ones."""
@@ -51,12 +51,10 @@ def fuse_calls(module: ModuleOp) -> Report:
         {op.sym_name.data: op for op in module.ops if isinstance(op, LlmOp)},
         {name.data for op in module.ops if isinstance(name := op.properties.get("sym_name"), StringAttr)},
     )
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            for block in list(blocks_inside(function)):
-                for chain in list(_chains(block, state)):
-                    _fuse(chain, state)
-    return Report(state.fired, tuple(state.remarks))
+    for block in blocks_of_flows(module):
+        for chain in list(_chains(block, state)):
+            _fuse(chain, state)
+    return state.findings.report()
 
 
 @define
@@ -66,8 +64,7 @@ class _State:
     names: set[str]
     fused: dict[tuple[object, ...], tuple[LlmOp, str]] = field(factory=dict)
     effects: Effects = field(factory=Effects)
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
+    findings: Findings = field(factory=lambda: Findings("fuse-calls"))
 
     def fresh(self, name: str) -> str:
         """A symbol that no declaration has yet."""
@@ -76,10 +73,6 @@ class _State:
             found, number = f"{name}_{number}", number + 1
         self.names.add(found)
         return found
-
-
-def _name(op: GenerateOp) -> str:
-    return op.callee.root_reference.data
 
 
 def _chains(block: Block, state: _State) -> Iterator[list[GenerateOp]]:
@@ -114,17 +107,14 @@ def _reader(op: GenerateOp) -> GenerateOp | None:
 def _may_fuse(first: GenerateOp, second: GenerateOp, state: _State) -> bool:
     reason = _reason(first, second, state)
     if reason:
-        message = (
-            f"`{_name(first)}` on line {line_of(first)} and `{_name(second)}` could be one call, which would"
-            f" save {_gain(1)}: {reason}"
-        )
-        state.remarks.append(Remark("fuse-calls", line_of(second), message))
+        both = f"{name_of(first)} on line {line_of(first)} and {name_of(second)}"
+        state.findings.remark(second, f"{both} could be one call, which would save {_gain(1)}: {reason}")
     return not reason
 
 
 def _reason(first: GenerateOp, second: GenerateOp, state: _State) -> str:
     """What keeps two calls of a chain apart, and the least that would change it."""
-    one, other = state.llms[_name(first)], state.llms[_name(second)]
+    one, other = state.llms[callee_of(first)], state.llms[callee_of(second)]
     lacking = [each.sym_name.data for each in dict.fromkeys((one, other)) if not each.setting.get("fusable")]
     if lacking:
         return "that changes what the model is asked, so " + _both(lacking) + " would have to say `@fusable`"
@@ -156,8 +146,7 @@ def _between(first: GenerateOp, second: GenerateOp, state: _State) -> str:
     while op is not None and op is not second:
         if not state.effects.of(op).commutes_with_itself:
             return f"what is done on line {line_of(op)} comes between them"
-        reads = [value for inner in op.walk() for value in inner.operands]
-        if is_dispatched(op) or any(value in late for value in reads):
+        if is_dispatched(op) or any(value in late for value in reads(op)):
             late.update(op.results)
         op = op.next_op
     given = [
@@ -182,10 +171,10 @@ def _fuse(chain: Sequence[GenerateOp], state: _State) -> None:
     members = _members(chain)
     answer = place_before(last, FieldOp(fused.result, members[-1], last.result.type))
     answer.result.name_hint = last.result.name_hint
-    names = ", ".join(f"`{_name(op)}`" for op in chain)
-    message = f"{names}: one call instead of {len(chain)}, which saves {_gain(len(chain) - 1)}"
-    state.remarks.append(Remark("fuse-calls", line_of(last), message))
-    state.fired += 1
+    names = ", ".join(map(name_of, chain))
+    saved = _gain(len(chain) - 1)
+    state.findings.remark(last, f"{names}: one call instead of {len(chain)}, which saves {saved}")
+    state.findings.fired += 1
     prompts = [op.prompt.owner for op in chain]
     replace_with(last, [answer.result])
     for op, prompt in reversed(list(zip(chain, prompts, strict=True))):
@@ -199,9 +188,9 @@ def _members(chain: Sequence[GenerateOp]) -> list[str]:
     """The names of the answers: those of the llms, numbered where one is asked more than once."""
     found: list[str] = []
     for op in chain:
-        name, number = _name(op), 2
+        name, number = callee_of(op), 2
         while name in found:
-            name, number = f"{_name(op)}_{number}", number + 1
+            name, number = f"{callee_of(op)}_{number}", number + 1
         found.append(name)
     return found
 
@@ -233,7 +222,7 @@ def _merged(chain: Sequence[GenerateOp], state: _State) -> tuple[PromptOp, list[
                 segments.append({"hole": name})
                 values.append(value)
         segments.append("\n")
-        declared = state.llms[_name(op)]
+        declared = state.llms[callee_of(op)]
         taken = {each.parameter.data for each, _ in parameters}
         for value, parameter, type_ in zip(op.arguments, declared.parameters, declared.types, strict=True):
             if value not in answered:
@@ -266,17 +255,17 @@ def _joined(segments: Sequence[Json]) -> list[Json]:
 
 def _declaration(chain: Sequence[GenerateOp], parameters: Parameters, state: _State) -> tuple[LlmOp, str]:
     """The llm of a fused call and the record of its answers, made once for equal chains."""
-    key = tuple(map(_name, chain)), tuple(each.parameter.data for each, _ in parameters)
+    key = tuple(map(callee_of, chain)), tuple(each.parameter.data for each, _ in parameters)
     if key in state.fused:
         return state.fused[key]
-    first = state.llms[_name(chain[0])]
-    name = state.fresh("_then_".join(map(_name, chain)))
+    first = state.llms[callee_of(chain[0])]
+    name = state.fresh("_then_".join(map(callee_of, chain)))
     answers = state.fresh(f"{name}_answers")
     record = RecordDeclOp(
         answers, [(m, op.result.type) for m, op in zip(_members(chain), chain, strict=True)]
     )
     settings = {key: value for key, value in first.setting.items() if key in ("model", "temperature")}
-    most = [state.llms[_name(op)].setting.get("max_tokens") for op in chain]
+    most = [state.llms[callee_of(op)].setting.get("max_tokens") for op in chain]
     if counts := [each for each in most if isinstance(each, int)]:
         settings["max_tokens"] = sum(counts)
     limits = first.limits if isinstance(first.limits, LimitsAttr) else None

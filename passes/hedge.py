@@ -8,16 +8,15 @@ left alone even where it is idempotent: the asking that lost could end after a l
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attrs import define, field
+from attrs import define
 from xdsl.dialects.builtin import ModuleOp
 
 from flowc.dialects.agent.calls import GenerateOp, ToolCallOp
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.flow.attributes import JsonAttr
-from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects, Summary
-from flowc.passes.facts import blocks_inside
-from flowc.passes.framework import FlowPass, Remark, Report, line_of
+from flowc.passes.facts import callee_of, name_of, operations_of_flows
+from flowc.passes.framework import Findings, FlowPass, Report
 from flowc.passes.spending import COUNTED, PAID, Spending, Spendings
 
 HEDGE = "hedge"
@@ -38,44 +37,40 @@ class HedgePass(FlowPass):
 def hedge(module: ModuleOp) -> Report:
     """Marks calls; says which may not be asked twice, and why."""
     declarations = {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)}
-    state = _State(declarations, Spendings(declarations, Effects()))
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            for block in blocks_inside(function):
-                for op in block.ops:
-                    if isinstance(op, GenerateOp | ToolCallOp):
-                        _call(op, state)
-    return Report(state.fired, tuple(state.remarks))
+    state = _State(declarations, Spendings(declarations, Effects()), Findings("hedge"))
+    for op in operations_of_flows(module):
+        if isinstance(op, GenerateOp | ToolCallOp):
+            _call(op, state)
+    return state.findings.report()
 
 
 @define
 class _State:
     declarations: Mapping[str, DeclarationOp]
     spendings: Spendings
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
+    findings: Findings
 
 
 def _call(op: GenerateOp | ToolCallOp, state: _State) -> None:
-    name, summary = op.callee.root_reference.data, state.spendings.effects.of(op)
+    summary = state.spendings.effects.of(op)
     if HEDGE in op.attributes or summary.pure:
         return
     known = state.spendings.around(op) if summary.llm else Spending()
-    reason = _own_reason(name, summary, state) or known.unknown
+    reason = _own_reason(op, summary, state) or known.unknown
     if reason:
-        state.remarks.append(Remark("hedge", line_of(op), f"`{name}` is asked once only: {reason}"))
+        state.findings.remark(op, f"{name_of(op)} is asked once only: {reason}")
         return
     op.attributes[HEDGE] = JsonAttr.of(list(known.others))
-    state.fired += 1
-    message = f"`{name}` is asked once more where it takes longer than 95 of 100 calls did"
-    state.remarks.append(Remark("hedge", line_of(op), message))
+    state.findings.fired += 1
+    when = "where it takes longer than 95 of 100 calls did"
+    state.findings.remark(op, f"{name_of(op)} is asked once more {when}")
 
 
-def _own_reason(name: str, summary: Summary, state: _State) -> str:
+def _own_reason(op: GenerateOp | ToolCallOp, summary: Summary, state: _State) -> str:
     """Why a call may not be asked twice, as far as that lies in the call itself."""
     if summary.writes:
         return f"it writes {', '.join(sorted(summary.writes))}"
-    declaration = state.declarations.get(name)
+    declaration = state.declarations.get(callee_of(op))
     limits = (
         dict(declaration.limits.data) if declaration is not None and declaration.limits is not None else {}
     )

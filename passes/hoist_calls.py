@@ -4,8 +4,6 @@ Licensed is what merge-calls may merge: calls that only read, and give the same 
 each round makes is made in front of the loop where the list has an element, and not at all where it has none.
 """
 
-from collections.abc import Iterable
-
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -14,7 +12,8 @@ from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects, Summary
 from flowc.dialects.flow.types import IntType
-from flowc.passes.framework import Remark, block_of, line_of, stamp
+from flowc.passes.facts import name_of
+from flowc.passes.framework import Findings, place_before, place_last
 from flowc.passes.merge_calls import Licence
 from flowc.passes.order import is_guarded
 
@@ -27,14 +26,13 @@ PREPARING = (PromptOp, compute.ApplyOp, compute.FieldOp, compute.ItemOp, compute
 PACKAGING = (compute.ConstantOp, compute.ListOp, compute.TupleOp)
 
 
-def hoist_calls(op: Repeated, licence: Licence, effects: Effects) -> list[Remark]:
+def hoist_calls(op: Repeated, licence: Licence, effects: Effects, findings: Findings) -> None:
     """Moves the calls of a body that are the same in each round in front of `op`, with a remark for each;
     says why one stays.
     """
     block = op.body.block
     same = _same_each_round(block)
     calls = [each for each in block.ops if each in same and isinstance(each, Call)]
-    remarks: list[Remark] = []
     moved: list[Operation] = []
     around = effects.of(op)
     for call in calls:
@@ -42,17 +40,12 @@ def hoist_calls(op: Repeated, licence: Licence, effects: Effects) -> list[Remark
         if not reason and _needed(call).isdisjoint({*calls} - {*moved}):
             moved.append(call)
         elif reason:
-            message = f"`{_name(call)}` is asked the same in every round: {reason}"
-            remarks.append(Remark("parallelise", line_of(call), message))
+            findings.remark(call, f"{name_of(call)} is asked the same in every round: {reason}")
     if moved:
         _move(op, moved)
         said = "is the same in every round: asked once, before the first"
-        remarks += [Remark("parallelise", line_of(call), f"`{_name(call)}` {said}") for call in moved]
-    return remarks
-
-
-def _name(call: Operation) -> str:
-    return call.callee.root_reference.data if isinstance(call, GenerateOp | ToolCallOp | CallOp) else "embed"
+        for each in moved:
+            findings.remark(each, f"{name_of(each)} {said}")
 
 
 def _same_each_round(block: Block) -> set[Operation]:
@@ -112,34 +105,21 @@ def _move(op: Repeated, calls: list[Operation]) -> None:
     copies: dict[SSAValue, SSAValue] = {}
     for each in order:
         region.block.add_op(each.clone(copies))
-    _end(region.block, [copies[call.results[0]] for call in calls], op)
-    absent = [_put(otherwise.block, compute.AbsentOp(call.results[0].type), op) for call in calls]
-    _end(otherwise.block, absent, op)
-    target = block_of(op)
+    place_last(region.block, control.YieldOp(*(copies[call.results[0]] for call in calls)), op)
+    types = [call.results[0].type for call in calls]
+    absent = [place_last(otherwise.block, compute.AbsentOp(type_), op).result for type_ in types]
+    place_last(otherwise.block, control.YieldOp(*absent), op)
     made: list[Operation] = [
         count := compute.ApplyOp("len", [op.operands[0]], IntType()),
         none := compute.ConstantOp(0, IntType()),
         some := compute.ApplyOp("gt", [count.result, none.result], i1),
-        control.IfOp(some.result, [call.results[0].type for call in calls], region, otherwise),
+        control.IfOp(some.result, types, region, otherwise),
     ]
     for new in made:
-        stamp(new, op)
-        target.insert_op_before(new, op)
+        place_before(op, new)
     for call, result in zip(calls, made[-1].results, strict=True):
         result.name_hint = call.results[0].name_hint
         call.results[0].replace_all_uses_with(result)
     for each in reversed(order):
         if not any(True for result in each.results for _ in result.uses):
             block.erase_op(each)
-
-
-def _end(block: Block, values: Iterable[SSAValue], origin: Operation) -> None:
-    end = control.YieldOp(*values)
-    stamp(end, origin)
-    block.add_op(end)
-
-
-def _put(block: Block, new: Operation, origin: Operation) -> SSAValue:
-    stamp(new, origin)
-    block.add_op(new)
-    return new.results[0]

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from flowc.dialects.flow.attributes import EffectItem, EffectsAttr
-from flowc.dialects.flow.declarations import CallOp, FuncOp
-from flowc.passes.facts import blocks_inside
+from flowc.dialects.flow.declarations import CallOp
+from flowc.passes.facts import callee_of, flows_of, operations_inside
 from flowc.passes.framework import FlowPass, Report
 from flowc.passes.inline import callees_first
 
 
 def infer_effects(module: ModuleOp) -> int:
     """Updates the effects of flows and of the calls of flows; gives how many changed."""
-    functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-    inside = {name: [op for block in blocks_inside(f) for op in block.ops] for name, f in functions.items()}
+    functions = flows_of(module)
+    inside = {name: operations_inside(function) for name, function in functions.items()}
     calls = {name: [op for op in ops if isinstance(op, CallOp)] for name, ops in inside.items()}
     changed = 0
     for name in callees_first(calls):
         items: dict[EffectItem, None] = {}
         for op in inside[name]:
-            if isinstance(op, CallOp) and op.callee.root_reference.data in functions:
-                found = functions[op.callee.root_reference.data].effects
+            if isinstance(op, CallOp) and (callee := functions.get(callee_of(op))) is not None:
+                found = callee.effects
                 changed += found != op.effects
                 op.properties["effects"] = found
             attribute = op.properties.get("effects")

@@ -26,7 +26,7 @@ from flowc.dialects.array.types import (
 from flowc.dialects.flow.compute import CastOp
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.passes.extents import Rename, with_extents
-from flowc.passes.facts import blocks_inside
+from flowc.passes.facts import blocks_inside, flows_of, operations_inside
 from flowc.passes.framework import FlowPass, Report, block_of, stamp
 
 ARRAYS = (ArrayOperation, LaunchOp)
@@ -37,16 +37,11 @@ def infer_shapes(module: ModuleOp) -> int:
     """Refines the types of array values in flows; gives how many."""
     kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
     changed = 0
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            changed += _bind_names(function)
-            for op in _operations(function):
-                changed += _refine(op, kernels)
+    for function in flows_of(module).values():
+        changed += _bind_names(function)
+        for op in operations_inside(function):
+            changed += _refine(op, kernels)
     return changed
-
-
-def _operations(function: FuncOp) -> list[Operation]:
-    return [op for block in blocks_inside(function) for op in block.ops]
 
 
 def _bind_names(function: FuncOp) -> int:
@@ -60,7 +55,7 @@ def _bind_names(function: FuncOp) -> int:
             extent = bound[extent]
         return extent
 
-    for op in _operations(function):
+    for op in operations_inside(function):
         if isinstance(op, CastOp):
             for have, name in _equal_extents(op):
                 extent = resolved(have)

@@ -16,8 +16,8 @@ from flowc.dialects.flow.compute import CastOp
 from flowc.dialects.flow.control import LimitOp, YieldOp, region_of
 from flowc.dialects.flow.declarations import CallOp, FuncOp
 from flowc.passes.extents import with_extents
-from flowc.passes.facts import blocks_inside
-from flowc.passes.framework import FlowPass, Remark, Report, block_of, line_of, replace_with
+from flowc.passes.facts import callee_of, flows_of, name_of, operations_inside
+from flowc.passes.framework import Findings, FlowPass, Report, block_of, replace_with
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,25 @@ class InlinePass(FlowPass):
 
 def inline(module: ModuleOp, largest: int = 100, growth: int = 3) -> Report:
     """Inlines calls; gives how many, and why some stay."""
-    functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
+    functions = flows_of(module)
     calls = {name: _calls(function) for name, function in functions.items()}
-    sizes = {name: _size(function) for name, function in functions.items()}
+    sizes = {name: len(operations_inside(function)) for name, function in functions.items()}
     room = max(1000, growth * sum(sizes.values()))
-    remarks: list[Remark] = []
-    fired = 0
+    findings = Findings("inline")
     for name in callees_first(calls):
         for call in calls[name]:
-            callee = call.callee.root_reference.data
+            callee = callee_of(call)
             if callee not in functions or callee == name or "associative" in functions[callee].attributes:
                 continue  # a chain of calls of what is associative becomes a tree, while they are calls
             if sizes[callee] > largest or sizes[callee] > room:
-                message = f"the call of `{callee}` stays: its body has {sizes[callee]} operations"
-                remarks.append(Remark("inline", line_of(call), message))
+                size = f"its body has {sizes[callee]} operations"
+                findings.remark(call, f"the call of {name_of(call)} stays: {size}")
                 continue
-            fired += 1
-            _inline_call(call, functions[callee], f".{fired}")
+            findings.fired += 1
+            _inline_call(call, functions[callee], f".{findings.fired}")
             sizes[name] += sizes[callee]
             room -= sizes[callee]
-    return Report(fired, tuple(remarks))
+    return findings.report()
 
 
 def callees_first(calls: Mapping[str, list[CallOp]]) -> list[str]:
@@ -70,16 +69,12 @@ def callees_first(calls: Mapping[str, list[CallOp]]) -> list[str]:
             elif name not in seen:
                 seen.add(name)
                 stack.append((name, True))
-                stack.extend((call.callee.root_reference.data, False) for call in calls.get(name, ()))
+                stack.extend((callee_of(call), False) for call in calls.get(name, ()))
     return [name for name in order if name in calls]
 
 
 def _calls(function: FuncOp) -> list[CallOp]:
-    return [op for block in blocks_inside(function) for op in block.ops if isinstance(op, CallOp)]
-
-
-def _size(function: FuncOp) -> int:
-    return sum(len(block.ops) for block in blocks_inside(function))
+    return [op for op in operations_inside(function) if isinstance(op, CallOp)]
 
 
 def _inline_call(call: CallOp, callee: FuncOp, suffix: str) -> None:

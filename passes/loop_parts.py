@@ -5,14 +5,23 @@ from collections.abc import Iterable, Sequence
 from attrs import define
 from xdsl.ir import Block, Operation, SSAValue
 
+from flowc.dialects.agent.calls import PromptOp
 from flowc.dialects.flow import compute, control
-from flowc.dialects.flow.effects import Effects
+from flowc.dialects.flow.effects import Effects, join
 from flowc.dialects.flow.types import ListType
-from flowc.passes.framework import block_of, replace_with, stamp
+from flowc.passes.facts import reads
+from flowc.passes.framework import block_of, place_before, place_last, replace_with
 from flowc.passes.loop_results import gathered
 
-PACKAGING = (compute.ConstantOp, compute.ListOp, compute.TupleOp, compute.RecordOp, compute.AbsentOp)
-"""Operations that are cheaper done again than handed over."""
+PACKAGING = (
+    PromptOp,
+    compute.ConstantOp,
+    compute.ListOp,
+    compute.TupleOp,
+    compute.RecordOp,
+    compute.AbsentOp,
+)
+"""Operations that are cheaper done where they are read than handed over; a prompt cannot be."""
 
 
 @define
@@ -24,14 +33,16 @@ class Parts:
 
 
 def parts_of(block: Block, tainted: Iterable[SSAValue], effects: Effects) -> Parts:
-    """Parts a block: what reads a `tainted` value has to wait for it; what writes, or asks a person, waits
-    for its turn.
+    """Parts a block: what reads a `tainted` value has to wait for it; what writes, asks a person, or reads
+    what the block writes waits for its turn.
     """
     waiting = set(tainted)
     behind: set[Operation] = set()
     *body, last = block.ops
+    written = join(effects.of(op) for op in body).writes
     for op in body:
-        own_turn = not effects.of(op).commutes_with_itself
+        summary = effects.of(op)
+        own_turn = not summary.commutes_with_itself or bool(summary.reads & written)
         if own_turn or any(value in waiting for value in reads(op)):
             waiting.update(op.results)
             behind.add(op)
@@ -41,13 +52,6 @@ def parts_of(block: Block, tainted: Iterable[SSAValue], effects: Effects) -> Par
         if op not in later and isinstance(op, PACKAGING) and readers <= later:
             later.add(op)
     return Parts([op for op in body if op not in later], [op for op in body if op in later])
-
-
-def reads(op: Operation) -> list[SSAValue]:
-    """The values an operation reads, those inside its regions too."""
-    if not op.regions:
-        return list(op.operands)
-    return [value for inner in op.walk() for value in inner.operands]
 
 
 def take_apart(op: control.ForOp, parts: Parts, width: int) -> None:
@@ -87,12 +91,9 @@ def _map_of(
         region.block.add_op(each.clone(values))
     handed = [values[value] for value in wanted]
     if len(handed) != 1:
-        handed = [_add(region.block, compute.TupleOp(handed), op).results[0]]
-    _add(region.block, control.YieldOp(*handed), op)
-    fork = control.MapOp([op.iterable], handed[0].type, region, width=width)
-    stamp(fork, op)
-    block_of(op).insert_op_before(fork, op)
-    return fork
+        handed = [place_last(region.block, compute.TupleOp(handed), op).result]
+    place_last(region.block, control.YieldOp(*handed), op)
+    return place_before(op, control.MapOp([op.iterable], handed[0].type, region, width=width))
 
 
 def _rest_of(
@@ -107,23 +108,13 @@ def _rest_of(
     for before, after in values.items():
         after.name_hint = before.name_hint
     for position, value in enumerate(wanted):
-        single = len(wanted) == 1
-        item = (
-            block.args[0] if single else _add(block, compute.ItemOp(block.args[0], position), op).results[0]
-        )
+        item: SSAValue = block.args[0]
+        if len(wanted) > 1:
+            item = place_last(block, compute.ItemOp(item, position), op).result
         item.name_hint = value.name_hint
         values[value] = item
     shared = [op for op in old.ops if isinstance(op, compute.ConstantOp) and op not in operations]
     for each in (*shared, *operations, old.last_op):
         if each is not None:
             block.add_op(each.clone(values))
-    rest = control.ForOp(mapped, list(op.carried), region)
-    stamp(rest, op)
-    block_of(op).insert_op_before(rest, op)
-    return rest
-
-
-def _add(block: Block, new: Operation, origin: Operation) -> Operation:
-    stamp(new, origin)
-    block.add_op(new)
-    return new
+    return place_before(op, control.ForOp(mapped, list(op.carried), region))

@@ -5,7 +5,7 @@ from xdsl.dialects.builtin import i1
 from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.flow import compute, control
-from flowc.passes.framework import place_before, stamp
+from flowc.passes.framework import place_before, place_last
 
 GATHERING = ("add", "append", "concat")
 """Functions by which a loop adds to a list."""
@@ -107,9 +107,7 @@ def _column(rest: control.ForOp, mapped: SSAValue, each: Gathered, width: int) -
         return add(compute.ItemOp(region.block.args[0], value.owner.index.value.data)).results[0]
 
     def add(new: Operation) -> Operation:
-        stamp(new, rest)
-        region.block.add_op(new)
-        return new
+        return place_last(region.block, new, rest)
 
     kept: list[SSAValue] = []
     if each.condition is not None:

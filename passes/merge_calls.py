@@ -17,10 +17,11 @@ from xdsl.ir import Block, Operation
 
 from flowc.dialects.agent.calls import AskOp, EmbedOp, GenerateOp, ToolCallOp
 from flowc.dialects.flow.control import IfOp, RaceOp, VoteOp
-from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects, Summary
 from flowc.passes.cse import eliminate_common_subexpressions, expression_key
-from flowc.passes.framework import FlowPass, Remark, Report, line_of, replace_with
+from flowc.passes.facts import Named, callee_of, flows_of, name_of
+from flowc.passes.framework import Findings, FlowPass, Report, line_of, replace_with
 from flowc.passes.raise_calls import raise_common_calls
 from flowc.passes.share_calls import cached_tools, is_idempotent, share_calls, steady_flows, steady_models
 
@@ -45,17 +46,17 @@ def merge_calls(module: ModuleOp) -> Report:
     models = steady_models(module)
     tools = cached_tools(module)
     licensed = Licence(models, steady_flows(module, models), tools)
-    fired = 0
-    remarks: list[Remark] = []
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    raised = sum(raise_common_calls(op, licensed.allows, remarks) for op in functions)
+    findings = Findings(NAME)
+    functions = list(flows_of(module).values())
+    raised = sum(raise_common_calls(op, licensed.allows, findings) for op in functions)
     if raised:
         eliminate_common_subexpressions(module)  # what was raised may fill its prompt as others do
+    findings.fired += raised
     for op in functions:
-        state = _State(licensed, remarks)
-        _block(op.body.block, {}, state)
-        fired += state.fired
-    return Report(fired + raised, (*share_calls(module, models, tools), *remarks))
+        _block(op.body.block, {}, _State(licensed, findings))
+    shared = Findings(NAME)
+    share_calls(module, models, tools, shared)
+    return Report(findings.fired, (*shared.remarks, *findings.remarks))
 
 
 @define
@@ -68,7 +69,7 @@ class Licence:
 
     def is_cached(self, op: Operation) -> bool:
         """Whether a tool's equal calls may be answered once, whatever is written in between."""
-        return isinstance(op, ToolCallOp) and op.callee.root_reference.data in self.tools
+        return isinstance(op, ToolCallOp) and callee_of(op) in self.tools
 
     def allows(self, op: Operation, summary: Summary) -> bool:
         """Whether a call does nothing but read, and gives the same for the same."""
@@ -76,9 +77,9 @@ class Licence:
             return False
         match op:
             case GenerateOp():
-                return op.callee.root_reference.data in self.models
+                return callee_of(op) in self.models
             case CallOp():
-                return op.callee.root_reference.data in self.flows and not summary.pure
+                return callee_of(op) in self.flows and not summary.pure
         return isinstance(op, EmbedOp | ToolCallOp)
 
 
@@ -93,13 +94,12 @@ class _State:
     """
 
     licence: Licence
-    remarks: list[Remark]
+    findings: Findings
     effects: Effects = field(factory=Effects)
     versions: dict[str, int] = field(factory=dict)
     written: dict[str, tuple[Hashable, Operation]] = field(factory=dict)
     writes: int = 0
     epoch: int = 0
-    fired: int = 0
     equal: dict[Hashable, tuple[Operation, Seen]] = field(factory=dict)
 
     def write(self, summary: Summary, made: tuple[Hashable, Operation] | None = None) -> None:
@@ -178,31 +178,25 @@ def _inside(op: Operation, summary: Summary, known: Known, state: _State) -> Non
 
 
 def _merge(op: Operation, first: Operation, state: _State) -> None:
-    message = f"`{_name(op)}` is called the same as on line {line_of(first)}: one call"
-    state.remarks.append(Remark(NAME, line_of(op), message))
+    state.findings.remark(op, f"{_same(op, first)}: one call")
     replace_with(op, list(first.results))
-    state.fired += 1
+    state.findings.fired += 1
 
 
-def _name(op: Operation) -> str:
-    return op.callee.root_reference.data if isinstance(op, CALLS) else "embed"
-
-
-CALLS = (GenerateOp, ToolCallOp, AskOp, CallOp)
+def _same(op: Operation, first: Operation) -> str:
+    return f"{name_of(op)} is called the same as on line {line_of(first)}"
 
 
 def _say_why_not(op: Operation, summary: Summary, state: _State) -> None:
     """Of two equal calls that both stay, why, and what would make them one."""
-    if not isinstance(op, CALLS):
+    if not isinstance(op, Named):
         return
     seen = state.seen(summary)
     first, before = state.equal.setdefault(expression_key(op), (op, seen))
     if first is op:
         return
-    earlier = f"`{_name(op)}` is called the same as on line {line_of(first)}"
-    reason = _reason(op, summary, seen != before, state.licence)
-    if reason:
-        state.remarks.append(Remark(NAME, line_of(op), f"{earlier}: {reason}"))
+    if reason := _reason(op, summary, seen != before, state.licence):
+        state.findings.remark(op, f"{_same(op, first)}: {reason}")
 
 
 def _reason(op: Operation, summary: Summary, changed: bool, licence: Licence) -> str:

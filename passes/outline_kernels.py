@@ -6,7 +6,7 @@ it have left the array operators. Connected operators of one level form a group,
 forbids one launch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import define, field
 from xdsl.context import Context
@@ -18,6 +18,7 @@ from xdsl.traits import SymbolOpInterface
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
+from flowc.passes.facts import reads
 
 
 def outline_kernels(module: ModuleOp) -> int:
@@ -159,7 +160,7 @@ def _levels(block: Block) -> dict[Operation, int]:
     levels: dict[Operation, int] = {}
     for op in block.ops:
         level = 0
-        for operand in _used(op):
+        for operand in reads(op):
             producer = _owner(operand)
             if producer is None or producer not in levels or isinstance(producer, ops.ConstantOp):
                 continue
@@ -167,13 +168,6 @@ def _levels(block: Block) -> dict[Operation, int]:
             level = max(level, levels[producer] + crosses)
         levels[op] = level
     return levels
-
-
-def _used(op: Operation) -> Iterable[SSAValue]:
-    """The values an op uses, also inside its regions."""
-    if not op.regions:
-        return op.operands
-    return [operand for inner in op.walk() for operand in inner.operands]
 
 
 def _sizes_result(op: Operation, operand: SSAValue) -> bool:

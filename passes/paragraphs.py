@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-BLANK = re.compile(r"\n[ \t]*\n\s*")
-"""What separates two paragraphs."""
+BLANK = re.compile(r"\n(?:[ \t]*\n)+")
+"""What separates two paragraphs; how far the second is indented is part of that."""
 
 _PLACE = re.compile(
     r"\b(above|below|beneath|underneath|following|follows|preceding|precedes|previous|previously|aforementioned"
@@ -38,7 +38,11 @@ def paragraphs(parts: Sequence[str | Hole]) -> list[list[str | Hole]]:
         if head:
             found[-1].append(head)
         found.extend([piece] if piece else [] for piece in rest)
-    return [paragraph for paragraph in found if paragraph]
+    return [paragraph for paragraph in found if not all(map(_is_blank, paragraph))]
+
+
+def _is_blank(part: object) -> bool:
+    return isinstance(part, str) and not part.strip()
 
 
 def joined(chosen: Sequence[Sequence[str | Hole]]) -> list[str | Hole]:

@@ -7,20 +7,21 @@ always, the loop is gone. A chain of calls of what is declared `@associative` be
 only reads, the same in every round, is made once in front of its loop.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attrs import define, field
+from attrs import define
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnitAttr, i64
-from xdsl.ir import Operation
 
+from flowc.dialects.agent.calls import AskOp, GenerateOp, PromptOp
 from flowc.dialects.flow import control
 from flowc.dialects.flow.declarations import CallOp, FuncOp
 from flowc.dialects.flow.effects import Effects, join
 from flowc.passes.canonicalise import constant_of
-from flowc.passes.explain_order import does, explained_order, first_keeping_order, name_of
-from flowc.passes.facts import blocks_inside, is_dispatched
+from flowc.passes.explain_order import does, explain_order, first_keeping_order, kept_by_writes
+from flowc.passes.facts import blocks_inside, callee_of, flows_of, is_dispatched, name_of, operations_inside
 from flowc.passes.fold_trees import Chain, against, associative_names, chains_of, explained, fold
-from flowc.passes.framework import FlowPass, Remark, Report, line_of, replace_with
+from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before, replace_with
 from flowc.passes.hoist_calls import hoist_calls
 from flowc.passes.inline import callees_first
 from flowc.passes.loop_parts import Parts, parts_of, take_apart
@@ -51,45 +52,41 @@ class _State:
     width: int
     licence: Licence
     associative: set[str]
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
-
-    def remark(self, op: Operation, message: str) -> None:
-        """Notes what was done, or why a loop stays."""
-        self.remarks.append(Remark("parallelise", line_of(op), message))
+    findings: Findings
 
 
 def parallelise(module: ModuleOp, width: int = WIDTH) -> Report:
     """Marks flows, widens maps and takes loops apart; says which loops stay as they are, and why."""
     models = steady_models(module)
     licence = Licence(models, steady_flows(module, models), cached_tools(module))
-    state = _State(width, licence, associative_names(module))
-    _mark_guarded(module)
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            if "parallel" not in function.attributes:
-                function.attributes["parallel"] = UnitAttr()
-                state.fired += 1
-            _hoist(function, state)
-            for block in blocks_inside(function):
-                for op in list(block.ops):
-                    if isinstance(op, control.ForOp):
-                        _loop(op, state)
-            _widen(function, state)
-            state.remarks += explained_order(function)
-    return Report(state.fired, tuple(state.remarks))
+    findings = Findings("parallelise")
+    state = _State(width, licence, associative_names(module), findings)
+    functions = flows_of(module)
+    _mark_guarded(functions)
+    for function in functions.values():
+        if "parallel" not in function.attributes:
+            function.attributes["parallel"] = UnitAttr()
+            findings.fired += 1
+        _hoist(function, state)
+        _own_prompts(function)
+        for block in reversed(list(blocks_inside(function))):  # inner loops first: the outer take their maps
+            for op in list(block.ops):
+                if isinstance(op, control.ForOp):
+                    _loop(op, state)
+        _widen(function, state)
+        explain_order(function, findings)
+    return findings.report()
 
 
-def _mark_guarded(module: ModuleOp) -> None:
+def _mark_guarded(functions: Mapping[str, FuncOp]) -> None:
     """Marks the flows that are called, directly or through others, where a failure is no end."""
-    functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
     calls = {
-        name: [op for block in blocks_inside(function) for op in block.ops if isinstance(op, CallOp)]
+        name: [op for op in operations_inside(function) if isinstance(op, CallOp)]
         for name, function in functions.items()
     }
     for name in reversed(callees_first(calls)):
         for call in calls[name]:
-            callee = functions.get(call.callee.root_reference.data)
+            callee = functions.get(callee_of(call))
             block = call.parent_block()
             if callee is not None and block is not None and is_guarded(block):
                 callee.attributes[GUARDED] = UnitAttr()
@@ -102,8 +99,18 @@ def _hoist(function: FuncOp, state: _State) -> None:
         for op in list(block.ops):
             if isinstance(op, control.ForOp | control.MapOp):
                 before = len(op.body.block.ops)
-                state.remarks += hoist_calls(op, state.licence, effects)
-                state.fired += len(op.body.block.ops) < before
+                hoist_calls(op, state.licence, effects, state.findings)
+                state.findings.fired += len(op.body.block.ops) < before
+
+
+def _own_prompts(function: FuncOp) -> None:
+    """Gives each call a prompt of its own, in its block: where calls part, a prompt must go with its own."""
+    for op in operations_inside(function):
+        prompt = op.prompt.owner if isinstance(op, GenerateOp | AskOp) else None
+        if isinstance(prompt, PromptOp) and (
+            prompt.parent is not op.parent or prompt.result.has_more_than_one_use()
+        ):
+            op.operands[0] = place_before(op, prompt.clone()).result
 
 
 def _widen(function: FuncOp, state: _State) -> None:
@@ -114,10 +121,9 @@ def _widen(function: FuncOp, state: _State) -> None:
                 summary = effects.of_region(op.body)
                 if summary.commutes_with_itself:
                     op.properties["width"] = IntegerAttr(state.width, i64)
-                    state.fired += 1
+                    state.findings.fired += 1
                 elif (call := first_keeping_order(op.body.block, effects)) is not None:
-                    said = f"{name_of(call)} on line {line_of(call)} {does(effects.of(call))}"
-                    state.remark(op, f"this comprehension runs in order: {said}")
+                    state.findings.remark(op, f"this comprehension runs in order: {does(call, effects)}")
 
 
 def _loop(op: control.ForOp, state: _State) -> None:
@@ -135,20 +141,23 @@ def _loop(op: control.ForOp, state: _State) -> None:
             replace_with(op, results)
         return
     if stops:
-        state.remark(op, "this loop runs in order: it may stop early, and later rounds must not start before")
+        early = "it may stop early, and later rounds must not start before"
+        state.findings.remark(op, f"this loop runs in order: {early}")
         return
-    state.fired += split_branches(block, block.args[1:], effects)
+    state.findings.fired += split_branches(block, block.args[1:], effects)
     effects = Effects()
     parts = parts_of(block, block.args[1:], effects)
     if not any(is_dispatched(inner) for inner in parts.ahead):
         if reason := _in_order(op, effects):
-            state.remark(op, f"this loop runs in order: {reason}")
+            state.findings.remark(op, f"this loop runs in order: {reason}")
         return
     if reason := _against_apart(op, parts, effects):
-        state.remark(op, f"this loop runs in order: {reason}")
+        state.findings.remark(op, f"this loop runs in order: {reason}")
         return
+    for read, reason in kept_by_writes(block, effects):
+        state.findings.remark(read, f"{name_of(read)} stays in its round: {reason}")
     take_apart(op, parts, state.width)
-    state.fired += 1
+    state.findings.fired += 1
 
 
 def _with_trees(op: control.ForOp, state: _State) -> control.ForOp:
@@ -156,13 +165,13 @@ def _with_trees(op: control.ForOp, state: _State) -> control.ForOp:
     effects = Effects()
     while (chain := _next_chain(op, state, effects)) is not None:
         side_by_side = "the calls of all rounds become a tree, neighbours side by side"
-        state.remark(chain.call, f"`{chain.name}` is associative: {side_by_side}")
-        state.fired += 1
+        state.findings.remark(chain.call, f"`{chain.name}` is associative: {side_by_side}")
+        state.findings.fired += 1
         op = fold(op, chain, state.width)
         effects = Effects()
     for chain in chains_of(op):
         if chain.name in state.associative:
-            state.remark(chain.call, f"this chain stays one: {against(op, chain, effects)}")
+            state.findings.remark(chain.call, f"this chain stays one: {against(op, chain, effects)}")
     return op
 
 
@@ -173,9 +182,11 @@ def _next_chain(op: control.ForOp, state: _State, effects: Effects) -> Chain | N
 
 def _in_order(op: control.ForOp, effects: Effects) -> str:
     """Why no call of a round can run ahead."""
+    for read, reason in kept_by_writes(op.body.block, effects):
+        return f"{name_of(read)} on line {line_of(read)} {reason.removeprefix('it ')}"
     call = first_keeping_order(op.body.block, effects)
     if call is not None:
-        return f"{name_of(call)} on line {line_of(call)} {does(effects.of(call))}"
+        return does(call, effects)
     chains = chains_of(op)
     waits = "each round asks about what the round before gave"
     if chains and not against(op, chains[0], effects):
@@ -192,9 +203,5 @@ def _against_apart(op: control.ForOp, parts: Parts, effects: Effects) -> str:
     call = first_keeping_order(op.body.block, effects)
     if call is None:
         return ""
-    writes = f"{name_of(call)} on line {line_of(call)} {does(effects.of(call))}"
-    if is_guarded(op.body.block):
-        return f"{writes}, and a failure in it is caught"
-    if ahead.reads & behind.writes:
-        return f"{writes}, which the next round reads"
-    return ""
+    writes = does(call, effects)
+    return f"{writes}, and a failure in it is caught" if is_guarded(op.body.block) else ""

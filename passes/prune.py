@@ -7,7 +7,7 @@ those read stay, for they do: a field `reasoning` in front of a verdict is there
 read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attrs import define, field
@@ -18,12 +18,12 @@ from xdsl.rewriter import Rewriter
 from flowc.dialects.agent.calls import GenerateOp
 from flowc.dialects.agent.declarations import LlmOp
 from flowc.dialects.flow.attributes import JsonAttr
-from flowc.dialects.flow.declarations import FuncOp, RecordDeclOp
+from flowc.dialects.flow.declarations import RecordDeclOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import ListType, RecordType
 from flowc.passes.cost.model import output_tokens
-from flowc.passes.facts import blocks_inside, is_dispatched, is_total
-from flowc.passes.framework import FlowPass, Remark, Report, line_of
+from flowc.passes.facts import callee_of, is_dispatched, is_total, name_of, operations_of_flows, reads
+from flowc.passes.framework import Findings, FlowPass, Report, line_of
 from flowc.passes.reading import Reading, reading_of
 
 
@@ -42,33 +42,23 @@ class PrunePass(FlowPass):
 class _State:
     module: ModuleOp
     records: dict[str, RecordDeclOp]
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
+    findings: Findings
     effects: Effects = field(factory=Effects)
-
-    def remark(self, op: Operation, message: str) -> None:
-        """Notes what left, or why it stays."""
-        self.remarks.append(Remark("prune", line_of(op), message))
 
 
 def prune(module: ModuleOp) -> Report:
     """Prunes the calls of every llm; says which unread fields stay, and why."""
     calls: dict[str, list[GenerateOp]] = {}
-    for op in _operations(module):
+    for op in operations_of_flows(module):
         if isinstance(op, GenerateOp):
-            calls.setdefault(op.callee.root_reference.data, []).append(op)
+            calls.setdefault(callee_of(op), []).append(op)
     records = {op.sym_name.data: op for op in module.ops if isinstance(op, RecordDeclOp)}
-    state = _State(module, records)
+    state = _State(module, records, Findings("prune"))
     for declaration in list(module.ops):
         if isinstance(declaration, LlmOp) and (found := calls.get(declaration.sym_name.data)):
             _arguments(declaration, found, state)
             _fields(declaration, found, state)
-    return Report(state.fired, tuple(state.remarks))
-
-
-def _operations(module: ModuleOp) -> Iterable[Operation]:
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    return [op for function in functions for block in blocks_inside(function) for op in block.ops]
+    return state.findings.report()
 
 
 # ---- arguments
@@ -95,8 +85,8 @@ def _arguments(declaration: LlmOp, calls: Sequence[GenerateOp], state: _State) -
     declaration.properties["types"] = ArrayAttr([type_ for _, type_ in rest])
     names = ", ".join(f"`{parameters[index][0].parameter.data}`" for index in unused)
     name = declaration.sym_name.data
-    state.remark(declaration, f"the prompt of `{name}` has no hole for {names}: not passed any more")
-    state.fired += len(unused)
+    state.findings.remark(declaration, f"the prompt of `{name}` has no hole for {names}: not passed any more")
+    state.findings.fired += len(unused)
     for call, value in gone:
         _say_what_stays(call, value, state)
 
@@ -110,7 +100,7 @@ def _reached(call: GenerateOp) -> set[SSAValue]:
         if value not in found:
             found.add(value)
             if isinstance(value.owner, Operation):
-                pending += [each for inner in value.owner.walk() for each in inner.operands]
+                pending += reads(value.owner)
     return found
 
 
@@ -120,9 +110,8 @@ def _say_what_stays(call: GenerateOp, value: SSAValue, state: _State) -> None:
     if isinstance(owner, Block) or any(True for _ in value.uses) or is_total(owner, state.effects):
         return
     what = "the call" if is_dispatched(owner) else "the computation"
-    name = call.callee.root_reference.data
-    needless = f"only `{name}` was given this, and does not need it"
-    state.remark(owner, f"{needless}: {what} stays, since it may fail; leave it out")
+    needless = f"only {name_of(call)} was given this, and does not need it"
+    state.findings.remark(owner, f"{needless}: {what} stays, since it may fail; leave it out")
 
 
 # ---- fields
@@ -145,15 +134,15 @@ def _fields(declaration: LlmOp, calls: Sequence[GenerateOp], state: _State) -> N
     listed = ", ".join(f"`{each}`" for each in unread)
     if escape is not None:
         whole = f"its answer goes on whole on line {line_of(escape)}"
-        state.remark(declaration, f"`{name}` is asked for {listed}, read nowhere by name: {whole}")
+        state.findings.remark(declaration, f"`{name}` is asked for {listed}, read nowhere by name: {whole}")
         return
     last = max(names.index(each) for each in read)
     dropped = names[last + 1 :]
     early = [each for each in unread if each not in dropped]
     if early:
         listed = ", ".join(f"`{each}`" for each in early)
-        shapes = f"since it comes before `{names[last]}` and shapes it"
-        state.remark(declaration, f"`{name}` is asked for {listed}, which nobody reads: it stays, {shapes}")
+        stays = f"it stays, since it comes before `{names[last]}` and shapes it"
+        state.findings.remark(declaration, f"`{name}` is asked for {listed}, which nobody reads: {stays}")
     if dropped:
         _narrow(declaration, record, dropped, readings, state)
 
@@ -181,9 +170,9 @@ def _narrow(
         for value in reading.values:
             Rewriter.replace_value_with_new_type(value, _replaced(value.type, old, new))
     listed = ", ".join(f"`{each}`" for each in dropped)
-    less = f"about {saved:.0f} tokens less an answer"
-    state.remark(declaration, f"`{name}` is no longer asked for {listed}, which nobody reads: {less}")
-    state.fired += len(dropped)
+    less = f"which nobody reads: about {saved:.0f} tokens less an answer"
+    state.findings.remark(declaration, f"`{name}` is no longer asked for {listed}, {less}")
+    state.findings.fired += len(dropped)
 
 
 def _free_name(wanted: str, state: _State) -> str:

@@ -14,17 +14,17 @@ from flowc.dialects.agent.calls import PromptOp
 from flowc.dialects.flow.control import IfOp
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects, Summary
-from flowc.passes.facts import blocks_inside, is_terminator, is_total
-from flowc.passes.framework import Remark, block_of, line_of
+from flowc.passes.facts import is_terminator, is_total, operations_inside
+from flowc.passes.framework import Findings, block_of, line_of
 
 Allows = Callable[[Operation, Summary], bool]
 
 
-def raise_common_calls(function: FuncOp, allows: Allows, remarks: list[Remark]) -> int:
+def raise_common_calls(function: FuncOp, allows: Allows, findings: Findings) -> int:
     """Raises the calls that both branches of an `if` make; gives how many."""
     effects = Effects()
-    found = [op for block in blocks_inside(function) for op in block.ops if isinstance(op, IfOp)]
-    return sum(_raise(op, allows, effects, remarks) for op in reversed(found))
+    found = [op for op in operations_inside(function) if isinstance(op, IfOp)]
+    return sum(_raise(op, allows, effects, findings) for op in reversed(found))
 
 
 @define
@@ -36,7 +36,7 @@ class _Branch:
     calls: list[Hashable] = field(factory=list)
 
 
-def _raise(op: IfOp, allows: Allows, effects: Effects, remarks: list[Remark]) -> int:
+def _raise(op: IfOp, allows: Allows, effects: Effects, findings: Findings) -> int:
     then = _known_before(op.then_region.block, allows, effects)
     otherwise = _known_before(op.else_region.block, allows, effects)
     common = [key for key in then.calls if key in otherwise.operations]
@@ -46,9 +46,8 @@ def _raise(op: IfOp, allows: Allows, effects: Effects, remarks: list[Remark]) ->
         for old, new in zip(other.results, call.results, strict=True):
             old.replace_all_uses_with(new)
         block_of(other).erase_op(other)
-        line = line_of(other)
-        message = f"line {line} makes the same call in the other branch: one call, before the condition"
-        remarks.append(Remark("merge-calls", line_of(call), message))
+        said = "makes the same call in the other branch: one call, before the condition"
+        findings.remark(call, f"line {line_of(other)} {said}")
     return len(common)
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import FloatAttr, ModuleOp, f64
 from xdsl.ir import Block, Operation
 
-from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects
 from flowc.passes.cost.model import CostModel, cost_model
-from flowc.passes.facts import blocks_inside, is_terminator
+from flowc.passes.facts import blocks_of_flows, is_terminator
 from flowc.passes.framework import FlowPass, Report
 from flowc.passes.order import effect_order
 
@@ -21,12 +20,7 @@ def schedule(module: ModuleOp) -> int:
     """Ranks the operations of every flow; gives how many have a rank."""
     model = cost_model(module)
     effects = Effects()
-    return sum(
-        _rank(block, model, effects)
-        for op in module.ops
-        if isinstance(op, FuncOp)
-        for block in blocks_inside(op)
-    )
+    return sum(_rank(block, model, effects) for block in blocks_of_flows(module))
 
 
 def _rank(block: Block, model: CostModel, effects: Effects) -> int:

@@ -15,34 +15,32 @@ from xdsl.ir import Operation
 from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
 from flowc.dialects.agent.declarations import LlmOp, ToolOp
 from flowc.dialects.flow.control import RaceOp
-from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.effects import Effects, declared
-from flowc.passes.facts import blocks_inside
-from flowc.passes.framework import Remark, line_of
+from flowc.passes.facts import callee_of, flows_of, name_of, operations_inside, operations_of_flows
+from flowc.passes.framework import Findings, line_of
 from flowc.passes.inline import callees_first
 
 SHARE = "share"
 BATCH = StringAttr("batch")
 
 
-def share_calls(module: ModuleOp, models: set[str], cached: set[str]) -> tuple[Remark, ...]:
+def share_calls(module: ModuleOp, models: set[str], cached: set[str], findings: Findings) -> None:
     """Marks the calls that the runs of a batch may share; says once of each operation whether they may."""
-    calls = [op for op in _operations(module) if isinstance(op, ToolCallOp | GenerateOp | EmbedOp)]
-    world = _World.of(_operations(module))
-    remarks: dict[str, Remark] = {}
-    for op in calls:
-        name = op.callee.root_reference.data if isinstance(op, ToolCallOp | GenerateOp) else "embed"
-        against = "" if name in cached else _against(op, models, world)
+    operations = operations_of_flows(module)
+    world = _World.of(operations)
+    said: set[str] = set()
+    for op in operations:
+        if not isinstance(op, ToolCallOp | GenerateOp | EmbedOp):
+            continue
+        is_cached = isinstance(op, ToolCallOp) and callee_of(op) in cached
+        against = "" if is_cached else _against(op, models, world)
         if not against:
             op.attributes[SHARE] = BATCH
-        message = f"`{name}`: " + (against or "the runs of a batch share equal calls")
-        remarks.setdefault(name, Remark("merge-calls", line_of(op), message))
-    return tuple(remarks.values())
-
-
-def _operations(module: ModuleOp) -> list[Operation]:
-    functions = [op for op in module.ops if isinstance(op, FuncOp)]
-    return [op for function in functions for block in blocks_inside(function) for op in block.ops]
+        name = name_of(op)
+        if name not in said:
+            said.add(name)
+            findings.remark(op, f"{name}: {against or 'the runs of a batch share equal calls'}")
 
 
 @define
@@ -71,7 +69,7 @@ def _against(op: Operation, models: set[str], world: _World) -> str:
     """Why each run of a batch makes this call for itself; empty where they may share it."""
     if isinstance(op, GenerateOp):
         alone = "may answer differently each time: each run of a batch asks for itself"
-        known = op.callee.root_reference.data in models
+        known = callee_of(op) in models
         return "" if known else f"{alone}; they share at temperature 0 or with @cached"
     summary = world.effects.of(op)
     for resource in sorted(summary.reads & world.writers.keys()):
@@ -111,8 +109,7 @@ def steady_models(module: ModuleOp) -> set[str]:
 
 def steady_flows(module: ModuleOp, models: set[str]) -> set[str]:
     """The flows that give the same for the same arguments as long as what they read stays as it is."""
-    functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-    inside = {name: [op for block in blocks_inside(f) for op in block.ops] for name, f in functions.items()}
+    inside = {name: operations_inside(function) for name, function in flows_of(module).items()}
     calls = {name: [op for op in ops if isinstance(op, CallOp)] for name, ops in inside.items()}
     steady: set[str] = set()
     for name in callees_first(calls):
@@ -124,9 +121,9 @@ def steady_flows(module: ModuleOp, models: set[str]) -> set[str]:
 def _is_steady(op: Operation, models: set[str], flows: set[str]) -> bool:
     match op:
         case GenerateOp():
-            return op.callee.root_reference.data in models
+            return callee_of(op) in models
         case CallOp():
-            return op.callee.root_reference.data in flows
+            return callee_of(op) in flows
         case ToolCallOp():
             return all(item.kind == "reads" for item in declared(op))
     return not isinstance(op, AskOp | ExecuteOp | RaceOp)

@@ -19,11 +19,10 @@ from flowc.dialects.agent.calls import GenerateOp, PromptOp
 from flowc.dialects.agent.declarations import LlmOp
 from flowc.dialects.flow import control
 from flowc.dialects.flow.attributes import Json
-from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects
 from flowc.passes.cost.model import HOLE_TOKENS
-from flowc.passes.facts import blocks_inside
-from flowc.passes.framework import FlowPass, Remark, Report, line_of, place_before
+from flowc.passes.facts import callee_of, name_of, operations_of_flows
+from flowc.passes.framework import Findings, FlowPass, Report, place_before
 from flowc.passes.paragraphs import joined, paragraphs, place_word
 
 PREFIX = "prefix"
@@ -58,8 +57,7 @@ Parts = list[str | _Hole]
 
 @define
 class _State:
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
+    findings: Findings = field(factory=lambda: Findings("share-prefix"))
     effects: Effects = field(factory=Effects)
     varying: dict[Block, set[SSAValue]] = field(factory=dict)
 
@@ -69,18 +67,15 @@ def share_prefix(module: ModuleOp) -> Report:
     state = _State()
     movable = {op.sym_name.data for op in module.ops if isinstance(op, LlmOp) and op.setting.get("reorder")}
     calls: dict[str, list[GenerateOp]] = {}
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            for block in blocks_inside(function):
-                for op in block.ops:
-                    if isinstance(op, GenerateOp):
-                        calls.setdefault(op.callee.root_reference.data, []).append(op)
+    for op in operations_of_flows(module):
+        if isinstance(op, GenerateOp):
+            calls.setdefault(callee_of(op), []).append(op)
     for name, group in calls.items():
         filled = _filled(group)
         known = [(op, parts) for op in group if (parts := _parts(op, filled, state)) is not None]
         for op, parts in known:
             _one_call(op, parts, name in movable, len(group) > 1, state)
-    return Report(state.fired, tuple(state.remarks))
+    return state.findings.report()
 
 
 def _filled(group: Sequence[GenerateOp]) -> Counter[tuple[int, SSAValue]]:
@@ -144,34 +139,26 @@ def _one_call(op: GenerateOp, parts: Parts, movable: bool, repeated: bool, state
     best = joined(sorted(found, key=_kind))
     gain = _tokens(best[: _leading(best)]) - _tokens(parts[:before])
     many = repeated or _repeated_around(op) is not None
-    name = op.callee.root_reference.data
     if many and gain > 0:
         word = place_word(found)
         if movable and not word:
             _rearrange(op, best)
             parts, before = best, _leading(best)
-            _remark(
-                op, state, f"`{name}`: shared paragraphs first, {gain} more tokens of each prompt are cached"
-            )
+            said = f"shared paragraphs first, {gain} more tokens of each prompt are cached"
         elif movable:
-            _remark(op, state, f"`{name}`: its paragraphs stay, since one speaks of its place: `{word}`")
+            said = f"its paragraphs stay, since one speaks of its place: `{word}`"
         else:
-            _remark(
-                op,
-                state,
-                f"`{name}`: {gain} tokens of each prompt are the same in every call, but stand behind what "
-                "differs; bring them forward, or say `@reorder` if its paragraphs may stand in any order",
-            )
+            same = f"{gain} tokens of each prompt are the same in every call"
+            least = "bring them forward, or say `@reorder` if its paragraphs may stand in any order"
+            said = f"{same}, but stand behind what differs; {least}"
+        state.findings.remark(op, f"{name_of(op)}: {said}")
     if before:
         op.attributes[PREFIX] = IntegerAttr(before, i64)
-        state.fired += 1
+        state.findings.fired += 1
         if many:
             tokens = _tokens(parts[:before])
-            _remark(op, state, f"`{name}`: the first {tokens} tokens are the same in every call")
-
-
-def _remark(op: Operation, state: _State, message: str) -> None:
-    state.remarks.append(Remark("share-prefix", line_of(op), message))
+            said = f"the first {tokens} tokens are the same in every call"
+            state.findings.remark(op, f"{name_of(op)}: {said}")
 
 
 def _leading(parts: Sequence[str | _Hole]) -> int:

@@ -18,15 +18,15 @@ from flowc.dialects.agent.calls import PromptOp
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.flow.attributes import EffectsAttr
 from flowc.dialects.flow.compute import ConstantOp
-from flowc.dialects.flow.control import IfOp, LimitOp
-from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.control import IfOp
 from flowc.dialects.flow.effects import Effects, Summary, join, to_items
 from flowc.dialects.flow.speculation import EARLY, SpeculateOp
+from flowc.passes.block_times import Deadlines, Inside, Times, made_in
 from flowc.passes.cost.model import CostModel, cost_model
 from flowc.passes.cost.money import Prices
-from flowc.passes.facts import DISPATCHED, blocks_inside, is_terminator
-from flowc.passes.framework import FlowPass, Remark, Report, line_of, place_before
-from flowc.passes.order import effect_order, is_guarded
+from flowc.passes.facts import blocks_of_flows, is_terminator
+from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before
+from flowc.passes.order import effect_order
 from flowc.passes.spending import Spendings
 
 PROBABILITY = 0.5
@@ -56,13 +56,13 @@ def speculate(module: ModuleOp, probability: float = PROBABILITY, worth: float =
     declarations = {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)}
     spendings = Spendings(declarations, effects)
     state = _State(
-        probability, worth, cost_model(module), Prices(module), effects, spendings, _Deadlines(module)
+        probability, worth, cost_model(module), Prices(module), effects, spendings, Deadlines(module)
     )
-    for function in module.ops:
-        if isinstance(function, FuncOp):
-            for block in list(blocks_inside(function)):
-                _block(block, state)
-    return Report(state.fired, tuple(state.remarks))
+    # Innermost first: a branch that starts early takes along what starts early in it.
+    for block in reversed(blocks_of_flows(module)):
+        _block(block, state)
+    found = state.findings
+    return Report(found.fired, tuple(sorted(found.remarks, key=lambda each: each.line)))
 
 
 @define
@@ -73,74 +73,9 @@ class _State:
     prices: Prices
     effects: Effects
     spendings: Spendings
-    deadlines: "_Deadlines"
-    inside: "_Inside" = field(factory=lambda: _Inside())
-    fired: int = 0
-    remarks: list[Remark] = field(factory=list)
-
-    def remark(self, op: Operation, message: str) -> None:
-        """Notes what was started early, or why it was not."""
-        self.remarks.append(Remark("speculate", line_of(op), message))
-
-
-class _Inside:
-    """What lies inside operations, found out once for each: branches nest deep where flows return early."""
-
-    def __init__(self) -> None:
-        self._reads: dict[Operation, tuple[SSAValue, ...]] = {}
-        self._lines: dict[Operation, frozenset[int]] = {}
-
-    def reads(self, op: Operation) -> tuple[SSAValue, ...]:
-        """The values an operation reads from outside, those that its regions read too."""
-        if not op.regions:
-            return tuple(op.operands)
-        if op not in self._reads:
-            found = dict.fromkeys(op.operands)
-            for region in op.regions:
-                made = made_in(region)
-                read = (value for inner in region.block.ops for value in self.reads(inner))
-                found.update((value, None) for value in read if value not in made)
-            self._reads[op] = tuple(found)
-        return self._reads[op]
-
-    def lines(self, op: Operation) -> frozenset[int]:
-        """The lines of the calls that an operation is, or holds."""
-        if op not in self._lines:
-            inner = (self.lines(each) for region in op.regions for each in region.block.ops)
-            own = frozenset((line_of(op),) if isinstance(op, DISPATCHED) else ())
-            self._lines[op] = own.union(*inner)
-        return self._lines[op]
-
-
-class _Deadlines:
-    """Which operations hold a block or a flow with a time limit. Its time would run from the early start."""
-
-    def __init__(self, module: ModuleOp) -> None:
-        self._flows = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-        self._known: dict[Operation, bool] = {}
-
-    def inside(self, op: Operation) -> bool:
-        """Whether there is one in an operation, or in what it calls."""
-        if not op.regions and not isinstance(op, CallOp):
-            return False
-        if op not in self._known:
-            self._known[op] = False  # what calls itself is refused by the checker
-            self._known[op] = self._found(op)
-        return self._known[op]
-
-    def _found(self, op: Operation) -> bool:
-        if isinstance(op, CallOp):
-            callee = self._flows.get(op.callee.root_reference.data)
-            return callee is not None and self.inside(callee)
-        limits = op.limits if isinstance(op, LimitOp | FuncOp) else None
-        if limits is not None and "timeout" in dict(limits.data):
-            return True
-        return any(self.inside(inner) for region in op.regions for inner in region.block.ops)
-
-
-def made_in(region: Region) -> set[SSAValue]:
-    """The values that the operations of a region give, and its arguments."""
-    return {*region.block.args, *(result for op in region.block.ops for result in op.results)}
+    deadlines: Deadlines
+    inside: Inside = field(factory=Inside)
+    findings: Findings = field(factory=lambda: Findings("speculate"))
 
 
 @frozen
@@ -162,48 +97,12 @@ def _block(block: Block, state: _State) -> None:
     ]
     if not branches:
         return
-    times = _Times(block, state)
+    times = Times(block, state.inside, state.effects, state.costs)
     for op in branches:
         _branch(op, times, state)
 
 
-class _Times:
-    """When the operations of a block are expected to end, in milliseconds from its start."""
-
-    def __init__(self, block: Block, state: _State) -> None:
-        self.ends: dict[Operation, float] = {}
-        self.guarded = is_guarded(block)
-        self.written: dict[Operation, dict[str, float]] = {}
-        written: dict[str, float] = {}
-        for op, earlier in effect_order(block, state.effects).items():
-            ready = max(
-                (*map(self.of, state.inside.reads(op)), *(self.ends[each] for each in earlier)), default=0.0
-            )
-            end = self.ends[op] = ready + state.costs.cost(op)
-            if isinstance(op, IfOp):
-                self.written[op] = dict(written)
-            summary = state.effects.of(op)
-            if not summary.commutes_with_itself:
-                for resource in (*summary.writes, ANY, *((UNKNOWN,) if summary.unknown else ())):
-                    written[resource] = max(end, written.get(resource, 0.0))
-
-    def of(self, value: SSAValue) -> float:
-        """When a value is there; values from outside the block are from the start."""
-        owner = value.owner
-        return self.ends.get(owner, 0.0) if isinstance(owner, Operation) else 0.0
-
-    def last_write(self, summary: Summary, before: IfOp) -> float:
-        """When the last write before a branch ends that what `summary` does has to wait for."""
-        waits = {*summary.reads, UNKNOWN, *((ANY,) if self.guarded and not summary.pure else ())}
-        written = self.written[before]
-        return max((written.get(resource, 0.0) for resource in waits), default=0.0)
-
-
-ANY, UNKNOWN = "*", "?"
-"""Beside the names of resources: whatever is written, and what may be anything."""
-
-
-def _branch(op: IfOp, times: _Times, state: _State) -> None:
+def _branch(op: IfOp, times: Times, state: _State) -> None:
     decided = times.of(op.condition)
     if decided < LEAST:
         return
@@ -217,7 +116,7 @@ def _branch(op: IfOp, times: _Times, state: _State) -> None:
     wanted.sort(key=lambda each: each.cost - each.gain)
     known = state.spendings.around(op, wanted[0].region)
     if known.unknown:
-        state.remark(op, f"`if`: no branch starts early: {known.unknown}")
+        state.findings.remark(op, f"`if`: no branch starts early: {known.unknown}")
         return
     chosen = wanted[:1] if known.others else wanted
     _start(op, chosen, known.others, state)
@@ -226,7 +125,7 @@ def _branch(op: IfOp, times: _Times, state: _State) -> None:
 def _is_worth(early: _Early, op: IfOp, state: _State) -> bool:
     if early.gain > early.cost:
         return True
-    state.remark(
+    state.findings.remark(
         op,
         f"`if`: {_calls(early)} could start before the condition is known and save up to"
         f" {_seconds(early.saved)}, worth ${early.gain:.4f}; made for nothing they are expected to cost"
@@ -235,7 +134,7 @@ def _is_worth(early: _Early, op: IfOp, state: _State) -> bool:
     return False
 
 
-def _early(region: Region, chance: float, op: IfOp, times: _Times, state: _State) -> _Early | None:
+def _early(region: Region, chance: float, op: IfOp, times: Times, state: _State) -> _Early | None:
     """The part of a branch that may start early and is worth a look; None where there is none."""
     decided = times.of(op.condition)
     made = made_in(region)
@@ -262,7 +161,7 @@ def _early(region: Region, chance: float, op: IfOp, times: _Times, state: _State
     kept = _needed_by_calls(region.block, own, state.inside)
     if not kept:
         if refused is not None:
-            state.remark(refused, f"this call waits for the condition on line {line_of(op)}: {late}")
+            state.findings.remark(refused, f"this call waits for the condition on line {line_of(op)}: {late}")
         return None
     saved = min(decided - start, _path(kept, state))
     if saved < LEAST:
@@ -287,7 +186,7 @@ def _reason(summary: Summary, ahead: bool, deadline: bool) -> str:
     return "what it needs is there no sooner" if ahead else "it comes after something that has to wait"
 
 
-def _needed_by_calls(block: Block, allowed: set[Operation], inside: _Inside) -> tuple[Operation, ...]:
+def _needed_by_calls(block: Block, allowed: set[Operation], inside: Inside) -> tuple[Operation, ...]:
     """Of the operations that may start early the calls, and what calls need."""
     kept: list[Operation] = []
     wanted: set[SSAValue] = set()
@@ -320,11 +219,12 @@ def _start(op: IfOp, chosen: Sequence[_Early], others: tuple[int, ...], state: _
     started = SpeculateOp(tuple(needs), effects, others)
     place_before(op, started)
     op.operands = [op.condition, started.result]
+    state.inside.forget(op)
     for each in operations:
         each.attributes[EARLY] = UnitAttr()
-    state.fired += 1
+    state.findings.fired += 1
     for early in chosen:
-        state.remark(
+        state.findings.remark(
             op,
             f"`if`: {_calls(early)} {'starts' if len(early.lines) == 1 else 'start'} before the condition is"
             f" known: saves up to {_seconds(early.saved)}, worth ${early.gain:.4f}, where"

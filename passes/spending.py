@@ -18,6 +18,7 @@ from flowc.dialects.flow import control
 from flowc.dialects.flow.attributes import LimitsAttr
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects
+from flowc.passes.facts import callee_of
 
 PAID = ("money", "tokens")
 COUNTED = ("calls", "memory")
@@ -151,7 +152,7 @@ class _Counter:
     def _call(self, op: GenerateOp | EmbedOp) -> int | None:
         if isinstance(op, EmbedOp):
             return 1
-        declaration = self.declarations.get(op.callee.root_reference.data)
+        declaration = self.declarations.get(callee_of(op))
         if declaration is None or declaration.setting.get("cached"):
             return None
         limits = dict(declaration.limits.data) if declaration.limits is not None else {}

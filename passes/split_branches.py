@@ -10,9 +10,9 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.effects import Effects, join
-from flowc.passes.facts import is_dispatched
-from flowc.passes.framework import block_of, stamp
-from flowc.passes.loop_parts import parts_of, reads
+from flowc.passes.facts import is_dispatched, reads
+from flowc.passes.framework import block_of, place_before, place_last
+from flowc.passes.loop_parts import parts_of
 from flowc.passes.order import is_guarded
 
 
@@ -38,8 +38,7 @@ def _split(op: control.IfOp, waiting: set[SSAValue], effects: Effects) -> int:
     handed = [_handed(region.block, part) for region, part in zip(op.regions, ahead, strict=True)]
     types = [value.type for values in handed for value in values]
     first = control.IfOp(op.condition, types, control.region_of(), control.region_of())
-    stamp(first, op)
-    block_of(op).insert_op_before(first, op)
+    place_before(op, first)
     for side, part in enumerate(ahead):
         _move(first, part, side, handed)
     given = [value for values in handed for value in values]
@@ -53,9 +52,8 @@ def _ahead(block: Block, waiting: set[SSAValue], effects: Effects) -> list[Opera
     """What of a branch may run before the rest of it, if anything there is worth that."""
     parts = parts_of(block, waiting, effects)
     behind = join(effects.of(op) for op in parts.behind)
-    early = join(effects.of(op) for op in parts.ahead)
     caught = not behind.commutes_with_itself and is_guarded(block)
-    if caught or behind.unknown or early.reads & behind.writes:
+    if caught or behind.unknown:
         return []
     return parts.ahead
 
@@ -74,13 +72,8 @@ def _move(first: control.IfOp, part: list[Operation], side: int, handed: list[li
     values: list[SSAValue] = []
     for number, theirs in enumerate(handed):
         values += theirs if number == side else [_absent(target, value, first) for value in theirs]
-    end = control.YieldOp(*values)
-    stamp(end, first)
-    target.add_op(end)
+    place_last(target, control.YieldOp(*values), first)
 
 
 def _absent(block: Block, value: SSAValue, origin: Operation) -> SSAValue:
-    absent = compute.AbsentOp(value.type)
-    stamp(absent, origin)
-    block.add_op(absent)
-    return absent.result
+    return place_last(block, compute.AbsentOp(value.type), origin).result

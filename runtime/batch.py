@@ -44,6 +44,8 @@ async def run_each(
     numbers = list(in_order(entry(loaded.plan, function), batch, most))
     loop = asyncio.get_running_loop()
     shared = Shared(tells_failures=True)
+    if loaded.environment.record is not None:
+        shared.joining = None  # what is recorded must answer any other batch of these lines, too
     ready = sharing(loaded, shared)
     room = asyncio.Semaphore(most)
     outcomes: dict[int, asyncio.Future[Ended]] = {n: loop.create_future() for n in range(len(batch))}

@@ -11,6 +11,9 @@ import selectors
 from collections.abc import Callable, Iterator
 from typing import Any
 
+LOOK = 0.2
+"""Real seconds after which a loop whose clock is held looks again whether it still is."""
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time. `hold` says whether somebody outside the loop still works."""
@@ -48,8 +51,10 @@ class _VirtualSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if timeout is None or held:
+        if timeout is None:
             return super().select(None)
+        if held:  # who works says when that ends; who has worked for too long cannot
+            return super().select(LOOK)
         self.loop.advance(timeout)
         return ready
 

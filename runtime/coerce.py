@@ -12,9 +12,10 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from flowc.runtime.dtypes import FLOATS, INTEGERS, integer_range, numpy_dtype
+from flowc.runtime.plan import Parameter
 from flowc.runtime.types import (
     Array,
     Dict,
@@ -35,10 +36,13 @@ Coercer = Callable[[object], object]
 
 @frozen(eq=False)
 class Tables:
-    """The records and enums that types name; compared by identity, for a plan has exactly one."""
+    """The records, enums and tools' parameters that types name; compared by identity, for a plan has exactly
+    one.
+    """
 
     records: Mapping[str, tuple[tuple[str, Type], ...]]
     enums: Mapping[str, tuple[str, ...]]
+    tools: Mapping[str, tuple[Parameter, ...]] = field(factory=dict)
 
 
 DEEPEST = 200

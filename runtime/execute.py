@@ -1,33 +1,31 @@
 """Runs a plan: the entry of the runtime, as a coroutine and as a plain call."""
 
 import asyncio
-import contextlib
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
 
 from flowc.runtime.admission.calls import Program
-from flowc.runtime.clock import VirtualLoop, clock_held, is_virtual
+from flowc.runtime.blocking import cancelled, interruptible, run_in_loop
+from flowc.runtime.clock import clock_held, is_virtual
+from flowc.runtime.copies import copying
 from flowc.runtime.environment import Environment
-from flowc.runtime.errors import CANCELLED, Problem
+from flowc.runtime.errors import Problem
 from flowc.runtime.plan import Function, Operation, Plan
 from flowc.runtime.plan_check import entry
 from flowc.runtime.reading import bind_arguments, tables_of
 from flowc.runtime.registry import Registry
-from flowc.runtime.result import RunResult, status_of
+from flowc.runtime.result import Account, RunResult, status_of
 from flowc.runtime.scheduler.binding import Bindings
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.runner import begin
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.shared import Shared
 from flowc.runtime.tools import load_tools
-from flowc.runtime.trace.measures import measure
 from flowc.runtime.trace.model import Trace
 
 
@@ -113,12 +111,15 @@ async def run_plan(
         await _drained(engine)
         loaded.registry.ended(engine.session.run)
     trace.publish(loaded.environment.subscribers)
+    if not isinstance(outcome, Problem):
+        outcome = [_handed_out(outcome[0], flow, engine.session)]
     return _result(engine, outcome, trace, begun, ended)
 
 
 def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
     """The engine of one run, with its session. In virtual time its name is known beforehand, too."""
     environment, registry = loaded.environment, loaded.registry
+    endpoints = registry.endpoints()
     loop = asyncio.get_running_loop()
     virtual = is_virtual(loop)
     seed = environment.chosen_seed
@@ -134,10 +135,10 @@ def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
         seed=seed,
         begun=loop.time(),
         model=registry.model,
-        provider=registry.provider,
-        gate=registry.gate,
+        provider=endpoints.provider,
+        gate=endpoints.gate,
         program=program,
-        prefixes=registry.prefixes(),
+        prefixes=endpoints.prefixes,
         people=environment.people,
         stream=environment.stream,
         batch=loaded.shared,
@@ -147,6 +148,14 @@ def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
     engine = Engine(session, loop, clock, threads=environment.threads, virtual=virtual)
     engine.observed = environment.keep or bool(environment.subscribers)
     return engine
+
+
+def _handed_out(value: Any, flow: Function, session: Session) -> Any:
+    """The result for the caller, who may change it: parts of it may be constants of the plan, or of the
+    results of other runs of a batch. Elsewhere arrays are the caller's own.
+    """
+    copy = copying(flow.result, session.tables, arrays=session.batch is not None)
+    return value if copy is None else copy(value)
 
 
 async def _watched(engine: Engine, trace: Trace, environment: Environment) -> Problem | list[Any]:
@@ -176,35 +185,32 @@ def _result(
 ) -> RunResult:
     session = engine.session
     problem = outcome if isinstance(outcome, Problem) else None
-    measures = measure(engine.log)
-    wall = ended - begun
-    trace.conclude(measures, wall, problem)
+    trace.conclude(ended - begun, problem)
     return RunResult(
         run=session.run,
         status=status_of(problem),
         result=None if isinstance(outcome, Problem) else outcome[0],
         problem=problem,
-        wall_ms=wall * 1e3,
-        critical_path_ms=min(measures.critical, wall) * 1e3,
-        overhead_ms=max(0.0, wall - measures.covered) * 1e3,
-        nodes=measures.nodes,
-        calls=sum(measures.calls.values()) + session.calls.total() - session.reused.total(),
+        wall_ms=trace.wall * 1e3,
         shared=session.reused.total(),
         tokens_in=session.tokens_in,
         tokens_out=session.tokens_out,
         cost_usd=session.cost,
         virtual=engine.virtual,
         trace=trace,
+        account=partial(_account, trace, session.calls.total() - session.reused.total()),
     )
 
 
-def cancelled() -> Problem:
-    """The problem of a run that was ended from outside."""
-    return Problem(
-        CANCELLED,
-        "the run was cancelled",
-        why="it was interrupted before it ended; calls under way were broken off",
-        help="`--trace FILE` keeps what was obtained until then",
+def _account(trace: Trace, waited_for: int) -> Account:
+    """What the log says of an ended run, in which so many calls were made on the loop."""
+    measures = trace.measures
+    assert measures is not None
+    return Account(
+        critical_path_ms=min(measures.critical, trace.wall) * 1e3,
+        overhead_ms=max(0.0, trace.wall - measures.covered) * 1e3,
+        nodes=measures.nodes,
+        calls=waited_for + sum(measures.calls.values()),
     )
 
 
@@ -227,92 +233,6 @@ def run(
 
 async def _closing(loaded: Loaded, function: str | None, arguments: Mapping[str, object] | None) -> RunResult:
     try:
-        return await run_plan(loaded, function, arguments, on_start=_interruptible)
+        return await run_plan(loaded, function, arguments, on_start=interruptible)
     finally:
         await loaded.registry.close()
-
-
-def run_in_loop(environment: Environment, work: Callable[[], Any]) -> Any:
-    """Runs a coroutine to its end in a loop that fits the environment, from wherever this is called."""
-    simulated = (environment.provider or environment.config.provider) == "simulated"
-    factory = VirtualLoop if simulated else None
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        with _kept_handler(), asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work())
-    return _in_thread_of_its_own(factory, work)
-
-
-@contextlib.contextmanager
-def _kept_handler() -> Iterator[None]:
-    """Puts back what handled Ctrl-C before: a loop that closes leaves Python's own handler behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
-
-
-def _in_thread_of_its_own(
-    factory: Callable[[], asyncio.AbstractEventLoop] | None, work: Callable[[], Any]
-) -> Any:
-    """Runs a coroutine beside a loop that is running here; an interrupt here cancels it there.
-
-    An interrupt may come as early as in `Thread.start`, which waits until the thread runs: each side first
-    says where it stands and then looks at the other, so that one of them ends the run.
-    """
-    outcome: Future[Any] = Future()
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
-    interrupted = threading.Event()
-
-    async def marked() -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-        started.set_result((asyncio.get_running_loop(), task))
-        if interrupted.is_set():
-            raise asyncio.CancelledError
-        return await work()
-
-    def there() -> None:
-        try:
-            with asyncio.Runner(loop_factory=factory) as runner:
-                value = runner.run(marked())
-        except BaseException as error:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(value)
-
-    thread = threading.Thread(target=there, name="flowc-run")
-    try:
-        thread.start()
-        return outcome.result()
-    except KeyboardInterrupt:
-        interrupted.set()
-        if started.done() and not outcome.done():
-            loop, task = started.result()
-            with contextlib.suppress(RuntimeError):  # it may have ended by itself meanwhile
-                loop.call_soon_threadsafe(task.cancel)
-        raise
-    finally:
-        if thread.is_alive():
-            thread.join()
-
-
-def _interruptible(engine: Engine) -> None:
-    """On the main thread, Ctrl-C cancels the run; the handler that was there returns with the first one."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    loop = engine.loop
-
-    def interrupt() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        engine.cancel(cancelled())
-
-    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-        loop.add_signal_handler(signal.SIGINT, interrupt)

@@ -82,14 +82,12 @@ def _is_plain(signature: KernelSignature) -> bool:
 
 def _plain_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
     """The call of a kernel of arrays alone, the most frequent: nothing but what must be done."""
-    import numpy as np
-
     signature = frame.signature
     (shape,) = shapes(frame, arguments)
     tail = _tail(signature, arguments, [shape])
     dtype = numpy_dtype(signature.results[0].dtype)
     pack, native, held = frame.pack, frame.native, holder()[0]
-    make = np.empty if prod(shape) * dtype.itemsize < SMALLEST else empty
+    make = _maker(shape, dtype)
     may_write = direct_test(arguments, [shape], [dtype])
 
     def call(arguments: tuple[Any, ...], out: Any = None) -> Any:
@@ -122,6 +120,7 @@ def _general_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
 
     readers = [held if each.dims else partial(number, signature.name, each) for each in signature.params]
     may_write = direct_test(arguments, fixed, dtypes) if fixed is not None else None
+    makers = [empty] * len(dtypes) if fixed is None else list(map(_maker, fixed, dtypes))
 
     def call(arguments: tuple[Any, ...], out: Any = None) -> Any:
         words = [read(argument) for read, argument in zip(readers, arguments, strict=True)]
@@ -129,7 +128,10 @@ def _general_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
             check_written(signature, arguments)
         extents = shapes(frame, _plain(signature, arguments, words)) if fixed is None else fixed
         if out is None:
-            made = tuple([_room(signature, s, d) for s, d in zip(extents, dtypes, strict=True)])
+            try:
+                made = tuple([make(s, d) for make, s, d in zip(makers, extents, dtypes, strict=True)])
+            except (MemoryError, ValueError) as error:
+                raise too_large(signature, str(error)) from error
         elif (may_write or direct_test(arguments, extents, dtypes))(out, arguments):
             made = out if isinstance(out, tuple) else (out,)
         else:
@@ -153,11 +155,11 @@ def _plain(signature: KernelSignature, arguments: Sequence[Any], words: Sequence
     return [a if p.dims else w for a, w, p in zip(arguments, words, signature.params, strict=True)]
 
 
-def _room(signature: KernelSignature, shape: Sequence[int], dtype: Any) -> Any:
-    try:
-        return empty(shape, dtype)
-    except (MemoryError, ValueError) as error:
-        raise too_large(signature, str(error)) from error
+def _maker(shape: Sequence[int], dtype: Any) -> Callable[..., Any]:
+    """What makes room for a result the soonest: little memory is sooner new than recycled."""
+    import numpy as np
+
+    return np.empty if prod(shape) * dtype.itemsize < SMALLEST else empty
 
 
 def _tail(signature: KernelSignature, arguments: Sequence[Any], results: Sequence[tuple[int, ...]]) -> bytes:

@@ -50,6 +50,7 @@ def check_plan(plan: Plan) -> None:
         if function.body.captures:
             raise _broken(f"the body of flow `{function.name}` captures slots, and nothing is around it")
         _check_region(plan, function.body, outer=0)
+    _check_ahead(plan)
 
 
 def _broken(what: str) -> FlowError:
@@ -130,30 +131,31 @@ def _check_speculation(region: Region) -> None:
     """What starts early belongs to one `if`, and needs nothing that is not there by then."""
     starts = {node.outputs: node for node in region.nodes if node.op == "speculate"}
     handles = {slot for outputs in starts for slot in outputs}
+    made = {slot for node in region.nodes for slot in node.outputs} if starts else set()
     if any(slot in handles for slot in region.results):
         raise _broken("what `speculate` gives is no result")
     for node in region.nodes:
         started = starts.pop(node.inputs[1:], None) if node.op == "if" else None
         if node.op == "if" and len(node.inputs) != (1 if started is None else 2):
             raise _broken(f"an `if` has {len(node.inputs)} inputs")
-        if {*reads(node)} & handles - {*(started.outputs if started is not None else ())}:
+        if ({*reads(node)} - {*(started.outputs if started is not None else ())}) & handles:
             raise _broken("what `speculate` gives is read by something other than its `if`")
         if started is not None:
-            _check_early(region, node, started)
+            _check_early(made, node, started)
     if starts:
         raise _broken("what `speculate` gives belongs to exactly one `if`")
 
 
-def _check_early(region: Region, node: Node, started: Node) -> None:
+def _check_early(made: set[int], node: Node, started: Node) -> None:
     early = node.settings.get("early")
     if not isinstance(early, list) or len(early) != len(node.regions):
         raise _broken("an `if` that starts early names the nodes that do, for each region")
-    made = {slot for each in region.nodes for slot in each.outputs} - {*started.inputs}
+    there = {*started.inputs}
     for inner, indexes in zip(node.regions, early, strict=True):
         chosen = {*indexes} if isinstance(indexes, list) else {None}
         if not chosen <= {*range(len(inner.nodes))}:
             raise _broken("an `if` names nodes to start early that its regions do not have")
-        late = {slot for source, slot in inner.captures if source in made}
+        late = {slot for source, slot in inner.captures if source in made and source not in there}
         before = predecessors(inner)
         for index in chosen:
             if isinstance(index, int) and (before[index] - chosen or late & {*reads(inner.nodes[index])}):
@@ -172,8 +174,8 @@ def _check_node(plan: Plan, node: Node) -> None:
         name = node.settings.get("operation")
         if name not in plan.operations:
             raise _broken(f"operation {name!r} is not declared")
-    if "stream" in node.settings and not _may_stream(plan, node):
-        raise _broken(f"`{node.name}` cannot begin before the list is there that it goes over")
+    if "stream" in node.settings and (node.op != "generate" or node.settings["stream"] is not True):
+        raise _broken(f"`{node.name}` gives no answer that could be read while it comes")
     if "share" in node.settings and not _may_share(plan, node):
         raise _broken(f"the runs of a batch cannot share `{node.name}`: its calls may differ, or write")
     if node.op == "call" and node.settings.get("function") not in plan.functions:
@@ -197,18 +199,46 @@ def _check_batch(node: Node) -> None:
         raise _broken("a `generate_batch` without a `generate`")
 
 
-def _may_stream(plan: Plan, node: Node) -> bool:
-    """Whether a call may be read while it comes, or a map or a plan begin then: a map must leave nothing to
-    undo, and of a plan only such steps begin.
-    """
-    if node.settings["stream"] is not True or node.op not in ("generate", "map", "execute"):
-        return False
-    inside = [inner for region in node.regions for inner in region.nodes]
+def _check_ahead(plan: Plan) -> None:
+    """What may begin with a part of an answer leaves nothing to undo; of a plan only such steps begin."""
+    inside = {name: _inside(function.body.nodes) for name, function in plan.functions.items()}
+    ahead = [node for nodes in inside.values() for node in nodes if "ahead" in node.settings]
+    lasting = _lasting_flows(plan, inside) if ahead else set()
+    for node in ahead:
+        is_sound = node.settings["ahead"] is True and node.op != "speculate"
+        lasts = node.op != "execute" and any(_lasts(plan, each, lasting) for each in _inside([node]))
+        if not is_sound or lasts:
+            raise _broken(f"`{node.name}` cannot begin before what it reads is there")
+
+
+def _lasting_flows(plan: Plan, inside: Mapping[str, list[Node]]) -> set[str]:
+    """The flows that do, or call, something of which more may be left than its result."""
+    callers: dict[str, list[str]] = {}
+    for name, nodes in inside.items():
+        for node in nodes:
+            if node.op == "call":
+                callers.setdefault(str(node.settings.get("function")), []).append(name)
+    found = [name for name, nodes in inside.items() if any(_lasts(plan, node, set()) for node in nodes)]
+    known = {*found}
+    for name in found:
+        new = {*callers.get(name, ())} - known
+        known |= new
+        found += new
+    return known
+
+
+def _lasts(plan: Plan, node: Node, lasting: set[str]) -> bool:
+    """Whether a node by itself, without its regions, may leave more than its result; `lasting` flows do."""
+    calls = node.op == "call" and str(node.settings.get("function")) in lasting
+    return calls or node.op in ("human", "execute") or not _effects(plan, node) <= {"pure", "reads", "llm"}
+
+
+def _inside(nodes: Iterable[Node]) -> list[Node]:
+    """Nodes, and all in their regions."""
+    inside = [*nodes]
     for each in inside:
         inside += [inner for region in each.regions for inner in region.nodes]
-        if each.op in ("human", "execute") or not _effects(plan, each) <= {"pure", "reads", "llm"}:
-            return False
-    return True
+    return inside
 
 
 def _effects(plan: Plan, node: Node) -> set[str]:
@@ -246,16 +276,16 @@ def _check_recursion(plan: Plan) -> None:
     callees = {name: sorted(set(_callees(function.body))) for name, function in plan.functions.items()}
     finished: set[str] = set()
     for root in callees:
-        path: list[str] = []
+        path: dict[str, None] = {}
         stack: list[tuple[str, bool]] = [(root, False)]
         while stack:
             name, leaving = stack.pop()
             if leaving:
-                finished.add(path.pop())
+                finished.add(path.popitem()[0])
             elif name in path:
                 raise _broken(f"flow `{name}` calls itself")
             elif name not in finished:
-                path.append(name)
+                path[name] = None
                 stack.append((name, True))
                 stack.extend((callee, False) for callee in callees.get(name, ()))
 

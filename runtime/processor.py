@@ -43,6 +43,9 @@ LEVELS: Mapping[str, tuple[str, int]] = {
 }
 """Portable levels of x86-64, best first: LLVM's name and the width of vectors."""
 
+BF16_DOTS = "avx512bf16"
+"""LLVM's name for the ability to add products of pairs of bf16."""
+
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "avx512": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2", "f16c"),
     "avx2": ("avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"),

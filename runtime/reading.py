@@ -17,8 +17,9 @@ EXAMPLES = {"int": "3", "float": "0.5", "bool": "true", "json": '{"a": 1}', "lis
 
 
 def tables_of(plan: Plan) -> Tables:
-    """The records and enums of a plan, for coercers."""
-    return Tables(plan.records, plan.enums)
+    """The records, enums and tools of a plan, for coercers."""
+    tools = {name: each.parameters for name, each in plan.operations.items() if each.kind == "tool"}
+    return Tables(plan.records, plan.enums, tools)
 
 
 def parse_text(type_: Type, given: str, tables: Tables, *, folder: Path | None = None) -> object:

@@ -19,13 +19,20 @@ Loop = asyncio.AbstractEventLoop
 
 @define(eq=False)
 class Registry:
-    """The models and providers of one environment. Connections belong to a loop, so each has its own."""
+    """The models and providers of one environment."""
 
     environment: Environment
     models: dict[str | None, ModelSettings] = field(factory=dict)
-    made: "WeakKeyDictionary[Loop, dict[str, Provider]]" = field(factory=WeakKeyDictionary)
     latencies: Latencies = field(factory=Latencies)
-    begun: "WeakKeyDictionary[Loop, Prefixes]" = field(factory=WeakKeyDictionary)
+    loops: "WeakKeyDictionary[Loop, Endpoints]" = field(factory=WeakKeyDictionary)
+
+    def endpoints(self) -> "Endpoints":
+        """What the running loop has of them."""
+        loop = asyncio.get_running_loop()
+        found = self.loops.get(loop)
+        if found is None:
+            found = self.loops[loop] = Endpoints(self)
+        return found
 
     def model(self, alias: str | None) -> ModelSettings:
         """The settings of a model. One that flowc.toml does not describe is taken by its own name."""
@@ -43,16 +50,9 @@ class Registry:
             settings = ModelSettings(alias=name, provider=chosen or "offline", model=alias or "")
         return evolve(settings, provider=chosen) if chosen is not None else settings
 
-    def provider(self, settings: ModelSettings) -> Provider:
-        """The provider of a model; raises E0649 where there is none of that name."""
-        providers = self.environment.providers
-        if settings.provider in providers:
-            return providers[settings.provider]
-        mine = self.made.setdefault(asyncio.get_running_loop(), {})
-        if settings.provider not in mine:
-            made = self._make(settings.provider)
-            mine[settings.provider] = self._recorded(made, settings.provider)
-        return mine[settings.provider]
+    def make(self, name: str) -> Provider:
+        """A new provider; raises E0649 where there is none of that name."""
+        return self._recorded(self._make(name), name)
 
     def _make(self, name: str) -> Provider:
         environment = self.environment
@@ -86,21 +86,47 @@ class Registry:
 
         return Recorder(provider, path)
 
-    def gate(self, settings: ModelSettings) -> Gate:
-        """The gate before a model: one for all who ask the same endpoint on this loop."""
-        provider = self.environment.providers.get(settings.provider)
-        return gate_of(settings, provider, self.environment.policy)
-
     def ended(self, program: str) -> None:
         """A run has ended: it asks no model any more."""
         for gate in gates_of(asyncio.get_running_loop()):
             gate.ended(program)
 
-    def prefixes(self) -> Prefixes:
-        """The beginnings of prompts that the models of this loop have seen."""
-        return self.begun.setdefault(asyncio.get_running_loop(), Prefixes())
-
     async def close(self) -> None:
         """Closes what was opened on this loop."""
-        for provider in self.made.pop(asyncio.get_running_loop(), {}).values():
+        await self.endpoints().close()
+
+
+@define(eq=False)
+class Endpoints:
+    """Whom the runs on one loop ask: providers, whose connections belong to a loop, the gates before them,
+    and the beginnings of prompts that the models have seen.
+    """
+
+    registry: Registry
+    providers: dict[str, Provider] = field(factory=dict)
+    gates: dict[ModelSettings, Gate] = field(factory=dict)
+    prefixes: Prefixes = field(factory=Prefixes)
+
+    def provider(self, settings: ModelSettings) -> Provider:
+        """The provider of a model, made on first use; raises E0649 where there is none of that name."""
+        name = settings.provider
+        given = self.registry.environment.providers
+        if name in given:
+            return given[name]
+        if name not in self.providers:
+            self.providers[name] = self.registry.make(name)
+        return self.providers[name]
+
+    def gate(self, settings: ModelSettings) -> Gate:
+        """The gate before a model: one for all who ask the same endpoint on this loop."""
+        if settings not in self.gates:
+            environment = self.registry.environment
+            provider = environment.providers.get(settings.provider)
+            self.gates[settings] = gate_of(settings, provider, environment.policy)
+        return self.gates[settings]
+
+    async def close(self) -> None:
+        """Closes the providers that were made."""
+        made, self.providers = self.providers, {}
+        for provider in made.values():
             await provider.close()

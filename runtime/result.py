@@ -1,6 +1,6 @@
 """What a run comes to, in the form in which the command line prints it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from attrs import field, frozen
@@ -34,29 +34,55 @@ def status_of(problem: Problem | None) -> Status:
 
 
 @frozen
-class RunResult:
-    """A run, ended. Times are milliseconds; under a virtual clock they are virtual.
-
-    `overhead_ms` is the part of `wall_ms` in which no body of a node ran; `critical_path_ms` the longest
-    chain of bodies that had to wait for each other; `calls` counts every attempt of an llm, tool, embedding
-    or person, but for the `shared` ones, which another run of the batch made and paid for.
+class Account:
+    """What the log of a run says of it: worked out when somebody asks, since it takes as long as the run of
+    many quick nodes.
     """
+
+    critical_path_ms: float = 0.0
+    overhead_ms: float = 0.0
+    nodes: int = 0
+    calls: int = 0
+
+
+@frozen
+class RunResult:
+    """A run, ended. Times are milliseconds; under a virtual clock they are virtual."""
 
     run: str
     status: Status
     result: object = None
     problem: Problem | None = None
     wall_ms: float = 0.0
-    critical_path_ms: float = 0.0
-    overhead_ms: float = 0.0
-    nodes: int = 0
-    calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
     shared: int = 0
     virtual: bool = False
     trace: object = field(default=None, eq=False, repr=False)
+    account: Callable[[], Account] = field(default=Account, eq=False, repr=False)
+
+    @property
+    def critical_path_ms(self) -> float:
+        """The longest chain of bodies that had to wait for each other."""
+        return self.account().critical_path_ms
+
+    @property
+    def overhead_ms(self) -> float:
+        """The part of `wall_ms` in which no body of a node ran."""
+        return self.account().overhead_ms
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes ran."""
+        return self.account().nodes
+
+    @property
+    def calls(self) -> int:
+        """Every attempt of an llm, tool, embedding or person, but for the `shared` ones, which another run of
+        the batch made and paid for.
+        """
+        return self.account().calls
 
     @property
     def exit_code(self) -> int:

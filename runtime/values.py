@@ -156,9 +156,13 @@ def from_constant(value: Json) -> object:
     return value
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_READABLE = json.JSONEncoder(ensure_ascii=False)
+
+
 def canonical(value: object) -> str:
     """A text that two values share exactly when they are equal: the key for counting and hashing."""
-    return json.dumps(to_json(value, limit=None), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _CANONICAL.encode(to_json(value, limit=None))
 
 
 def as_text(value: object) -> str:
@@ -167,7 +171,7 @@ def as_text(value: object) -> str:
         return value
     if value is None:
         return "none"
-    return json.dumps(to_json(value), ensure_ascii=False)
+    return _READABLE.encode(to_json(value))
 
 
 def size_of(value: object) -> int:

@@ -40,6 +40,8 @@ class Server:
     requests: list[dict[str, Any]] = field(factory=list)
     uploaded: list[str] = field(factory=list)
     batch_script: list[str] = field(factory=list)
+    limits: dict[str, str] = field(factory=dict)
+    keeps: tuple[str, ...] = ()
     in_flight: int = 0
     peak: int = 0
     chance: random.Random = field(factory=random.Random)
@@ -103,7 +105,11 @@ class Server:
         self.requests.append({"path": path, "method": method, "content": content})
         batch = {"id": "b1", "object": "batch", "status": "in_progress", "endpoint": "/v1/chat/completions",
                  "input_file_id": "f1", "completion_window": "24h", "created_at": 1}  # fmt: skip
-        if path.endswith("/files"):
+        if method == "DELETE":
+            name = path.rsplit("/", 1)[1]
+            status = 500 if name in self.keeps else 200
+            _plain(writer, status, {"id": name, "object": "file", "deleted": True})
+        elif path.endswith("/files"):
             start = content.index(b'{"custom_id"')
             self.uploaded = content[start : content.index(b"\r\n", start)].decode().splitlines()
             file = {"id": "f1", "object": "file", "bytes": 1, "created_at": 1, "purpose": "batch"}
@@ -143,6 +149,7 @@ class Server:
         match behaviour.fault:
             case "429":
                 extra = f"retry-after: {behaviour.retry_after}\r\n" if behaviour.retry_after else ""
+                extra += _headers(self.limits)
                 _plain(writer, 429, {"error": {"message": "slow down", "code": "rate_limit"}}, extra)
             case "quota":
                 _plain(writer, 429, {"error": {"message": "no money", "code": "insufficient_quota"}})
@@ -172,7 +179,8 @@ class Server:
                 rows = [{"object": "embedding", "index": i, "embedding": [float(len(t)), 1.0]}
                         for i, t in enumerate(body["input"])]  # fmt: skip
                 usage = {"prompt_tokens": 7, "total_tokens": 7}
-                _plain(writer, 200, {"object": "list", "data": rows, "model": "m", "usage": usage})
+                made = {"object": "list", "data": rows, "model": "m", "usage": usage}
+                _plain(writer, 200, made, _headers(self.limits))
             case _:
                 return await self._completion(body, behaviour, writer)
         await writer.drain()
@@ -190,7 +198,8 @@ class Server:
             _plain(writer, 200, {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
             await writer.drain()
             return True
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n"
+        writer.write(f"{head}{_headers(self.limits)}\r\n".encode())
         if behaviour.fault == "drip":
             await self._ended.wait()
             return False
@@ -271,6 +280,10 @@ def _fitting(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
         case "null":
             return None
     return "text"
+
+
+def _headers(limits: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in limits.items())
 
 
 def _event(content: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from tests.trees import PLACE, binary, call, compare, constant, declared, effect
 INT, FLOAT, STR, BOOL = ref("int"), ref("float"), ref("str"), ref("bool")
 INTS, STRS = ref("list", INT), ref("list", STR)
 ITEM, MOOD = ref("Item"), ref("Mood")
+PLAN = ref("plan", ref("twist"), ref("spell"))
 MAYBE = ref("int", optional=True)
 TYPES = (INT, FLOAT, STR, BOOL, INTS, STRS, ITEM, MOOD)
 MEMBERS = ("calm", "keen", "bored")
@@ -30,6 +31,9 @@ def environment() -> tuple[s.Declaration, ...]:
         declared("tool", "note", spoken, ref("none"), effects=(effect("writes", "log", True),)),
         declared("tool", "spell", {"tag": INT, "x": INT}, STR, effects=(effect("pure"),)),
         declared("llm", "feel", spoken, MOOD, prompt=prompt("tag", "text")),
+        declared("llm", "rate", spoken, INT, prompt=prompt("tag", "text")),
+        declared("llm", "judge", {**spoken, "unused": INT}, ITEM, prompt=prompt("tag", "text")),
+        declared("llm", "devise", spoken, PLAN, prompt=prompt("tag", "text")),
         declared("human", "allow", spoken, BOOL, prompt=prompt("tag", "text")),
     )  # fmt: skip
 
@@ -45,9 +49,25 @@ def answer(operation: str, arguments: Mapping[str, Any]) -> Any:
         "note": lambda: None,
         "spell": lambda: f"s{(x + tag) % 11}",
         "feel": lambda: MEMBERS[(len(text) + tag) % 3],
+        "rate": lambda: (len(text) * 5 + tag) % 29,
+        "judge": lambda: {"label": text[:3], "size": tag},
+        "devise": lambda: {"steps": [_step("a", "twist", tag, len(text)), _step("b", "spell", tag, "$a")]},
         "allow": lambda: (len(text) + tag) % 2 == 0,
     }
     return answers[operation]()
+
+
+def _step(id_: str, tool: str, tag: int, x: int | str) -> dict[str, Any]:
+    return {"id": id_, "tool": tool, "arguments": {"tag": tag, "x": x}}
+
+
+def executed(plan: Any) -> list[Any]:
+    """The results of the steps of a plan, one after the other; a step refers to those before it."""
+    results: dict[str, Any] = {}
+    for step in plan["steps"]:
+        given = {key: results.get(str(value)[1:], value) for key, value in step["arguments"].items()}
+        results[step["id"]] = answer(step["tool"], given)
+    return list(results.values())
 
 
 @define
@@ -140,6 +160,8 @@ def _int(maker: Maker, depth: int) -> s.Expression:
             lambda: call("fetch", maker.next_tag(), inner()),
             lambda: call("peek", maker.next_tag()),
             lambda: call("keep", maker.next_tag(), inner()),
+            lambda: call("rate", maker.next_tag(), inner(STR)),
+            lambda: _plan(maker, depth),
             lambda: _race(maker, depth),
             lambda: _attempt(maker, depth),
             *(lambda flow=flow: call(flow, inner(), inner(STR)) for flow in maker.flows),
@@ -151,6 +173,13 @@ def _race(maker: Maker, depth: int) -> s.Expression:
     return call(
         "race", *(call("twist", maker.next_tag(), expression(maker, INT, depth - 1)) for _ in range(2))
     )
+
+
+def _plan(maker: Maker, depth: int) -> s.Expression:
+    """The result of the first step of a plan that a model writes."""
+    devised = call("devise", maker.next_tag(), expression(maker, STR, depth - 1))
+    done = call("execute", call("endorse", devised, constant("its tools are pure")))
+    return call("int", s.Subscript(done, (constant(0),), span=PLACE))
 
 
 def _attempt(maker: Maker, depth: int) -> s.Expression:
@@ -190,6 +219,9 @@ def _str(maker: Maker, depth: int) -> s.Expression:
         hole = s.Hole(inner(maker.pick([INT, STR, BOOL, MOOD, INTS, ITEM])), span=PLACE)
         return s.Template((maker.pick(["n", "<"]), hole, ">"), span=PLACE)
 
+    def judged() -> s.Expression:
+        return call("judge", maker.next_tag(), inner(), inner(INT))
+
     def cut(value: s.Expression) -> s.Expression:
         return s.Subscript(value, (s.Slice(None, constant(12), span=PLACE),), span=PLACE)
 
@@ -203,6 +235,7 @@ def _str(maker: Maker, depth: int) -> s.Expression:
     ]
     if maker.calls:
         choices.append(lambda: call("spell", maker.next_tag(), inner(INT)))
+        choices.append(lambda: s.Attribute(judged(), "label", span=PLACE))
     return maker.pick(choices)()
 
 

@@ -48,6 +48,8 @@ BUILTINS = (
     _row("split", List(STR), "The parts between separators; between runs of white space when none is given.",
          optional("separator", None, STR)),
     _row("lines", List(STR), "The lines, without their ends."),
+    _row("sentences", List(STR), "The sentences: each ends in `.`, `!` or `?` with white space behind, or"
+         " with its line. Without white space around them, and without empty ones."),
     _row("replace", STR, "With every `old` replaced by `new`.", required("old", STR), required("new", STR)),
     _row("startswith", BOOL, "Whether the text begins with `part`.", _PART),
     _row("endswith", BOOL, "Whether the text ends with `part`.", _PART),

@@ -18,7 +18,7 @@ from attrs import frozen
 from flowc.compiler.diagnostics.cells import Line, clip, line, width
 from flowc.compiler.diagnostics.model import Diagnostic, Label, Source
 from flowc.compiler.diagnostics.underline import underline
-from flowc.compiler.syntax import Span
+from flowc.compiler.spans import Span
 from flowc.runtime.visible import visible
 
 Piece = tuple[str, str]

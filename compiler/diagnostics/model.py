@@ -4,7 +4,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from flowc.compiler.syntax import Span
+from flowc.compiler.spans import Span
 
 
 @frozen

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowc.compiler.diagnostics.frame import rows
 from flowc.compiler.diagnostics.model import Diagnostic, Source
-from flowc.compiler.syntax import Span
+from flowc.compiler.spans import Span
 
 if TYPE_CHECKING:
     from rich.text import Text

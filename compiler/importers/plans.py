@@ -15,7 +15,8 @@ _THOUGHT = re.compile(r"\s*(Thought:|#)")
 REFERENCE = re.compile(r"\$(?:\{(\d{1,6})\}|(\d{1,6}))")
 _HALF = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-END, JOIN = "<END_OF_PLAN>", "join"
+_END = re.compile(r"<END_OF_PLAN>\s*?$", re.MULTILINE)
+JOIN = "join"
 MOST_STEPS = 10_000
 
 Argument = str | int | float | tuple[str, ...]
@@ -65,9 +66,7 @@ def read(text: str, path: str) -> list[Step]:
 def _steps(text: str, found: list[Diagnostic]) -> list[Step]:
     """The steps as they stand; what is wrong with a line is added to `found`."""
     steps: list[Step] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() == END:
-            break
+    for number, line in enumerate(_END.split(text, maxsplit=1)[0].split("\n"), 1):
         if not line.strip() or _THOUGHT.match(line):
             continue
         half = _HALF.search(line)
@@ -183,9 +182,9 @@ def _list(text: str, start: int) -> tuple[tuple[str, ...], int]:
     while text[place : place + 1] != "]":
         if place >= len(text):
             raise _Malformed("a list without its closing bracket", "]")
-        value, place = _value(text, place)
-        if isinstance(value, tuple):
+        if text[place] == "[":
             raise ValueError
+        value, place = _value(text, place)
         found.append(str(value))
         place = _blank(text, place)
         if text[place : place + 1] == ",":

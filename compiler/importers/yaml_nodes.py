@@ -16,7 +16,7 @@ from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, So
 from flowc.compiler.syntax import Span
 
 MOST_CHARACTERS = 2**20
-MOST_VALUES = 20_000
+MOST_VALUES = 100_000
 DEEPEST = 50
 _TAGS = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TAGS + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))
@@ -117,7 +117,8 @@ class _Reader:
             raise _Refused(
                 f"the file has more than {MOST_VALUES:,} values",
                 _span(event),
-                why="an alias counts as much as what it stands for",
+                why="an alias counts as much as what it stands for" if self.anchors else "",
+                help="divide the graph",
             )
         return node
 

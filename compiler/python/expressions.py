@@ -54,9 +54,10 @@ COMPARE = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
     ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
 }  # fmt: skip
+WITH_A_KEY = "`flowc.put(values, key, value)` gives a new dict in which the key has the value"
 INSTEAD = {
     ast.Lambda: "write the expression where it is used, or a comprehension",
-    ast.DictComp: "build a list of records, or a dict with known keys",
+    ast.DictComp: f"build a list of records, or add keys in a loop: {WITH_A_KEY}",
     ast.SetComp: "use a list comprehension and `sorted` or a tool that removes duplicates",
     ast.Set: "use a list",
     ast.Tuple: "name the parts: return a dataclass, or assign in separate statements",
@@ -155,12 +156,12 @@ def _world(self: Translator, node: ast.Name | ast.Attribute, value: Any, span: S
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
         help = f'decorate it: `@flowc.tool(effects="pure")` above `def {name}`'
         return self.refuse(node, f"`{shown}` is an ordinary Python function", help, "E0085")
-    return self.refuse(
-        node,
-        f"`{shown}` is a Python {type(value).__name__}, which a flow cannot hold",
-        "pass it to a tool's own module, or make it a number, a string, or a list of these",
-        "E0086",
-    )
+    if isinstance(value, types.ModuleType):
+        help = "a module itself is no value: look at the name behind the dot"
+        return self.refuse(node, f"the module `{shown}` has no such name", help, "E0086")
+    title = f"`{shown}` is a Python {type(value).__name__}, which a flow cannot hold"
+    help = "pass it to a tool's own module, or make it a number, a string, or a list of these"
+    return self.refuse(node, title, help, "E0086")
 
 
 def _call(self: Translator, node: ast.Call) -> Expression:
@@ -308,7 +309,7 @@ def _list(self: Translator, node: ast.List) -> Expression:
 
 def _dict(self: Translator, node: ast.Dict) -> Expression:
     if any(key is None for key in node.keys):
-        return self.refuse(node, "`**` hides which keys a dict has", "write the keys out")
+        return self.refuse(node, "`**` hides which keys a dict has", WITH_A_KEY)
     keys = self.all([key for key in node.keys if key is not None])
     return DictDisplay(tuple(zip(keys, self.all(node.values), strict=True)), span=self.file.span(node))
 

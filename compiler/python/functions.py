@@ -1,12 +1,26 @@
 """Built-ins of the language that Python lacks, as plain Python functions for code that runs undecorated."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
+
+from flowc.runtime.functions.texts import sentences
 
 T = TypeVar("T")
 
-__all__ = ["agreement", "argmax", "argmin", "embed", "erf", "majority", "sigmoid", "softmax", "topk"]
+__all__ = [
+    "agreement",
+    "argmax",
+    "argmin",
+    "embed",
+    "erf",
+    "majority",
+    "put",
+    "sentences",
+    "sigmoid",
+    "softmax",
+    "topk",
+]
 
 
 class TopK(NamedTuple):
@@ -72,6 +86,11 @@ def majority(values: Sequence[T]) -> T:
 def agreement(values: Sequence[Any]) -> float:
     """The share of the most common value."""
     return Counter(values).most_common(1)[0][1] / len(values)
+
+
+def put(values: Mapping[str, T], key: str, value: T) -> dict[str, T]:
+    """A new dict in which the key has the value."""
+    return {**values, key: value}
 
 
 def embed(texts: Sequence[str]) -> Any:

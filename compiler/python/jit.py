@@ -101,11 +101,18 @@ class Jit(Definition[P, R]):
             found = self.specialisation(arguments, in_rows=True)
         kept = found.taken(arguments)
         ready, call = found.kernel.prepare(kept)
-        if not named and all(map(_is, ready, kept)) and (out is None or rows):
+        if not named and all(map(self._comes_again, ready, kept)) and (out is None or rows):
             self._remember(args, arguments[len(args) :], found, call)
         if out is not None:
             return self._into(found, ready, out)
         return found.finished(call(ready), self.names, arguments)
+
+    def _comes_again(self, ready: object, given: object) -> bool:
+        """Whether later calls may pass such an argument straight on: an array as it came, or NumPy's number,
+        which each call reads."""
+        kind = type(given)
+        number = kind in self._numbers or (kind is self._array and type(ready) is not kind)
+        return number or ready is given
 
     def _into(self, found: Specialisation, kept: tuple[Any, ...], out: Any) -> Any:
         if not takes_out(found.structure):
@@ -228,10 +235,6 @@ def _no_method(name: str) -> FlowError:
         help="put `@staticmethod` above `@flowc.jit`, and pass the arrays it needs: "
         f"`self.{name}(x, self.weights)`",
     )
-
-
-def _is(first: object, second: object) -> bool:
-    return first is second
 
 
 @overload

@@ -14,6 +14,10 @@ from flowc.runtime.kernel_arguments import layout_of, whole_strides
 FEW_COLUMNS, MANY_ELEMENTS = 32, 1024
 """Many rows of so few elements, such as points, colours and features, have code of their own: without loops
 of unknown length, and where they are shortest with several rows at a time taken apart in registers."""
+MORE_COLUMNS, MOST_ELEMENTS = 64, 16384
+"""Of longer rows there must be more, as they gain less."""
+NARROW = 8
+"""So few rows or columns of a matrix, as of one that turns points, are part of the code too."""
 
 
 @frozen
@@ -48,7 +52,7 @@ def argument_types(
 
     given = dict(zip(names, arguments, strict=True))
     numbers = {_extent_at(given[name], axis) for name, axis in facts.extents}
-    numbers |= {_columns(argument) for argument in arguments if 1 < _columns(argument) <= FEW_COLUMNS}
+    numbers |= _short_extents(arguments)
     for name, axis, number in facts.least:
         if _extent_at(given[name], axis) < number:
             numbers.add(_extent_at(given[name], axis))
@@ -100,10 +104,28 @@ def _least(name: str, rank: int, facts: Facts) -> tuple[int, ...]:
     return tuple(max((n for a, n in asked if a == axis), default=0) for axis in range(rank)) if asked else ()
 
 
+def _short_extents(arguments: Sequence[Any]) -> set[int]:
+    """The lengths of rows that are short and many, and the extents of narrow matrices they may meet."""
+    found = {_columns(argument) for argument in arguments} - {0, 1}
+    narrow = [
+        set(argument.shape)
+        for argument in arguments
+        if getattr(argument, "ndim", 0) == 2
+        and 1 < min(argument.shape) <= NARROW
+        and max(argument.shape) <= MORE_COLUMNS
+    ]
+    return found.union(*(extents for extents in narrow if extents & found))
+
+
 def _columns(argument: Any) -> int:
-    """The length of an array's rows where there are many elements, else 0."""
+    """The length of an array's rows where they are short and many, else 0."""
     rank = getattr(argument, "ndim", 0)
-    return _extent_at(argument, rank - 1) if rank > 1 and math.prod(argument.shape) >= MANY_ELEMENTS else 0
+    if rank < 2:
+        return 0
+    columns, elements = _extent_at(argument, rank - 1), math.prod(argument.shape)
+    if columns <= FEW_COLUMNS:
+        return columns if elements >= MANY_ELEMENTS else 0
+    return columns if columns <= MORE_COLUMNS and elements >= MOST_ELEMENTS else 0
 
 
 def _extent_at(argument: Any, axis: int) -> int:

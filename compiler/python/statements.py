@@ -7,7 +7,7 @@ from typing import Any
 
 from flowc.compiler.python import marks
 from flowc.compiler.python.annotations import TypeTable, Unsupported
-from flowc.compiler.python.expressions import BINARY, Translator, targets
+from flowc.compiler.python.expressions import BINARY, WITH_A_KEY, Translator, targets
 from flowc.compiler.python.source import problem
 from flowc.compiler.syntax import (
     Argument,
@@ -98,6 +98,8 @@ def _assign(
     names = targets(target)
     if names is None or (isinstance(node, ast.Assign) and len(node.targets) > 1):
         help = "values never change: bind a new name, one assignment each"
+        if isinstance(target, ast.Subscript) and not self.kernel:
+            help = f"values never change: {WITH_A_KEY}"
         self.refuse(
             target, f"`{ast.unparse(target)} = ...` assigns to something that is not a name", help, "E0081"
         )

@@ -4,6 +4,9 @@ Every node is frozen and carries a `Span`. Spans take no part in equality, so tw
 they say the same thing, wherever it stands. Both front ends build this tree; nothing else does.
 """
 
+from flowc.compiler.spans import (
+    Span,
+)
 from flowc.compiler.syntax.declarations import (
     Callable,
     Comment,
@@ -38,9 +41,6 @@ from flowc.compiler.syntax.expressions import (
     Template,
     TryElse,
     Unary,
-)
-from flowc.compiler.syntax.spans import (
-    Span,
 )
 from flowc.compiler.syntax.statements import (
     Assign,

@@ -4,8 +4,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from flowc.compiler.spans import Span, span_field
 from flowc.compiler.syntax.expressions import Argument, Expression, Template
-from flowc.compiler.syntax.spans import Span, span_field
 from flowc.compiler.syntax.statements import Block
 from flowc.compiler.syntax.types import TypeRef
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from flowc.compiler.syntax.spans import Span, span_field
+from flowc.compiler.spans import Span, span_field
 
 
 @frozen

@@ -2,8 +2,8 @@
 
 from attrs import frozen
 
+from flowc.compiler.spans import Span, span_field
 from flowc.compiler.syntax.expressions import Call, Expression
-from flowc.compiler.syntax.spans import Span, span_field
 from flowc.compiler.syntax.types import TypeRef
 
 

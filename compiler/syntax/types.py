@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from flowc.compiler.syntax.spans import Span, span_field
+from flowc.compiler.spans import Span, span_field
 
 
 @frozen

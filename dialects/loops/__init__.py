@@ -4,12 +4,15 @@ from xdsl.ir import Dialect
 
 from flowc.dialects.loops.ops import (
     LANES,
+    MASKED,
     PLAIN,
     ROLLED,
     UNPREDICTABLE,
     DotOp,
     EndOp,
     FenceOp,
+    OpaqueOp,
+    PairDotOp,
     ParallelOp,
     PrefetchOp,
     RequireOp,
@@ -20,12 +23,26 @@ from flowc.dialects.loops.vectors import PackOp, SortOp
 
 Loops = Dialect(
     "loops",
-    [DotOp, EndOp, FenceOp, PackOp, ParallelOp, PrefetchOp, RequireOp, SortOp, StepOp, StreamOp],
+    [
+        DotOp,
+        EndOp,
+        FenceOp,
+        OpaqueOp,
+        PackOp,
+        PairDotOp,
+        ParallelOp,
+        PrefetchOp,
+        RequireOp,
+        SortOp,
+        StepOp,
+        StreamOp,
+    ],
     [],
 )
 
 __all__ = [
     "LANES",
+    "MASKED",
     "PLAIN",
     "ROLLED",
     "UNPREDICTABLE",
@@ -33,7 +50,9 @@ __all__ = [
     "EndOp",
     "FenceOp",
     "Loops",
+    "OpaqueOp",
     "PackOp",
+    "PairDotOp",
     "ParallelOp",
     "PrefetchOp",
     "RequireOp",

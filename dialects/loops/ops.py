@@ -1,13 +1,18 @@
 """What structured loops need beyond scf and memref: a parallel range, streaming stores and prefetch."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import (
     FixedBitwidthType,
+    FloatAttr,
     IndexType,
     IntegerAttr,
     MemRefType,
+    SignlessIntegerConstraint,
+    UnitAttr,
     VectorType,
+    f32,
     i1,
     i8,
     i32,
@@ -15,9 +20,13 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Region, SSAValue
 from xdsl.irdl import (
+    AnyAttr,
     IRDLOperation,
+    ParamAttrConstraint,
+    VarConstraint,
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     region_def,
     result_def,
@@ -40,6 +49,8 @@ ROLLED = "loops.rolled"
 """Marks an `scf.for` of a known number of rounds not to be unrolled: vectors are made of its rounds."""
 UNPREDICTABLE = "loops.unpredictable"
 """Marks an `arith.select` between which no processor foresees: it shall not become a branch."""
+MASKED = "loops.masked"
+"""Marks an `scf.for` of a known number of rounds that become whole vectors and a masked one, written out."""
 LANES = "loops.lanes"
 """Has the number of rounds of an `scf.for` that become one vector. LLVM alone would take as many as the
 widest numbers fill a vector with, also where those that are read are narrower."""
@@ -163,6 +174,55 @@ class StepOp(IRDLOperation):
 
     def __init__(self, extent: SSAValue) -> None:
         super().__init__(operands=[extent], result_types=[IndexType()])
+
+
+@irdl_op_definition
+class OpaqueOp(IRDLOperation):
+    """A constant that LLVM does not see through, so that a choice between it and another number stays one.
+
+    With the least number there is, LLVM makes `max(so_far, condition ? x : least)` a choice between
+    `max(so_far, x)` and `so_far`, and then no vectors of the loop.
+    """
+
+    name = "loops.opaque"
+    _T: ClassVar = VarConstraint("T", AnyAttr())
+    value = prop_def(
+        IntegerAttr.constr(SignlessIntegerConstraint & _T) | ParamAttrConstraint(FloatAttr, (AnyAttr(), _T))
+    )
+    result = result_def(_T)
+    traits = traits_def(Pure())
+    assembly_format = "attr-dict $value"
+
+    def __init__(self, value: IntegerAttr | FloatAttr) -> None:
+        super().__init__(result_types=[value.get_type()], properties={"value": value})
+
+
+@irdl_op_definition
+class PairDotOp(IRDLOperation):
+    """Adds the products of two pairs of bf16 to each number: first that of the upper halves of the words,
+    then that of the lower ones, each as one fused operation of f32.
+
+    One that `flushes` may take subnormal numbers, sums and results for zero, as VDPBF16PS does.
+    """
+
+    name = "loops.pair_dot"
+    left = operand_def(VectorType.constr(i32))
+    right = operand_def(VectorType.constr(i32))
+    sums = operand_def(VectorType.constr(f32))
+    flushes = opt_prop_def(UnitAttr)
+    result = result_def(VectorType)
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$left `,` $right `,` $sums (`flushes` $flushes^)? attr-dict `:` "
+        "type($left) `,` type($right) `,` type($sums) `->` type($result)"
+    )
+
+    def __init__(self, left: SSAValue, right: SSAValue, sums: SSAValue, *, flushes: bool = False) -> None:
+        super().__init__(
+            operands=[left, right, sums],
+            result_types=[sums.type],
+            properties={"flushes": UnitAttr() if flushes else None},
+        )
 
 
 @irdl_op_definition

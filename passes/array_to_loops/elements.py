@@ -65,12 +65,18 @@ class Lowering:
     """
 
     def __init__(
-        self, kernel: KernelOp, block: Block, location: LocationAttr, vector_bits: int = 256
+        self,
+        kernel: KernelOp,
+        block: Block,
+        location: LocationAttr,
+        vector_bits: int = 256,
+        bf16_dots: bool = False,
     ) -> None:
         self.b = LoopBuilder(block, location, PRECISE in kernel.attributes)
         self.top = LoopBuilder(block, location)
         self.scope = self.top
         self.vector_bits = vector_bits
+        self.bf16_dots = bf16_dots
         self.ordered = PRECISE in kernel.attributes or REPRODUCIBLE in kernel.attributes
         self.extents = ExtentAnalysis(kernel)
         self.arguments: list[SSAValue] = []
@@ -309,7 +315,15 @@ class Lowering:
                 return own()[0]
             extent = self.size(self.extents.extent(source, axis))
             inside = self.b.compare("slt", self.b.index(i), self.b.index(extent))
-            return self.b.branch(inside, own, lambda: (part(number + 1, self.b.sub(i, extent)),))[0]
+            if any(isinstance(each.owner, ops.BroadcastOp) for each in op.inputs[number : number + 2]):
+                return self.b.branch(inside, own, lambda: (part(number + 1, self.b.sub(i, extent)),))[0]
+            # LLVM would make one load of two on both sides of a condition, which vectors have to gather.
+            rest = self.b.index(self.b.sub(i, extent))
+            beyond = self.b.compare("sge", rest, self.b.index(0))
+            nothing = self.b.constant(0, scalars.held_type(target))
+            (first,) = self.b.branch(inside, own, lambda: (nothing,))
+            (later,) = self.b.branch(beyond, lambda: (part(number + 1, rest),), lambda: (nothing,))
+            return self.b.select(inside, first, later)
 
         return part(0, at[axis])
 

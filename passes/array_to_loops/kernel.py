@@ -18,15 +18,17 @@ from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.lifetimes import Result
 from flowc.passes.array_to_loops.order import keep_order
 from flowc.passes.array_to_loops.segment import copy
+from flowc.passes.array_to_loops.short_loops import mark_short_loops
 
 
 def lower_kernel(
-    kernel: KernelOp, name: str, vector_bits: int, layouts: Sequence[str]
+    kernel: KernelOp, name: str, vector_bits: int, layouts: Sequence[str], bf16_dots: bool = False
 ) -> tuple[func.FuncOp, Checks]:
     """The kernel as a function of loops called `name`; with it, the positions its checks refer to.
 
     `layouts` has a word per argument: "contiguous" (row-major without gaps), "rows" (elements of the last
-    axis side by side) or "any"; that of a number does not matter.
+    axis side by side) or "any"; that of a number does not matter. `bf16_dots` says whether the target adds
+    products of pairs of bf16.
     """
     arguments = [
         _argument_type(type_, layout)
@@ -34,7 +36,7 @@ def lower_kernel(
     ]
     results = [_result_type(type_) for type_ in kernel.function_type.outputs]
     block = Block(arg_types=[*arguments, *results])
-    s = Lowering(kernel, block, kernel.location, vector_bits)
+    s = Lowering(kernel, block, kernel.location, vector_bits, bf16_dots)
     checks = Checks(s)
     s.arguments = list(block.args)
     for argument, value, layout in zip(kernel.body.block.args, block.args, layouts, strict=False):
@@ -52,6 +54,7 @@ def lower_kernel(
     function = func.FuncOp(name, ([*arguments, *results], [i64]), Region(block))
     function.location = kernel.location
     keep_order(kernel, function)
+    mark_short_loops(function, vector_bits)
     return function, checks
 
 

@@ -6,13 +6,15 @@ by zero gives 0, as in NumPy.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import MemRefType, f32, f64, i1, i8
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, MemRefType, f32, f64, i1, i8
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.kinds import COMPARISON, LOGICAL, compute_dtype
 from flowc.dialects.array.types import bits, integer_range, is_float, type_of_dtype
+from flowc.dialects.loops import OpaqueOp
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.scalar_floats import on_floats
 from flowc.passes.array_to_loops.scalar_integers import on_bytes, on_integers
@@ -150,7 +152,8 @@ _unsigned_predicates = {"eq": "eq", "ne": "ne", "lt": "ult", "le": "ule", "gt": 
 def apply(b: LoopBuilder, kind: str, dtype: str, operands: Sequence[SSAValue]) -> SSAValue:
     """One elementwise operator on held operands of `dtype` (for `where`, the dtype of the two choices)."""
     if kind == "where":
-        return b.select(*operands)
+        condition, *choices = operands
+        return b.select(condition, *(_hidden(b, choice, dtype) for choice in choices))
     if kind in LOGICAL:
         return _logical(b, kind, operands)
     if kind in COMPARISON:
@@ -160,6 +163,18 @@ def apply(b: LoopBuilder, kind: str, dtype: str, operands: Sequence[SSAValue]) -
     if is_float(dtype):
         return on_floats(b, kind, operands)
     return on_bytes(b, kind, operands) if dtype == "u8" else on_integers(b, kind, operands)
+
+
+def _hidden(b: LoopBuilder, choice: SSAValue, dtype: str) -> SSAValue:
+    """A choice that, as the least or greatest number, may be what a reduction around it starts with."""
+    op = choice.owner
+    if dtype == "bool" or not isinstance(op, arith.ConstantOp):
+        return choice
+    value = op.value
+    extremes = (-inf, inf) if is_float(dtype) else integer_range(dtype)
+    if isinstance(value, IntegerAttr | FloatAttr) and value.value.data in extremes:
+        return b.insert(OpaqueOp(value))
+    return choice
 
 
 def _logical(b: LoopBuilder, kind: str, operands: Sequence[SSAValue]) -> SSAValue:

@@ -1,10 +1,11 @@
 """Values whose elements lie in memory, be it as those of others that they view: where, and along which axis
 neighbours are neighbours there."""
 
+from collections.abc import Container
 from typing import TypeGuard
 
 from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.types import dtype_of, shape_of
@@ -21,19 +22,32 @@ def is_viewed(op: Operation | Block, s: Lowering) -> TypeGuard[Viewing]:
 
 def stored_as_held(s: Lowering, value: SSAValue, dtype: str) -> bool:
     """Whether the elements of a value lie in memory, in the form in which numbers of a dtype are held."""
+    return dtype != "bool" and stored_as(s, value, dtype, scalars.held_type(dtype))
+
+
+def stored_as(
+    s: Lowering, value: SSAValue, dtype: str, element: Attribute, widened: Container[str] = ()
+) -> bool:
+    """Whether the elements of a value lie in memory as those of a type and are numbers of a dtype, perhaps
+    converted to those `widened`."""
     while value not in s.buffers:
-        if value in s.tiles or not is_viewed(value.owner, s):
+        op = value.owner
+        converts = isinstance(op, ops.CastOp) and dtype_of(value.type) in widened
+        if value in s.tiles or not (converts or is_viewed(op, s)):
             return False
-        value = value.owner.source
-    own = dtype_of(value.type)
-    held = scalars.element_type(s.buffers[value]) == scalars.held_type(dtype)
-    return held and own == dtype and own != "bool" and value not in s.tiles
+        assert isinstance(op, Operation)
+        value = op.operands[0]
+    same = scalars.element_type(s.buffers[value]) == element
+    return same and dtype_of(value.type) == dtype and value not in s.tiles
 
 
 def located(s: Lowering, value: SSAValue, at: tuple[Index, ...]) -> tuple[SSAValue, list[Index]]:
     """Where an element of such a value lies."""
     while value not in s.buffers:
         op = value.owner
+        if isinstance(op, ops.CastOp):
+            value = op.source
+            continue
         assert is_viewed(op, s)
         at, value = s.viewed(op, at), op.source
     return s.buffers[value], list(at)
@@ -45,6 +59,8 @@ def contiguous_axis(s: Lowering, value: SSAValue) -> int | None:
     if value in s.buffers:
         return rank - 1 if rank and has_unit_stride(s.buffers[value]) else None
     op = value.owner
+    if isinstance(op, ops.CastOp):
+        return contiguous_axis(s, op.source)
     if not is_viewed(op, s):
         return rank - 1
     axis = contiguous_axis(s, op.source)

@@ -85,6 +85,7 @@ def lower_group(s: Lowering, group: Group, places: Places) -> None:
     else:
         tall = len(tilings) == 1 or _is_tall(s, *(track_sizes(s, tiling)[0] for tiling in tilings))
         lower_either(s, group, places, tall, *(_side(s, group, tiling, places) for tiling in tilings))
+        return
     _settle(s, group, places)
 
 

@@ -107,7 +107,7 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
         chosen = (flat or group.tracks)[:1]
         at_once = alone or (elementwise and sum(map(stage_operations, group.stages)) <= MOST_TOGETHER)
         return Tiling(tuple(chosen), None if at_once else TILE) if chosen else None
-    if free and elementwise and all(_has_few_columns(s, stage) for stage in group.stages):
+    if free and elementwise and _are_few_columns(s, group, len(free)):
         return Tiling(tuple(free), 1, (*(1,) * (len(free) - 1), TILE))
     if free and elementwise and any(_reads_across(s, stage, group) for stage in group.stages):
         return Tiling((free[-1],), BLOCK_ROWS)
@@ -118,6 +118,12 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
         few = 1 if ranked else ROWS_AT_ONCE
         return Tiling((outer[0],), None if alone and not _both_ways(group, outer[0]) else few)
     return Tiling((group.tracks[0],), STRIP) if group.tracks else None
+
+
+def _are_few_columns(s: Lowering, group: Group, rank: int) -> bool:
+    """Whether all that a group stores are short rows and numbers that belong to them, as their means."""
+    rows = [stage for stage in group.stages if _has_few_columns(s, stage)]
+    return bool(rows) and all(stage in rows or stage.rank == rank for stage in group.stages)
 
 
 def _has_few_columns(s: Lowering, stage: Stage) -> bool:

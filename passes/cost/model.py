@@ -18,6 +18,7 @@ from flowc.dialects.array.types import bits, dtype_of, is_array_type, shape_of
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow import types as flow
 from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.passes.facts import callee_of, flows_of
 
 APPLY_MS = 0.001
 FIRST_TOKEN_MS = 300.0
@@ -50,7 +51,7 @@ class CostModel:
         """The expected milliseconds of an operation, everything inside it included."""
         match op:
             case ToolCallOp():
-                declared = self.declarations.get(op.callee.root_reference.data)
+                declared = self.declarations.get(callee_of(op))
                 if declared is not None and isinstance(said := declared.setting.get("latency"), int | float):
                     return 1e3 * said
                 kinds = {item.kind for item in op.effects.data} or {"pure"}
@@ -64,7 +65,7 @@ class CostModel:
             case ExecuteOp():
                 return 5 * TOOL_MS["reads"]
             case CallOp():
-                return self._function(op.callee.root_reference.data)
+                return self._function(callee_of(op))
             case LaunchOp():
                 return self._kernel(op.kernel.root_reference.data)
             case compute.ConstantOp() | compute.AbsentOp() | PromptOp() | control.YieldOp():
@@ -82,7 +83,7 @@ class CostModel:
         if isinstance(prompt, PromptOp):
             tokens = sum(len(part) / 4 if isinstance(part, str) else HOLE_TOKENS for part in prompt.parts)
         output = output_tokens(op.result.type)
-        declaration = self.declarations.get(op.callee.root_reference.data)
+        declaration = self.declarations.get(callee_of(op))
         most = declaration.setting.get("max_tokens") if declaration is not None else None
         if isinstance(most, int):
             output = min(output, most)
@@ -140,11 +141,10 @@ class CostModel:
 
 def cost_model(module: ModuleOp) -> CostModel:
     """The model of a module."""
-    ops = list(module.ops)
     return CostModel(
-        {op.sym_name.data: op for op in ops if isinstance(op, DeclarationOp)},
-        {op.sym_name.data: op for op in ops if isinstance(op, FuncOp)},
-        {op.sym_name.data: op for op in ops if isinstance(op, KernelOp)},
+        {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)},
+        flows_of(module),
+        {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)},
     )
 
 

@@ -10,8 +10,9 @@ from xdsl.ir import Operation, Region
 from flowc.dialects.agent.calls import EmbedOp, GenerateOp, PromptOp
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.flow import control
-from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.dialects.flow.declarations import CallOp
 from flowc.passes.cost.model import HOLE_TOKENS, ROUNDS, output_tokens
+from flowc.passes.facts import callee_of, flows_of
 
 PROMPT_DOLLARS = 0.5e-6
 """Dollars a token of a prompt."""
@@ -23,9 +24,8 @@ class Prices:
     """Expected dollars of the operations of a module; those of flows are computed once."""
 
     def __init__(self, module: ModuleOp) -> None:
-        ops = list(module.ops)
-        self._settings = {op.sym_name.data: op.setting for op in ops if isinstance(op, DeclarationOp)}
-        self._functions = {op.sym_name.data: op for op in ops if isinstance(op, FuncOp)}
+        self._settings = {op.sym_name.data: op.setting for op in module.ops if isinstance(op, DeclarationOp)}
+        self._functions = flows_of(module)
         self._known: dict[str, float] = {}
         self._nested: dict[Operation, float] = {}
 
@@ -33,14 +33,14 @@ class Prices:
         """The dollars of an operation and of all inside it: every branch, usual numbers of rounds."""
         match op:
             case GenerateOp():
-                most = self._settings.get(op.callee.root_reference.data, {}).get("max_tokens")
+                most = self._settings.get(callee_of(op), {}).get("max_tokens")
                 answer = output_tokens(op.result.type)
                 answer = min(answer, most) if isinstance(most, int) else answer
                 return prompt_tokens(op) * PROMPT_DOLLARS + answer * ANSWER_DOLLARS
             case EmbedOp():
                 return HOLE_TOKENS * PROMPT_DOLLARS
             case CallOp():
-                return self._function(op.callee.root_reference.data)
+                return self._function(callee_of(op))
         if not op.regions:
             return 0.0
         if op not in self._nested:

@@ -9,9 +9,10 @@ from attrs import define
 from flowc.runtime.admission.calls import FULL, Call, Policy
 from flowc.runtime.admission.pace import Pace
 from flowc.runtime.admission.queueing import Queue, Waiting
+from flowc.runtime.admission.quotas import Told
 from flowc.runtime.admission.residency import Residency
 from flowc.runtime.admission.windows import Taken, Window
-from flowc.runtime.providers.base import ModelSettings
+from flowc.runtime.providers.base import Allowance, ModelSettings
 
 
 @define(eq=False)
@@ -22,7 +23,9 @@ class Place:
     call: Call
     taken: Taken | None
     begun: float
+    told: tuple[Taken | None, Taken | None]
     left: bool = False
+    kept: "asyncio.Task[Any] | None" = None
 
     def settle(self, prompt: int, answer: int, shared: int = 0) -> None:
         """The call used so many tokens, not all it might have: the rest is given back to the minute. `shared`
@@ -30,6 +33,7 @@ class Place:
         """
         gate = self.gate
         gate.tokens.settle(self.taken, prompt + answer)
+        gate.told_tokens.settle(self.told[1], prompt + answer)
         gate.pace.answered()
         gate.longest = max(gate.longest, answer)
         if gate.residency is not None:
@@ -39,7 +43,18 @@ class Place:
         """The endpoint takes no more now; it asked to wait `after` seconds."""
         gate = self.gate
         gate.tokens.settle(self.taken, 0)
+        gate.told_tokens.settle(self.told[1], 0)
         gate.pace.refused(asyncio.get_running_loop().time(), self.begun, gate.in_flight, after)
+
+    def hear(self, said: Allowance) -> None:
+        """The endpoint answered the call with what may still be asked of it."""
+        gate, (request, tokens) = self.gate, self.told
+        now = asyncio.get_running_loop().time()
+        gate.unlimited = False
+        if said.requests is not None:
+            gate.told_requests.hear(said.requests, now, request, gate.in_flight - 1)
+        if said.tokens is not None:
+            gate.told_tokens.hear(said.tokens, now, tokens, gate.held - self.call.tokens)
 
     def leave(self) -> None:
         """Gives the place back, once."""
@@ -48,15 +63,19 @@ class Place:
             self.gate.leave(self.call)
 
     def leave_after(self, task: "asyncio.Task[Any]") -> None:
-        """The call goes on in this task, though nobody waits for it any more, and keeps its place."""
-        if not self.left:
-            self.left = True
+        """The call goes on in this task, though nobody waits for it any more, and keeps its place. It may go
+        on from one task to another.
+        """
+        if not self.left or self.kept is not None:
+            self.left, self.kept = True, task
             task.add_done_callback(self._leave_unheard)
 
     def _leave_unheard(self, task: "asyncio.Task[Any]") -> None:
         if not task.cancelled():
             task.exception()  # nobody else asks how it ended
-        self.gate.leave(self.call)
+        if task is self.kept:
+            self.kept = None
+            self.gate.leave(self.call)
 
 
 class Gate:
@@ -64,13 +83,15 @@ class Gate:
     ended ones can be collected.
 
     A call passes two lines: its program must have a place in the model's cache, where that is finite; then it
-    waits for its turn. `longest` is the longest answer so far, in tokens.
+    waits for its turn. `longest` is the longest answer so far, in tokens; `held` the most that the calls in
+    flight may use.
     """
 
     def __init__(self, settings: ModelSettings, policy: Policy = FULL) -> None:
         self.most = settings.max_in_flight
         self.requests = Window(settings.requests_per_minute)
         self.tokens = Window(settings.tokens_per_minute)
+        self.told_requests, self.told_tokens = Told(), Told()
         self.pace = Pace()
         self.queue = Queue(policy)
         self.residency: Residency | None = None
@@ -78,6 +99,7 @@ class Gate:
             self.residency = Residency(settings.kv_tokens)
         self.outside: dict[str, list[Waiting]] = {}
         self.in_flight = 0
+        self.held = 0
         self.longest = 0
         self.timer: asyncio.TimerHandle | None = None
         limits = self.most, settings.requests_per_minute, settings.tokens_per_minute, self.residency
@@ -120,16 +142,19 @@ class Gate:
     def leave(self, call: Call) -> None:
         """Gives a place in flight back."""
         self.in_flight -= 1
+        self.held -= call.tokens
         if self.residency is not None:
             self.residency.leave(call.program.name, asyncio.get_running_loop().time())
         self._admit()
 
     def _take(self, call: Call, now: float) -> Place:
         self.in_flight += 1
+        self.held += call.tokens
         self.requests.take(now, 1)
         if self.residency is not None:
             self.residency.begin(call.program.name, call.context, now)
-        return Place(self, call, self.tokens.take(now, call.tokens), now)
+        told = self.told_requests.take(now, 1), self.told_tokens.take(now, call.tokens)
+        return Place(self, call, self.tokens.take(now, call.tokens), now, told)
 
     def _full(self) -> bool:
         most = self.pace.most
@@ -138,8 +163,9 @@ class Gate:
         )
 
     def _delay(self, call: Call, now: float) -> float:
-        limits = self.requests.delay(now, 1), self.tokens.delay(now, call.tokens)
-        return max(*limits, self.pace.until - now)
+        amounts = ((self.requests, 1), (self.told_requests, 1))
+        tokens = ((self.tokens, call.tokens), (self.told_tokens, call.tokens))
+        return max(self.pace.until - now, *(limit.delay(now, amount) for limit, amount in amounts + tokens))
 
     def _admit(self) -> None:
         """Lets in whom it may."""

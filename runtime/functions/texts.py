@@ -1,9 +1,18 @@
 """Texts: search, change, split and join, and values as text."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowc.runtime.values import as_text
+
+SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
+"""What ends a sentence: white space behind a full stop, an exclamation or a question mark; a line's end."""
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, without white space around them; empty ones are left out."""
+    return [piece for each in SENTENCE_END.split(text) if (piece := each.strip())]
 
 
 def _split(text: str, separator: str | None = None) -> list[str]:
@@ -37,6 +46,7 @@ TEXTS: Mapping[str, Callable[..., Any]] = {
     "strip": lambda text, characters=None: text.strip(characters),
     "split": _split,
     "lines": str.splitlines,
+    "sentences": sentences,
     "replace": lambda text, old, new: text.replace(old, new),
     "startswith": lambda text, part: text.startswith(part),
     "endswith": lambda text, part: text.endswith(part),

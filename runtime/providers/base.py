@@ -1,5 +1,6 @@
 """What every LLM provider is: a few coroutines over plain frozen data."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -12,9 +13,11 @@ from flowc.runtime.plan import Json
 from flowc.runtime.types import Type
 
 FREE = Price()
+LONGEST_WAIT = 600.0
+"""Seconds; a provider that asks for more is not waited for that long."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class ModelSettings:
     """A model as flowc.toml describes it under [models.ALIAS]. Limits of None are no limits.
 
@@ -104,6 +107,23 @@ class Usage:
 
 
 @frozen
+class Quota:
+    """What an endpoint says is left of a limit, until it is whole again at a time of the loop's clock."""
+
+    left: int
+    until: float
+    limit: int | None = None
+
+
+@frozen
+class Allowance:
+    """What an endpoint says may still be asked of it; None where it does not say."""
+
+    requests: Quota | None = None
+    tokens: Quota | None = None
+
+
+@frozen
 class Response:
     """An answer as it came: JSON text where a schema was given. `note` says where it came from."""
 
@@ -111,6 +131,7 @@ class Response:
     usage: Usage = Usage()
     finish: str = "stop"
     note: str = ""
+    allowance: Allowance | None = field(default=None, eq=False)
 
 
 @frozen
@@ -129,6 +150,7 @@ class Embedding:
 
     vectors: tuple[tuple[float, ...], ...] | object
     usage: Usage = Usage()
+    allowance: Allowance | None = field(default=None, eq=False)
 
 
 class Provider(Protocol):
@@ -170,13 +192,16 @@ class ProviderError(FlowError):
     """A call of a provider that failed. `after` is what the provider asked to wait, in seconds.
 
     `usage` is what the call cost all the same: nothing where it was refused, None where that is not known.
+    `allowance` is what the endpoint said with the failure.
     """
 
     def __init__(self, problem: Problem, *, retryable: bool = True, after: float | None = None) -> None:
         super().__init__(problem)
         self.retryable = retryable
-        self.after = after
+        wanted = math.nan if after is None else after
+        self.after = None if math.isnan(wanted) else min(max(wanted, 0.0), LONGEST_WAIT)
         self.usage: Usage | None = Usage()
+        self.allowance: Allowance | None = None
 
 
 def estimate_tokens(text: str) -> int:

@@ -14,10 +14,11 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from flowc.runtime.errors import Problem
 from flowc.runtime.providers.base import (
+    Allowance,
     Embedding,
     EmbedRequest,
     ModelSettings,
@@ -30,6 +31,7 @@ from flowc.runtime.providers.base import (
 )
 from flowc.runtime.providers.openai_batch import FIRST_LOOK, Refused, rounds, send
 from flowc.runtime.providers.openai_errors import Encoded, TooLarge, problem_of
+from flowc.runtime.providers.rate_limits import allowance
 from flowc.runtime.schema import closed
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class _Part:
 
     vectors: list[tuple[float, ...]]
     usage: Usage
+    allowance: Allowance | None = None
 
 
 @define(eq=False)
@@ -74,14 +77,16 @@ class OpenAI:
         """Answers a prompt with chat completions; structured where a schema is given."""
         create: Any = self.client(request.model).chat.completions.with_streaming_response.create
         answer = _Answer(request)
+        said = None
         try:
             async with asyncio.timeout(request.model.timeout):
                 async with create(**_completion(request)) as response:
+                    said = allowance(response.headers)
                     plain = "json" in response.headers.get("content-type", "")
                     await answer.read(response.iter_bytes(), plain=plain)
         except Exception as error:
             raise _failed(error, request.model) from None
-        return answer.response()
+        return evolve(answer.response(), allowance=said)
 
     async def generate_many(
         self, requests: Mapping[str, Request]
@@ -93,13 +98,14 @@ class OpenAI:
 
         async def one(sent: Mapping[str, Any]) -> list[tuple[str, Response | ProviderError]]:
             try:
-                lines = await send(client, sent, self.look)
+                lines, note = await send(client, sent, self.look)
             except Exception as error:  # the other rounds go on, and what they give counts
                 failed = _failed(error, model)
                 return [(id_, failed) for id_ in sent]
-            return [
+            answers = [
                 (id_, _answered(requests[id_], status, body)) for id_, status, body in lines if id_ in sent
             ]
+            return _noted(answers, note)
 
         found = await asyncio.gather(*map(one, rounds(bodies)))
         return [answer for each in found for answer in each]
@@ -108,6 +114,7 @@ class OpenAI:
         """Turns texts into vectors."""
         vectors: list[tuple[float, ...]] = []
         used, estimated = 0, False
+        said: Allowance | None = None
         for texts in _batches(request.texts):
             try:
                 part = await self._embed(texts, request.model)
@@ -118,21 +125,23 @@ class OpenAI:
             vectors.extend(part.vectors)
             used += part.usage.prompt
             estimated = estimated or part.usage.estimated
-        return Embedding(tuple(vectors), Usage(used, 0, estimated))
+            said = part.allowance
+        return Embedding(tuple(vectors), Usage(used, 0, estimated), said)
 
     async def _embed(self, texts: tuple[str, ...], model: ModelSettings) -> "_Part":
         """The vectors of as many texts as fit into one request."""
-        create: Any = self.client(model).embeddings.create
+        create: Any = self.client(model).embeddings.with_raw_response.create
         try:
             async with asyncio.timeout(model.timeout):
-                made = await create(model=model.model, input=list(texts), encoding_format="float")
+                raw = await create(model=model.model, input=list(texts), encoding_format="float")
+            made, said = raw.parse(), allowance(raw.headers)
             vectors = [tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place)]
             used = made.usage.prompt_tokens if made.usage is not None else None
         except Exception as error:
             raise _failed(error, model) from None
         if not isinstance(used, int) or used < 0:
-            return _Part(vectors, Usage(sum(map(estimate_tokens, texts)), 0, estimated=True))
-        return _Part(vectors, Usage(used, 0))
+            return _Part(vectors, Usage(sum(map(estimate_tokens, texts)), 0, estimated=True), said)
+        return _Part(vectors, Usage(used, 0), said)
 
     def prompt_bound(self, request: Request) -> int:
         """No token is shorter than a byte; the schema travels with the prompt."""
@@ -259,6 +268,16 @@ def _answered(request: Request, status: int, body: object) -> Response | Provide
     except Exception as error:
         return _failed(error, request.model)
     return answer.response()
+
+
+def _noted(
+    answers: list[tuple[str, Response | ProviderError]], note: str
+) -> list[tuple[str, Response | ProviderError]]:
+    """The answers, the first of which says in the trace what is to be said of all of them."""
+    for index, (id_, answer) in enumerate(answers):
+        if note and isinstance(answer, Response):
+            return [*answers[:index], (id_, evolve(answer, note=note)), *answers[index + 1 :]]
+    return answers
 
 
 def prefix_key(request: Request) -> str:

@@ -6,7 +6,7 @@ that their answers stay below the size that a response may have.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,9 @@ ROUND = 500
 
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0
 """Seconds until the first look at how far a round is, and between the later ones, each half as long again."""
+
+DELETING = 10.0
+"""Seconds that it may take to delete the files of a round."""
 
 PATIENCE = 10
 """Times in a row that a look at a round may fail before the round is given up."""
@@ -48,9 +51,10 @@ def rounds(bodies: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
         yield {id_: bodies[id_] for id_ in ids[start : start + ROUND]}
 
 
-async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -> list[Line]:
-    """Sends one round and waits for its end, first `look` seconds; gives what was answered. Cancelling it
-    cancels the round, and so does giving it up.
+async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -> tuple[list[Line], str]:
+    """Sends one round and waits for its end, first `look` seconds; gives what was answered, and which files
+    the endpoint still has: none, unless they could not be deleted. Cancelling it cancels the round, and so
+    does giving it up.
     """
     lines = [
         json.dumps({"custom_id": id_, "method": "POST", "url": ENDPOINT, "body": body})
@@ -68,16 +72,33 @@ async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -
         with suppress(Exception):
             await client.batches.cancel(batch.id)
         raise
+    files = [name for name in (file.id, batch.output_file_id, batch.error_file_id) if name]
     if batch.status == "failed":
+        await _delete(client, files)
         raise Refused(400, {"message": _reason(batch)})
     found: list[Line] = []
-    for name in (batch.output_file_id, batch.error_file_id):
-        if name:
-            answers = await _patiently(partial(client.files.content, name), look)
-            for line in answers.text.split("\n"):
-                with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                    found.append(_line(json.loads(line)))  # what is no answer leaves its call without one
-    return found
+    for name in files[1:]:
+        answers = await _patiently(partial(client.files.content, name), look)
+        for line in answers.text.split("\n"):
+            with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                found.append(_line(json.loads(line)))  # what is no answer leaves its call without one
+    return found, await _delete(client, files)
+
+
+async def _delete(client: "AsyncOpenAI", names: Sequence[str]) -> str:
+    """Deletes files whose content nobody needs any more, as far as that succeeds; says where it does not."""
+
+    async def delete(name: str) -> str:
+        try:
+            async with asyncio.timeout(DELETING):
+                await client.files.delete(name)
+        except Exception as error:
+            status = getattr(error, "status_code", None)
+            return f"{name} ({type(error).__name__ if status is None else f'status {status}'})"
+        return ""
+
+    left = [said for said in await asyncio.gather(*map(delete, names)) if said]
+    return f"files that the endpoint did not delete: {', '.join(left)}" if left else ""
 
 
 async def _patiently(call: Callable[[], Awaitable[Any]], pause: float) -> Any:

@@ -7,10 +7,8 @@ import time
 from collections.abc import Mapping
 
 from flowc.runtime.errors import Problem
-from flowc.runtime.providers.base import ModelSettings, ProviderError, Usage
-
-LONGEST_WAIT = 600.0
-"""Seconds; an endpoint that asks for more is not waited for that long."""
+from flowc.runtime.providers.base import LONGEST_WAIT, ModelSettings, ProviderError, Usage
+from flowc.runtime.providers.rate_limits import allowance
 
 
 class TooLarge(Exception):
@@ -96,13 +94,16 @@ def _of_status(error: BaseException, status: int, settings: ModelSettings, key: 
     body = getattr(error, "body", None)
     said = _redacted(_message(body) or str(error), key)
     why = f"status {status}: {said}"
-    after = retry_after(getattr(getattr(error, "response", None), "headers", {}))
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    after = retry_after(headers)
     if status == 429:
         spent = isinstance(body, Mapping) and body.get("code") == "insufficient_quota"
-        return _error(
+        refused = _error(
             "E0820", "the endpoint takes no more requests now", why, settings,
             rejected=True, retryable=not spent, after=after,
         )  # fmt: skip
+        refused.allowance = allowance(headers)
+        return refused
     if status == 408:
         return _error("E0823", "the endpoint did not answer in time", why, settings, rejected=True)
     if status >= 500:

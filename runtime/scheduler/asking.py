@@ -1,21 +1,28 @@
-"""One attempt of a model call: admitted, asked, counted, settled."""
+"""One attempt of a model call: admitted, asked, once more where it is late, counted, settled."""
 
-from attrs import define, evolve
+import asyncio
+from functools import partial
+from typing import Any
 
+from attrs import define, evolve, frozen
+
+from flowc.runtime.admission.gate import Place
 from flowc.runtime.fingerprint import fingerprint
-from flowc.runtime.limits import Budget, Reservation
-from flowc.runtime.providers.base import ProviderError, Request, Response, Usage, estimate_tokens
+from flowc.runtime.limits import USUAL_ANSWER, Budget, Reservation, reserve
+from flowc.runtime.providers.base import Provider, ProviderError, Request, Response, Usage, estimate_tokens
+from flowc.runtime.scheduler.abandoning import Graceful
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.collector import Collector
 from flowc.runtime.scheduler.counting import estimated, incredible, is_credible
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.entering import call_of, entered, learn, learn_failure
 from flowc.runtime.scheduler.frames import Frame
-from flowc.runtime.scheduler.hedging import Asking
+from flowc.runtime.scheduler.hedging import Second, first_of, note_second, others_for
 from flowc.runtime.scheduler.prefixes import Lead, cached_beginning
 from flowc.runtime.scheduler.reserving import account
 from flowc.runtime.scheduler.reuse import share, size_of_answer
 from flowc.runtime.scheduler.speculation import is_doubtful
+from flowc.runtime.scheduler.undecided import can_spare
 
 NOTHING = Usage()
 """What a call costs that still waits before the gate."""
@@ -91,20 +98,10 @@ class Attempt:
         place = await entered(engine, self.frame.scope, gate, call, in_turn=self.in_turn)
         self.usage, self.asked = None, engine.clock()
         try:
-            asking = Asking(
-                engine,
-                self.frame,
-                self.instruction,
-                request if lead is None else lead.asking(request),
-                self.bound,
-                self.budgets,
-                session.provider(request.model),
-                gate,
-                place,
-                self._settle_second,
-            )
+            asked = request if lead is None else lead.asking(request)
+            asking = Asking(self, asked, session.provider(request.model), place)
             response = self._counted(await asking.answer())
-            learn(place, request, response.usage)
+            learn(place, request, response)
             return response
         except ProviderError as error:
             learn_failure(place, error)
@@ -120,7 +117,8 @@ class Attempt:
         self._note(incredible(self.request, response.usage))
         return evolve(response, usage=estimated(self.request, response))
 
-    def _settle_second(self, second: Reservation, spent: Usage | None) -> None:
+    def settle_second(self, second: Reservation, spent: Usage | None) -> None:
+        """Settles what the asking that lost held; a usage of None is not known."""
         self._settle(second, spent, 0.0, certain=spent is not None, paid=True)
 
     def _settle(
@@ -143,3 +141,98 @@ class Attempt:
     def _note(self, text: str) -> None:
         with self.engine.lock:
             self.engine.note("note", self.frame, self.instruction, text)
+
+
+@frozen(eq=False)
+class Asking:
+    """The request of an attempt before its provider, which may be asked once more."""
+
+    attempt: Attempt
+    request: Request
+    provider: Provider
+    place: Place
+
+    async def answer(self) -> Response:
+        """The first answer."""
+        request, engine = self.request, self.attempt.engine
+        others = others_for(self.attempt.instruction.node)
+        if others is None:
+            return await self._ask(request, self.place)
+        key = request.operation, request.model.alias
+        after = request.model.hedge_after or engine.session.latencies.late(key)
+        heard = _Heard(request)
+        return await first_of(
+            engine,
+            key,
+            after,
+            lambda: self._ask(heard.request, self.place),
+            partial(self._again, others, heard),
+            going_on=self.place.leave_after,
+        )
+
+    def _again(self, others: tuple[int, ...], heard: "_Heard") -> Second | None:
+        """The second asking, where there is a place and money for it now."""
+        request, attempt, gate = self.request, self.attempt, self.place.gate
+        engine, scope = attempt.engine, attempt.frame.scope
+        tokens = attempt.bound, request.max_tokens if request.max_tokens is not None else USUAL_ANSWER
+        if heard.begun or is_doubtful(scope) or len(attempt.budgets) != len(scope.budgets):
+            return None
+        place = gate.enter_now(call_of(engine, request, attempt.bound, gate))
+        if place is None:
+            return None
+        price = request.model.price
+        with engine.lock:
+            held = None
+            if can_spare(scope.budgets, others, tokens, price):
+                held = reserve(scope.budgets, *tokens, price, request.operation)
+            if isinstance(held, Reservation):
+                note_second(engine, attempt.frame, attempt.instruction)
+        if not isinstance(held, Reservation):
+            place.leave()
+            return None
+        return Second(self._second(heard, place), lambda _: place.leave(), partial(self._lost, held))
+
+    async def _ask(self, request: Request, place: Place) -> Response:
+        return await Graceful(self.provider.generate(request), place.leave_after)
+
+    async def _second(self, heard: "_Heard", place: Place) -> Response:
+        response = await self._ask(evolve(self.request, hedge=1, stream=None), place)
+        heard.close(response.text)
+        return response
+
+    def _lost(self, held: Reservation, task: "asyncio.Task[Any]") -> None:
+        """Settles the second reservation with what the asking that lost has cost, as far as that is known."""
+        self.attempt.settle_second(held, _usage_of(task))
+
+
+class _Heard:
+    """Whether parts of the first answer have been handed on: from then on there is no other answer."""
+
+    def __init__(self, request: Request) -> None:
+        self.stream = request.stream
+        self.begun = False
+        self.closed = False
+        self.request = request if request.stream is None else evolve(request, stream=self._part)
+
+    def _part(self, part: str) -> None:
+        if self.stream is not None and not self.closed:
+            self.begun = True
+            self.stream(part)
+
+    def close(self, text: str) -> None:
+        """The second answer is there: it is handed on whole, unless the first has begun."""
+        if self.begun:
+            raise asyncio.CancelledError
+        self.closed = True
+        if self.stream is not None:
+            self.stream(text)
+
+
+def _usage_of(task: "asyncio.Task[Any]") -> Usage | None:
+    if not task.done() or task.cancelled():
+        return None
+    error = task.exception()
+    if error is None:
+        response = task.result()
+        return response.usage if isinstance(response, Response) else None
+    return error.usage if isinstance(error, ProviderError) else None

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch, coercer
+from flowc.runtime.copies import guarded
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
@@ -40,11 +41,11 @@ from flowc.runtime.scheduler.planned import ExecutePlan
 from flowc.runtime.scheduler.prompts import Template, without
 from flowc.runtime.scheduler.session import Kernels
 from flowc.runtime.scheduler.speculation import enter_speculate
-from flowc.runtime.scheduler.streaming import enter_map
-from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_while
-from flowc.runtime.scheduler.tools import bind_tool
+from flowc.runtime.scheduler.streaming import ITEM, STEP, STREAM, Parts, Streamed
+from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_map, enter_while
+from flowc.runtime.scheduler.tools import bind_tool, is_async
 from flowc.runtime.schema import wrapped
-from flowc.runtime.types import JSON, NONE, STR, List, PlanOf, Type, from_json
+from flowc.runtime.types import JSON, NONE, STR, List, PlanOf, Record, Type, from_json
 
 STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
     "speculate": enter_speculate,
@@ -139,6 +140,16 @@ class Bindings:
         """
         return self.paces.setdefault(name, Pace(slow))
 
+    def function(self, operation: Operation) -> Callable[..., Any] | None:
+        """The Python function behind a tool, which cannot change the values that it is given; where there is
+        none, what stands in for it, if anything does.
+        """
+        function = self.tools.get(operation.name)
+        if function is None:
+            return None if self.stand_in is None else self.stand_in(operation)
+        types = [parameter.type for parameter in operation.parameters]
+        return guarded(function, types, tables_of(self.plan), waits=is_async(function))
+
     def operation(self, node: Node) -> Operation:
         """The declaration behind a call."""
         return self.plan.operations[text_of(node.settings["operation"])]
@@ -189,9 +200,7 @@ def _call(bindings: Bindings, node: Node) -> Behaviour:
 
 def _tool(bindings: Bindings, node: Node) -> Behaviour:
     operation = bindings.operation(node)
-    function = bindings.tools.get(operation.name)
-    if function is None and bindings.stand_in is not None:
-        function = bindings.stand_in(operation)
+    function = bindings.function(operation)
     if function is None:
         raise fail(
             "E0803",
@@ -219,13 +228,26 @@ def _generate(bindings: Bindings, node: Node) -> Behaviour:
     convert = bindings.convert(operation.result)
     if operation.pruned:
         convert = without(operation.pruned, convert)
-    element = None
-    if isinstance(operation.result, List):
-        element = bindings.convert(operation.result.element)
-    elif isinstance(operation.result, PlanOf):
-        element = bindings.convert(JSON)
-    call = Generate(operation, Template.of(node), convert, schema, element=element)
+    streamed = Streamed(_parts(bindings, operation)) if node.settings.get(STREAM) is True else None
+    call = Generate(operation, Template.of(node), convert, schema, streamed=streamed)
     return Behaviour(WAIT, call, effectful=True, operation=operation)
+
+
+def _parts(bindings: Bindings, operation: Operation) -> Parts:
+    """The parts of an answer that may count before it is complete."""
+    match operation.result:
+        case List(element):
+            return {(ITEM,): bindings.convert(element)}
+        case PlanOf():
+            return {STEP: bindings.convert(JSON)}
+        case Record(name):
+            fields = [each for each in bindings.plan.records[name] if each[0] not in operation.pruned]
+            lists = [(field, type_.element) for field, type_ in fields if isinstance(type_, List)]
+            return {
+                **{(field,): bindings.convert(type_) for field, type_ in fields},
+                **{(field, ITEM): bindings.convert(element) for field, element in lists},
+            }
+    return {}
 
 
 def _generate_batch(bindings: Bindings, node: Node) -> Behaviour:
@@ -248,7 +270,8 @@ def _execute(bindings: Bindings, node: Node) -> Behaviour:
     if not isinstance(names, list):
         raise ValueError("`tools` must be a list")
     operations = {text_of(name): bindings.plan.operations[text_of(name)] for name in names}
-    functions = {name: bindings.tools[name] for name in operations if name in bindings.tools}
+    found = {name: bindings.function(operation) for name, operation in operations.items()}
+    functions = {name: function for name, function in found.items() if function is not None}
     early = beginning_early(operations)
     return Behaviour(WAIT, ExecutePlan(operations, functions, bindings.convert, early), effectful=True)
 

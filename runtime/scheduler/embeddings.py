@@ -1,5 +1,6 @@
 """Nodes that ask a model for vectors, in as few requests as the budgets around them allow."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -22,10 +23,11 @@ from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.counting import is_credible
 from flowc.runtime.scheduler.engine import Engine
-from flowc.runtime.scheduler.entering import entered, learn_failure, remaining
+from flowc.runtime.scheduler.entering import entered, learn, learn_failure, remaining
 from flowc.runtime.scheduler.frames import Frame, step_of
 from flowc.runtime.scheduler.reserving import account, reserved
 from flowc.runtime.scheduler.reuse import embedding_key, is_shared, share, size_of_answer
+from flowc.runtime.scheduler.speculation import is_doubtful
 
 
 def affordable(texts: tuple[str, ...], budgets: tuple[Budget, ...], price: Price) -> int:
@@ -99,18 +101,30 @@ class Embed:
         usage: Usage | None = Usage()
         paid = True
 
-        async def ask() -> Embedding:
+        def begun() -> None:
             nonlocal usage
-            call = Call(session.program, -remaining(frame, instruction), bound)
-            place = await entered(engine, frame.scope, gate, call, in_turn=key is not None)
             usage = None
+
+        async def send(asked: EmbedRequest, begun: Callable[[], None]) -> Embedding:
+            call = Call(session.program, -remaining(frame, instruction), sum(map(byte_bound, asked.texts)))
+            place = await entered(engine, frame.scope, gate, call, in_turn=key is not None)
+            begun()
             try:
-                return await session.provider(request.model).embed(request)
+                embedding = await session.provider(request.model).embed(asked)
+                if is_credible(embedding.usage):
+                    learn(place, asked, embedding)
+                return embedding
             except ProviderError as error:
                 learn_failure(place, error)
                 raise
             finally:
                 place.leave()
+
+        async def ask() -> Embedding:
+            joining = None if session.batch is None else session.batch.joining
+            if joining is None or attempt > 1 or is_doubtful(scope):
+                return await send(request, begun)
+            return await joining.embed(request, send, begun)
 
         try:
             told, paid = await share(engine, frame, instruction, key, attempt, ask, size_of_answer)

@@ -1,27 +1,28 @@
 """The engine of one run: what is ready, what has ended, what failed, and who must hear of it.
 
-One lock guards all state. A runner thread takes the ready node of the highest rank, runs its body, and goes
-on with what that made ready, so a chain of quick nodes costs no hand-over. Bodies known to be slow get
-threads of their own; nodes that wait for the world are posted to the loop. Control flow happens under the
-lock and never blocks.
+One lock guards all state. Who takes the ready node of the highest rank goes on with what that made ready,
+so a chain of quick nodes costs no hand-over. Where something ended on the loop, that is the loop, as long as
+nothing can block: waiting, control flow, and what packs values. With the first body of a tool or a kernel a
+runner thread takes over. Bodies known to be slow get threads of their own; nodes that wait for the world are
+posted to the loop. Control flow happens under the lock.
 """
 
 import asyncio
-import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from heapq import heappush
 from itertools import count
 from typing import Any
 
 from flowc.runtime.errors import FlowError, Problem
-from flowc.runtime.limits import charge_call, charge_memory
+from flowc.runtime.limits import charge_memory
 from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
 from flowc.runtime.scheduler.failure import UNCATCHABLE, cancelled_from_outside, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame, Scope, step_of
+from flowc.runtime.scheduler.holding import Held, Turn
 from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.workers import Workers
@@ -55,6 +56,9 @@ class Engine:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.outbox: deque[tuple[Frame, Instruction]] = deque()
         self.posted = False
+        self._held = Held(self.lock, self.broke)
+        self._turn = Turn(self.lock, self.broke, self._end_turn)
+        self.go_on: Callable[[], None] = _nothing
         self.complete: deque[Frame] = deque()
         self.completing = False
         self.observed = False
@@ -84,7 +88,7 @@ class Engine:
         self.workers.stop()
         for scope in self.root.tree():
             scope.cancelled = True
-        self.loop.call_soon_threadsafe(self._settle_outcome, outcome)
+        self.soon(self._settle_outcome, outcome)
 
     def _settle_outcome(self, outcome: Problem | list[Any] | BaseException) -> None:
         if self.outcome.done():
@@ -99,16 +103,19 @@ class Engine:
         with self.guarded():
             self.fail_scope(self.root, problem, abandon=True)
 
-    @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
+    def held(self) -> Held:
         """Holds the lock. Should the engine itself break inside, the run ends and says so instead of
         hanging.
         """
-        with self.lock:
-            try:
-                yield
-            except Exception as error:
-                self.broke(error)
+        return self._held
+
+    def guarded(self) -> Turn:
+        """Holds the lock as `held` does, on the loop, which then goes on with what became ready."""
+        return self._turn
+
+    def _end_turn(self) -> None:
+        self.go_on()
+        self._start_posted()
 
     def broke(self, error: BaseException) -> None:
         """Ends the run, under the lock, for an error of the engine itself: no problem of the program's."""
@@ -124,7 +131,7 @@ class Engine:
         ready, sequence = self.ready, self.sequence
         for instruction in frame.block.initial:
             heappush(ready, (instruction.priority, sequence(), frame, instruction))
-        self.workers.wake()
+        self.wake()
 
     def finish(self, frame: Frame, instruction: Instruction, values: list[Any]) -> None:
         """Ends a node that is not a body: writes its outputs and readies what waited for it."""
@@ -148,7 +155,7 @@ class Engine:
                     following = (other.priority, self.sequence(), frame, other)
                 else:
                     heappush(self.ready, (other.priority, self.sequence(), frame, other))
-                    self.workers.wake()
+                    self.wake()
         for index, slot in instruction.lets_go:
             pending[index] -= 1
             if not pending[index]:
@@ -211,7 +218,9 @@ class Engine:
             inner.abandoned = inner.abandoned or abandon
             tasks.extend(inner.tasks)
         if tasks:
-            self.loop.call_soon_threadsafe(_cancel_all, tasks)
+            self.soon(_cancel_all, tasks)
+        if abandon:
+            self.workers.abandon()
 
     def settle(self, scope: Scope) -> None:
         """Reports the failed scopes from here outwards that have come to rest."""
@@ -229,7 +238,24 @@ class Engine:
         """Puts a node that became ready among the others."""
         if item is not None:
             heappush(self.ready, item)
-            self.workers.wake()
+            self.wake()
+
+    def wake(self) -> None:
+        """Something is ready. Where no thread goes on with it the loop does, which is told unless it is its
+        turn.
+        """
+        if self.workers.asleep:
+            self._post()
+
+    def _post(self) -> None:
+        if not self._turn.taken and not self.posted:
+            self.posted = True
+            self.loop.call_soon_threadsafe(self._collect)
+
+    def soon(self, callback: Callable[..., object], *arguments: object) -> None:
+        """Calls back on the loop, which need not be woken for it in its own turn."""
+        call = self.loop.call_soon if self._turn.taken else self.loop.call_soon_threadsafe
+        call(callback, *arguments)
 
     def _at_rest(self) -> None:
         """No thread has anything to do: a loop that waits for that, as the virtual one does, may look
@@ -244,17 +270,6 @@ class Engine:
             now = self.clock()
             values = [frame.slots[slot] for slot in instruction.inputs]
             self.log.append(("effect.intent", frame, instruction, now, now, (attempt, values)))
-
-    def may_start(self, frame: Frame, instruction: Instruction) -> bool:
-        """Charges a body's call to the budgets around it; false where that failed the scope."""
-        try:
-            charge_call(frame.scope.budgets, instruction.node.name)
-        except FlowError as error:
-            self.fail(frame, instruction, error.problem)
-            return False
-        if instruction.effectful:
-            self.intend(frame, instruction, 1)
-        return True
 
     def ended(
         self, frame: Frame, instruction: Instruction, value: object, problem: Problem | None
@@ -285,28 +300,32 @@ class Engine:
 
     # ---- waiting, on the loop
 
-    def _post(self) -> None:
-        if not self.posted:
-            self.posted = True
-            self.loop.call_soon_threadsafe(self._collect)
-
     def _collect(self) -> None:
-        """On the loop: starts what was posted."""
+        """On the loop: starts what was posted from elsewhere."""
         with self.guarded():
             self.posted = False
-            while self.outbox:
-                frame, instruction = self.outbox.popleft()
-                if frame.scope.cancelled:
-                    frame.scope.waiting -= 1
-                    self.settle(frame.scope)
-                    continue
-                task = self.loop.create_task(self._perform(frame, instruction))
-                for tasks in (frame.scope.tasks, self.tasks):
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+
+    def _start_posted(self) -> None:
+        while self.outbox:
+            frame, instruction = self.outbox.popleft()
+            if frame.scope.cancelled:
+                self._never_began(frame)
+                continue
+            task = self.loop.create_task(self._perform(frame, instruction))
+            for tasks in (frame.scope.tasks, self.tasks):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+    def _never_began(self, frame: Frame) -> None:
+        frame.scope.waiting -= 1
+        self.settle(frame.scope)
 
     async def _perform(self, frame: Frame, instruction: Instruction) -> None:
         """One waiting node: its coroutine, its time, its end."""
+        if frame.scope.cancelled:
+            with self.guarded():
+                self._never_began(frame)
+            return
         problem: Problem | None = None
         value: object = None
         dropped = False
@@ -348,11 +367,11 @@ class Engine:
         now = self.clock()
         self.log.append((kind, frame, instruction, now, now, more))
 
-    async def in_thread(self, function: Callable[[], Any]) -> Any:
+    async def in_thread(self, function: Callable[[], Any], scope: Scope | None = None) -> Any:
         """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
         outcome, job = promised(self.loop, function)
         with self.lock:
-            self.workers.submit(job)
+            self.workers.submit(job, scope)
         try:
             return await outcome
         except asyncio.CancelledError:
@@ -367,7 +386,7 @@ class Engine:
             with self.guarded():
                 callback()
 
-        self.loop.call_soon_threadsafe(lambda: self.loop.call_later(delay, fire))
+        self.soon(self.loop.call_later, delay, fire)
 
 
 def _nothing() -> None:

@@ -2,7 +2,14 @@
 
 from flowc.runtime.admission.calls import Call
 from flowc.runtime.admission.gate import Gate, Place
-from flowc.runtime.providers.base import ProviderError, Request, Usage, estimate_tokens
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ProviderError,
+    Request,
+    Response,
+    estimate_tokens,
+)
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
@@ -47,15 +54,19 @@ async def entered(engine: Engine, scope: Scope, gate: Gate, call: Call, *, in_tu
     return await gate.enter(call)
 
 
-def learn(place: Place, request: Request, usage: Usage) -> None:
-    """Tells the gate what a call has used in fact."""
+def learn(place: Place, request: Request | EmbedRequest, answer: Response | Embedding) -> None:
+    """Tells the gate what a call has used in fact, and what the endpoint said is left."""
     shared = 0
-    if place.gate.residency is not None and request.prefix:
+    if place.gate.residency is not None and isinstance(request, Request) and request.prefix:
         shared = estimate_tokens(request.prompt[: request.prefix])
-    place.settle(usage.prompt, usage.answer, shared)
+    place.settle(answer.usage.prompt, answer.usage.answer, shared)
+    if answer.allowance is not None:
+        place.hear(answer.allowance)
 
 
 def learn_failure(place: Place, error: ProviderError) -> None:
     """Tells the gate that a call has failed: a refusal costs nothing, and slows down those that come."""
     if error.problem.code == TOO_MANY:
         place.refuse(error.after)
+    if error.allowance is not None:
+        place.hear(error.allowance)

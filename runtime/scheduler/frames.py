@@ -63,6 +63,10 @@ class Frame:
         slots = self.slots
         return [slots[slot] for slot in self.block.results]
 
+    def home(self) -> "Frame":
+        """The frame to which the trace counts what runs in this one."""
+        return self
+
     def close(self) -> None:
         """Lets go of the values: the trace keeps frames, and must not keep what was in them."""
         self.slots = _NOTHING

@@ -10,19 +10,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from flowc.runtime.admission.calls import Call
-from flowc.runtime.admission.gate import Gate, Place
-from flowc.runtime.limits import USUAL_ANSWER, Budget, Reservation, reserve
 from flowc.runtime.plan import Node
-from flowc.runtime.providers.base import Provider, ProviderError, Request, Response, Usage
-from flowc.runtime.scheduler.abandoning import Graceful
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.speculation import is_doubtful
-from flowc.runtime.scheduler.undecided import can_spare
 
 HEDGE = "hedge"
 T = TypeVar("T")
@@ -43,10 +37,6 @@ class Second:
     lost: Lost = _nothing
 
 
-Settle = Callable[[Reservation, Usage | None], None]
-"""Settles what a call held; a usage of None is not known."""
-
-
 def others_for(node: Node) -> tuple[int, ...] | None:
     """What the budgets around a call pay for beside its repetition; None where it is not to be repeated."""
     found = node.settings.get(HEDGE)
@@ -63,11 +53,12 @@ async def first_of(
     again: Callable[[], Second | None],
     *,
     lasting: bool = False,
+    going_on: Lost = _nothing,
 ) -> T:
     """The result of `ask`, or of what `again` gives to be asked `after` so many seconds, if that is sooner.
 
     A failure counts only where both fail, and then it is that of the first. A `lasting` call outlives its
-    run.
+    run. `going_on` is told of the first asking where it is given up before it has ended.
     """
     loop, latencies = engine.loop, engine.session.latencies
     begun = loop.time()
@@ -98,6 +89,8 @@ async def first_of(
         for task in tasks:
             if task is not winner or not task.done():
                 task.cancel()
+        if not first.done():
+            going_on(first)
         if len(tasks) > 1:
             lost(tasks[1] if winner is first else first)
 
@@ -127,111 +120,6 @@ def _succeeded(tasks: "list[asyncio.Task[T]]") -> "asyncio.Task[T] | None":
     return None
 
 
-@frozen(eq=False)
-class Asking:
-    """A request before its provider, with all that asking it once more needs."""
-
-    engine: Engine
-    frame: Frame
-    instruction: Instruction
-    request: Request
-    bound: int
-    budgets: tuple[Budget, ...]
-    provider: Provider
-    gate: Gate
-    place: Place
-    settle: Settle
-
-    async def answer(self) -> Response:
-        """The first answer."""
-        request = self.request
-        others = others_for(self.instruction.node)
-        if others is None:
-            return await self._ask(request, self.place)
-        key = request.operation, request.model.alias
-        after = request.model.hedge_after or self.engine.session.latencies.late(key)
-        heard = _Heard(request)
-        return await first_of(
-            self.engine,
-            key,
-            after,
-            lambda: self._ask(heard.request, self.place),
-            partial(self._again, others, heard),
-        )
-
-    def _again(self, others: tuple[int, ...], heard: "_Heard") -> Second | None:
-        """The second asking, where there is a place and money for it now."""
-        request, engine = self.request, self.engine
-        scope = self.frame.scope
-        tokens = self.bound, request.max_tokens if request.max_tokens is not None else USUAL_ANSWER
-        if heard.begun or is_doubtful(scope) or len(self.budgets) != len(scope.budgets):
-            return None
-        place = self.gate.enter_now(Call(engine.session.program, self.instruction.priority, sum(tokens)))
-        if place is None:
-            return None
-        price = request.model.price
-        with engine.lock:
-            held = None
-            if can_spare(scope.budgets, others, tokens, price):
-                held = reserve(scope.budgets, *tokens, price, request.operation)
-            if isinstance(held, Reservation):
-                _note(engine, self.frame, self.instruction)
-        if not isinstance(held, Reservation):
-            place.leave()
-            return None
-        return Second(self._second(heard, place), lambda _: place.leave(), partial(self._lost, held))
-
-    async def _ask(self, request: Request, place: Place) -> Response:
-        return await Graceful(self.provider.generate(request), place.leave_after)
-
-    async def _second(self, heard: "_Heard", place: Place) -> Response:
-        response = await self._ask(evolve(self.request, hedge=1, stream=None), place)
-        heard.close(response.text)
-        return response
-
-    def _lost(self, held: Reservation, task: "asyncio.Task[Any]") -> None:
-        """Settles the second reservation with what the asking that lost has cost, as far as that is known."""
-        self.settle(held, _usage_of(task))
-
-
-def _note(engine: Engine, frame: Frame, instruction: Instruction) -> None:
-    engine.session.calls[instruction.node.op] += 1
-    engine.note("note", frame, instruction, "asked once more: it was later than usual")
-
-
-class _Heard:
-    """Whether parts of the first answer have been handed on: from then on there is no other answer."""
-
-    def __init__(self, request: Request) -> None:
-        self.stream = request.stream
-        self.begun = False
-        self.closed = False
-        self.request = request if request.stream is None else evolve(request, stream=self._part)
-
-    def _part(self, part: str) -> None:
-        if self.stream is not None and not self.closed:
-            self.begun = True
-            self.stream(part)
-
-    def close(self, text: str) -> None:
-        """The second answer is there: it is handed on whole, unless the first has begun."""
-        if self.begun:
-            raise asyncio.CancelledError
-        self.closed = True
-        if self.stream is not None:
-            self.stream(text)
-
-
-def _usage_of(task: "asyncio.Task[Any]") -> Usage | None:
-    if not task.done() or task.cancelled():
-        return None
-    error = task.exception()
-    if error is None:
-        response = task.result()
-        return response.usage if isinstance(response, Response) else None
-    return error.usage if isinstance(error, ProviderError) else None
-
-
 async def hedged_tool(
     engine: Engine,
     frame: Frame,
@@ -251,8 +139,14 @@ async def hedged_tool(
         if counted or is_doubtful(scope):
             return None
         with engine.lock:
-            _note(engine, frame, instruction)
+            note_second(engine, frame, instruction)
         return Second(work())
 
     after = engine.session.latencies.late(key)
     return await first_of(engine, key, after, work, again, lasting=lasting)
+
+
+def note_second(engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """Counts and notes that a call is asked once more, under the lock."""
+    engine.session.calls[instruction.node.op] += 1
+    engine.note("note", frame, instruction, "asked once more: it was later than usual")

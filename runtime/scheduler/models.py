@@ -22,15 +22,15 @@ from flowc.runtime.scheduler.prompts import Template, length_of, parse_answer, r
 from flowc.runtime.scheduler.reserving import reserved
 from flowc.runtime.scheduler.reuse import is_shared, question_key
 from flowc.runtime.scheduler.speculation import decided
-from flowc.runtime.scheduler.streaming import with_elements
+from flowc.runtime.scheduler.streaming import Streamed
 
 
 @frozen(eq=False)
 class Generate:
     """generate: one call of an `llm`, counted, limited, checked and, where licensed, reused.
 
-    With a `collector` it goes to the provider along with the other calls of its batch. `element` checks the
-    items of an answer that is a list or a plan, where something may begin with the first of them.
+    With a `collector` it goes to the provider along with the other calls of its batch. `streamed` says what
+    may begin with a part of the answer.
     """
 
     operation: Operation
@@ -38,7 +38,7 @@ class Generate:
     convert: Coercer
     schema: Mapping[str, Json] | None
     collector: Collector | None = None
-    element: Coercer | None = None
+    streamed: Streamed | None = None
 
     async def __call__(self, engine: Engine, frame: Frame, instruction: Instruction) -> Any:
         """The value of the answer."""
@@ -57,6 +57,7 @@ class Generate:
             model=settings,
             temperature=operation.temperature,
             max_tokens=operation.max_tokens if operation.max_tokens is not None else settings.max_tokens,
+            seed=seed_of(session.seed, path, 1),
             step=path,
             program=session.run,
             begun=session.begun,
@@ -69,17 +70,21 @@ class Generate:
         key = None
         if operation.cached or operation.temperature == 0:
             key = question_key(frame, request)  # the answer belongs to the question, not to the step
-            request = evolve(request, step=f"{operation.name}#{key.hex()}")
+            step = f"{operation.name}#{key.hex()}"
+            request = evolve(request, step=step, seed=seed_of(session.seed, step, 1))
         shared = key if is_shared(instruction.node) else None
+        listener = self.streamed.listener(engine, frame, instruction) if self.streamed is not None else None
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
-            seed = seed_of(session.seed, request.step, attempt)
-            asked = evolve(request, attempt=attempt, seed=seed)
+            asked = request
+            if attempt > 1:
+                seed = seed_of(session.seed, request.step, attempt)
+                asked = evolve(request, attempt=attempt, seed=seed)
 
             async def ask_once(heard: Request) -> Any:
                 return await self._once(engine, frame, instruction, heard, budgets, shared)
 
-            return await with_elements(engine, frame, instruction, self.element, asked, ask_once)
+            return await (listener.attempt(asked, ask_once) if listener is not None else ask_once(asked))
 
         async def ask() -> Any:
             return await with_attempts(engine, frame, instruction, operation.limits, once)
@@ -87,9 +92,10 @@ class Generate:
         once_only = key is not None and (operation.cached or shared is not None)
         if frame.scope.budgets and (once_only or operation.limits.timeout is not None):
             await decided(engine, frame.scope)  # neither others nor its own deadline may wait for that
-        if key is not None and once_only:
-            return await session.once(key, ask)
-        return await ask()
+        answer = await (session.once(key, ask) if key is not None and once_only else ask())
+        if listener is not None:
+            listener.keep(answer)
+        return answer
 
     async def _once(
         self,

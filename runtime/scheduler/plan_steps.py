@@ -7,7 +7,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from flowc.runtime.errors import fail
-from flowc.runtime.plan import Operation
+from flowc.runtime.plan import Operation, Parameter
+from flowc.runtime.types import JSON, NONE, Optional
 
 REFERENCE = re.compile(r"\$[A-Za-z0-9_-]+")
 
@@ -61,6 +62,16 @@ def read_step(number: int, written: Any, ids: set[str], operations: Mapping[str,
     if id_ in ids:
         raise fail("E0840", f"two steps of the plan are called `{id_}`")
     return Step(id_, tool, arguments, tuple(dict.fromkeys(references(arguments))))
+
+
+def is_given(step: Step, parameter: Parameter) -> bool:
+    """Whether a step gives its tool this argument. In place of a default null may stand, since a schema for
+    strict output demands all members; where null is a value itself, it is that value.
+    """
+    given = step.arguments.get(parameter.name)
+    nullable = isinstance(parameter.type, Optional) or parameter.type in (JSON, NONE)
+    is_default = given is None and parameter.optional and not nullable
+    return parameter.name in step.arguments and not is_default
 
 
 def check_arguments(step: Step, operation: Operation) -> None:

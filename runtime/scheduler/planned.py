@@ -22,10 +22,10 @@ from flowc.runtime.scheduler.early_steps import BegunPlan
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import problem_of_tool
 from flowc.runtime.scheduler.frames import Frame
-from flowc.runtime.scheduler.plan_steps import Step, ordered, read_steps, substituted
+from flowc.runtime.scheduler.plan_steps import Step, is_given, ordered, read_steps, substituted
 from flowc.runtime.scheduler.tools import call_tool
 from flowc.runtime.types import Type, text
-from flowc.runtime.values import to_json
+from flowc.runtime.values import from_constant, to_json
 
 
 @frozen(eq=False)
@@ -93,10 +93,10 @@ class ExecutePlan:
         operation = self.operations[step.tool]
         arguments: list[Any] = []
         for parameter in operation.parameters:
-            if parameter.name not in step.arguments:
-                arguments.append(parameter.default)
-                continue
-            value = substituted(step.arguments[parameter.name], results)
+            if is_given(step, parameter):
+                value = substituted(step.arguments[parameter.name], results)
+            else:
+                value = from_constant(parameter.default)
             try:
                 arguments.append(self.convert(parameter.type)(value))
             except Mismatch as mismatch:

@@ -45,9 +45,9 @@ async def share(
     session = engine.session
     if key is None or session.batch is None:
         return Told(session.run, await work()), True
-    asked = fingerprint(key, attempt)
+    asked = b"%b:%d" % (key, attempt)
     again = session.failures.get(asked, 0)
-    told, made = await session.batch.tell(fingerprint(asked, again), session.run, work, size, lasting=lasting)
+    told, made = await session.batch.tell(b"%b:%d" % (asked, again), session.run, work, size, lasting=lasting)
     if told.error is not None:
         session.failures[asked] = max(session.failures.get(asked, 0), again + 1)
     if not made:

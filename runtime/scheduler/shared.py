@@ -18,6 +18,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from flowc.runtime.scheduler.blocks import Pace
+from flowc.runtime.scheduler.joining import Joining
 from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.threads import start
 from flowc.runtime.values import size_of
@@ -55,7 +56,8 @@ Ending = asyncio.Future[Told | None]
 @define(eq=False)
 class Shared:
     """The table. `tells_failures` says whether a failure is told and kept; where it is not, who waits makes
-    the call in turn. `made` counts the calls that were made, `joined` those that were told instead.
+    the call in turn. `made` counts the calls that were made, `joined` those that were told instead. Where
+    `joining` is None embeddings are not asked for together.
     """
 
     tells_failures: bool
@@ -69,6 +71,7 @@ class Shared:
     writes: int = 0
     working: int = 0
     tasks: set[asyncio.Task[Told]] = Factory(set)
+    joining: Joining | None = Factory(Joining)
     threads: asyncio.Semaphore = Factory(partial(asyncio.Semaphore, THREADS))
 
     async def tell(

@@ -18,6 +18,7 @@ from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.structure import Return
 from flowc.runtime.scheduler.undecided import Undecided, can_spare
+from flowc.runtime.scheduler.workers import is_open
 
 
 class _Branch:
@@ -65,7 +66,7 @@ class Speculation:
         for first in block.initial:
             if first.index in early:
                 heappush(engine.ready, (first.priority, engine.sequence(), child, first))
-        engine.workers.wake()
+        engine.wake()
 
     def _ended(self, number: int, child: Frame) -> None:
         branch = self.branches[number]
@@ -112,7 +113,7 @@ class Speculation:
             if not child.pending[index]:
                 held = child.block.instructions[index]
                 heappush(engine.ready, (held.priority, engine.sequence(), child, held))
-        engine.workers.wake()
+        engine.wake()
 
     def _conclude(self, branch: _Branch) -> None:
         assert self.give_back is not None
@@ -156,7 +157,7 @@ def enter_speculate(engine: Engine, frame: Frame, instruction: Instruction) -> N
 
 def is_doubtful(scope: Scope) -> bool:
     """Whether it is still to be decided if what runs in a scope is wanted."""
-    return scope.undecided is not None and scope.undecided.open()
+    return is_open(scope)
 
 
 async def decided(engine: Engine, scope: Scope) -> None:

@@ -1,208 +1,266 @@
-"""Maps that begin while the list they go over is still being written, and plans that begin with their steps.
+"""Calls that are heard as their answers come: what can begin with a part of an answer does.
 
-A `generate` with the setting `stream` reads its answer as it comes. Each item that is complete becomes an
-element of those maps over the answer that have the setting too. They run in a scope of their own until the
-answer is there and found sound. If the items are those of the answer, the maps go on as if they had begun
-with it; else, and wherever the call fails or is tried again, what was begun is given up. Elements write
-nothing, so nothing is left of it. A plan is heard step by step in the same way; `early_steps` says which
-begin.
+A `generate` with the setting `stream` reads its answer as it comes: the fields of a record, the items of a
+list, the lines or sentences of a text, the steps of a plan. What needs nothing else, and has the setting
+`ahead`, runs ahead (see there) until the answer is there and found sound. If that says what was heard, it
+goes on as if it had begun with it; else, and wherever the call fails or is tried again, what was begun is
+given up. It writes nothing, so nothing is left of it. A plan decides step by step, when its turn has come
+(`early_steps`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import define, evolve, frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
-from flowc.runtime.errors import Problem
-from flowc.runtime.fingerprint import fingerprint
-from flowc.runtime.json_stream import LIST, PLAN, ListReader
+from flowc.runtime.json_stream import JsonReader, Path
+from flowc.runtime.plan_check import reads
 from flowc.runtime.providers.base import Request
-from flowc.runtime.scheduler import structure
-from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.ahead import Ahead, Beside, Early
+from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.early_steps import BegunPlan
 from flowc.runtime.scheduler.engine import Engine
-from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.text_stream import CUTS, TextReader
 
 STREAM = "stream"
-"""The setting of calls whose answers may be read while they come, and of what begins with them."""
+"""The setting of calls whose answers may be read while they come."""
+
+AHEAD = "ahead"
+"""The setting of what may begin with a part of such an answer, and of what takes those parts."""
+
+ITEM = 0
+"""Stands in a path for the place of an item, whichever it is."""
+
+STEP: Path = ("steps", ITEM)
+"""Where in an answer the steps of a plan are."""
+
+MOST_NODES = 256
+"""Nodes that run ahead of one answer."""
 
 
-class BegunMap(structure.Map):
-    """A map over a list of which the first items are there. Everything happens under the engine's lock."""
-
-    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
-        self.items: list[Any] = []
-        self.whole = False
-        self.problem: Problem | None = None
-        super().__init__(engine, frame, instruction, [self.items], Scope(frame.scope, self._failed))
-
-    def more(self, items: list[Any]) -> None:
-        """Takes further items, and starts elements as far as the width allows."""
-        self.items += items
-        self.count = len(self.items)
-        self.results += [None] * len(items)
-        while self.next < self.count and self.next - self.ended < self.width and not self.scope.cancelled:
-            self.engine.enter(self._open())
-
-    def complete(self) -> None:
-        """The list is there, and this is the map's turn: its end, or its failure, counts from now on."""
-        value = self.frame.slots[self.instruction.inputs[0]]
-        self.whole = True
-        if self.problem is not None:
-            self.engine.fail(self.frame, self.instruction, self.problem)
-        elif self.ended == len(value):
-            self._gather()
-        else:
-            self.more(value[self.count :])
-
-    def give_up(self) -> None:
-        """Cancels what was begun."""
-        if not self.scope.cancelled:
-            self.engine.stop_scope(self.scope, abandon=True)
-            self.engine.settle(self.scope)
-
-    def _gather(self) -> None:
-        if self.whole:
-            self.scope.leave()
-            super()._gather()
-
-    def _failed(self, problem: Problem) -> None:
-        self.problem = problem
-        if self.whole:
-            self.engine.fail(self.frame, self.instruction, problem)
+Parts = Mapping[Path, Coercer]
+"""The parts of an answer that may count before it is complete: where they stand, how they become values."""
 
 
-def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
-    """map: one that has begun goes on; until then it stands in the slot of its result."""
-    begun = frame.slots[instruction.output]
-    if isinstance(begun, BegunMap):
-        begun.complete()
-    else:
-        structure.enter_map(engine, frame, instruction)
+@frozen(eq=False)
+class Hearing:
+    """What may begin before a call has been answered, and from which parts of the answer.
 
-
-async def with_elements(
-    engine: Engine,
-    frame: Frame,
-    instruction: Instruction,
-    convert: Coercer | None,
-    request: Request,
-    ask: Callable[[Request], Awaitable[Any]],
-) -> Any:
-    """What `ask` gives for the request; meanwhile what goes over it begins with the items that have come.
-
-    Under a budget nothing begins early: what may be for nothing must not take from it.
+    `paths` says where in the answer the value of each source stands; `splits` are the sources that split an
+    answer that is a text; `plans` run the steps of one that is a plan.
     """
-    readers = _readers(instruction) if instruction.node.settings.get(STREAM) is True else []
-    if convert is None or not readers or frame.scope.budgets:
-        return await ask(request)
-    early = _Early(engine, frame, readers, convert, request.stream)
-    try:
-        value = await ask(evolve(request, stream=early.hear))
-    except BaseException:
-        early.end(None)
-        raise
-    early.end(value)
-    return value
+
+    early: Early
+    paths: Mapping[Path, int]
+    splits: tuple[Instruction, ...]
+    plans: tuple[Instruction, ...]
+
+    def watched(self) -> frozenset[Path]:
+        """The containers in an answer whose members count one by one, wrapped or not."""
+        inner = [STEP[:1]] if self.plans else []
+        inner += [path for path, source in self.paths.items() if source in self.early.items.values()]
+        return frozenset({("value",), *inner, *(("value", *path) for path in inner)})
 
 
-def _readers(instruction: Instruction) -> list[Instruction]:
-    """The maps over the result of a node, and what runs it as a plan, where they need nothing else of it."""
-    result = instruction.output
-    dependents = [other for _, other in instruction.dependents]
-    return [
+def hearing_of(block: Block, call: Instruction) -> Hearing | None:
+    """What may begin before `call` has been answered; None where nothing may."""
+    dependents = [other for _, other in call.dependents if other.node.settings.get(AHEAD) is True]
+    alone = [other for other in dependents if other.inputs[:1] == (call.output,)]
+    plans = tuple(other for other in alone if other.node.op == "execute")
+    taking = [other for other in alone if block.before[other.index] == {call.index}]
+    fields = [other for other in taking if other.node.op == "field"]
+    splits = [
         other
-        for other in dependents
-        if other.node.settings.get(STREAM) is True
-        and other.inputs == (result,)
-        and (other.node.op == "execute" or _goes_over(other, result))
+        for other in taking
+        if (name := other.node.settings.get("function")) in CUTS
+        and len(other.inputs) <= (2 if name == "split" else 1)
     ]
+    early = _early(block, call, {each.index: each for each in (call, *fields, *splits)})
+    if not early.nodes and not plans:
+        return None
+    paths: dict[Path, int] = {(str(each.node.settings.get("name")),): each.index for each in fields}
+    return Hearing(early, {(): call.index, **paths}, tuple(splits), plans)
 
 
-def _goes_over(other: Instruction, result: int) -> bool:
-    return (
-        other.node.op == "map"
-        and other.blocks[0].count > 0
-        and all(source != result for source, _ in other.blocks[0].captures)
-    )
+def _early(block: Block, call: Instruction, sources: Mapping[int, Instruction]) -> Early:
+    """What may run ahead in a block: what waits for these sources, and for others not of the call."""
+    made = {slot for each in sources.values() for slot in each.outputs}
+    late = {call.index}
+    nodes: list[Instruction] = []
+    inside: dict[int, frozenset[int]] = {}
+    outside: dict[int, tuple[int, ...]] = {}
+    items: dict[int, int] = {}
+    for index in block.order:
+        if index in sources or not (before := block.before[index]) & (late | sources.keys() | inside.keys()):
+            continue
+        node = block.instructions[index]
+        source = _goes_over(node, sources)
+        waits = (before & late) - ({call.index} if source == call.index else set())
+        if waits or not _may_begin(node) or len(nodes) == MOST_NODES:
+            late.add(index)
+            continue
+        nodes.append(node)
+        inside[index] = frozenset(before & (sources.keys() | inside.keys()))
+        outside[index] = tuple(slot for slot in {*reads(node.node)} if slot not in made)
+        if source is not None:
+            items[index] = source
+        made.update(node.outputs)
+    return Early(sources, tuple(nodes), inside, outside, items)
 
 
-Begun = BegunMap | BegunPlan
-"""What stands, begun early, in the slot of its own result until its turn has come."""
+def _may_begin(node: Instruction) -> bool:
+    """Whether a node may run ahead: `execute` begins by steps, an `if` must not decide what `speculate`
+    began.
+    """
+    op = node.node.op
+    return node.node.settings.get(AHEAD) is True and op != "execute" and (op != "if" or len(node.inputs) == 1)
 
 
-class _Early:
-    """One attempt of a call, heard as its answer comes."""
+def _goes_over(node: Instruction, sources: Mapping[int, Instruction]) -> int | None:
+    """The source whose items a map goes over one by one, where it needs nothing else of it."""
+    if node.node.op != "map" or len(node.inputs) != 1 or not node.blocks[0].count:
+        return None
+    (slot,) = node.inputs
+    if any(source == slot for source, _ in node.blocks[0].captures):
+        return None
+    return next((index for index, each in sources.items() if each.outputs == (slot,)), None)
+
+
+@define(eq=False)
+class Streamed:
+    """A call that may be heard, and what of it counts early; found out when it is first made."""
+
+    parts: Parts
+    hearing: Hearing | None = None
+    known: bool = False
+
+    def listener(self, engine: Engine, frame: Frame, call: Instruction) -> "Listener | None":
+        """What hears the call in a frame. None where nothing can begin early; where the call itself runs
+        ahead; and under a budget, from which what may be for nothing must not take.
+        """
+        if not self.known:
+            self.hearing, self.known = hearing_of(frame.block, call), True
+        if self.hearing is None or isinstance(frame, Beside) or frame.scope.budgets:
+            return None
+        return Listener(engine, frame, call, self.hearing, self.parts)
+
+
+class Listener:
+    """A call that is heard, attempt by attempt."""
 
     def __init__(
-        self,
-        engine: Engine,
-        frame: Frame,
-        readers: list[Instruction],
-        convert: Coercer,
-        told: Callable[[str], None] | None,
+        self, engine: Engine, frame: Frame, call: Instruction, hearing: Hearing, parts: Parts
     ) -> None:
         self.engine = engine
         self.frame = frame
-        self.readers = readers
-        self.convert = convert
-        self.told = told
-        self.reader = ListReader(PLAN if readers[0].node.op == "execute" else LIST)
-        self.items: list[Any] = []
-        with engine.guarded():
-            self._give_up()  # what a try that came to nothing has begun
+        self.call = call
+        self.hearing = hearing
+        self.parts = parts
+        self.ahead: Ahead | None = None
+        self.steps: list[Any] = []
+        self.read: Callable[[str], None] | None = None
 
-    def hear(self, part: str) -> None:
-        """Reads a part of the answer, on the loop."""
-        if self.told is not None:
-            self.told(part)
-        found: list[Any] = []
-        try:
-            found += map(self.convert, self.reader.feed(part))
-        except (Mismatch, RecursionError):
-            self.reader.over = True
-        if found:
-            self.items += found
-            with self.engine.guarded():
-                self._go_on()
-
-    def _go_on(self) -> None:
-        """Hands items to what waits for nothing but this call."""
-        if self.frame.scope.cancelled:
-            return
-        slots = self.frame.slots
-        for each in self.readers:
-            if self.frame.pending[each.index] == 1:
-                begun = slots[each.output]
-                if not isinstance(begun, Begun):
-                    make = BegunPlan if each.node.op == "execute" else BegunMap
-                    begun = slots[each.output] = make(self.engine, self.frame, each)
-                begun.more(self.items[begun.count :])
-
-    def end(self, value: Any) -> None:
-        """Keeps what was begun where its items are those of the answer; None for no answer.
-
-        A plan looks at each of its steps by itself, when its turn has come.
+    async def attempt(self, request: Request, ask: Callable[[Request], Awaitable[Any]]) -> Any:
+        """What `ask` gives for the request; meanwhile what can begins with what has come. What a provider
+        that was left to itself still tells of an attempt that is over begins nothing.
         """
         with self.engine.guarded():
-            if value is None or (isinstance(value, list) and not _begins(value, self.items)):
+            self._give_up()  # what a try that came to nothing has begun
+            read = self.read = self._json() if request.schema is not None else self._text()
+        told = request.stream
+
+        def hear(part: str) -> None:
+            if told is not None:
+                told(part)
+            with self.engine.guarded():
+                if self.read is read and not self.frame.scope.cancelled:
+                    read(part)
+                    self._go_on()
+
+        try:
+            return await ask(evolve(request, stream=hear))
+        except BaseException:
+            with self.engine.guarded():
                 self._give_up()
+            raise
+
+    def keep(self, answer: Any) -> None:
+        """The call has been answered: what was begun counts if the answer is as it was heard."""
+        with self.engine.guarded():
+            self.read = None
+            if self.ahead is not None:
+                self.ahead.keep(answer)
+
+    # ---- under the lock
+
+    def _json(self) -> Callable[[str], None]:
+        reader = JsonReader(self.hearing.watched())
+
+        def read(part: str) -> None:
+            try:
+                for path, value in reader.feed(part):
+                    self._found(path, value)
+            except (Mismatch, RecursionError):
+                reader.over = True
+
+        return read
+
+    def _found(self, path: Path, value: Any) -> None:
+        """A part of the answer is complete."""
+        inner = path[1:] if path[0:1] == ("value",) and len(path) > 1 else path
+        place = tuple(ITEM if isinstance(step, int) else step for step in inner)
+        convert, source = self.parts.get(place), self.hearing.paths.get(place)
+        if convert is None:
+            return
+        if place == STEP:
+            self.steps.append(convert(value))
+        elif source is not None:
+            self._begun().value(source, convert(value))
+        elif place[-1] == ITEM and (source := self.hearing.paths.get(place[:-1])) is not None:
+            self._begun().item(source, convert(value))
+
+    def _text(self) -> Callable[[str], None]:
+        slots = self.frame.slots
+        readers: list[tuple[int, TextReader]] = []
+        for each in self.hearing.splits:
+            more = [slots[slot] for slot in each.inputs[1:]]
+            if all(one is None or (one and type(one) is str) for one in more):
+                cut = CUTS[str(each.node.settings.get("function"))](*more)
+                readers.append((each.index, TextReader(cut)))
+
+        def read(part: str) -> None:
+            for source, reader in readers:
+                for item in reader.feed(part):
+                    self._begun().item(source, item)
+
+        return read
+
+    def _begun(self) -> Ahead:
+        if self.ahead is None:
+            self.ahead = Ahead(self.engine, self.frame, self.call, self.hearing.early)
+        return self.ahead
+
+    def _go_on(self) -> None:
+        if self.ahead is not None:
+            self.ahead.go_on()
+        slots = self.frame.slots
+        for each in self.hearing.plans:
+            if self.steps and self.frame.pending[each.index] == 1:
+                begun = slots[each.output]
+                if not isinstance(begun, BegunPlan):
+                    begun = slots[each.output] = BegunPlan(self.engine, self.frame, each)
+                begun.more(self.steps[begun.count :])
 
     def _give_up(self) -> None:
+        if self.ahead is not None:
+            self.ahead.give_up()
+        self.ahead, self.steps, self.read = None, [], None
         if self.frame.scope.cancelled:
             return
-        slots = self.frame.slots
-        for each in self.readers:
-            begun = slots[each.output]
-            if isinstance(begun, Begun):
+        for each in self.hearing.plans:
+            begun = self.frame.slots[each.output]
+            if isinstance(begun, BegunPlan):
                 begun.give_up()
-                slots[each.output] = None
-
-
-def _begins(value: list[Any], items: list[Any]) -> bool:
-    """Whether a list begins with these items, to the type of each part and the order of members."""
-    return len(items) <= len(value) and all(
-        repr(one) == repr(other) and fingerprint(one) == fingerprint(other)
-        for one, other in zip(items, value, strict=False)
-    )
+                self.frame.slots[each.output] = None

@@ -50,7 +50,8 @@ def bind_tool(
         arguments = [frame.slots[slot] for slot in instruction.inputs]
         key = call_key(frame, operation.name, arguments) if shared else None
         table = engine.session.batch if shared else None
-        in_thread = engine.in_thread if table is None else partial(table.call, pace=pace)
+        own = partial(engine.in_thread, scope=frame.scope)
+        in_thread = own if table is None else partial(table.call, pace=pace)
 
         async def asked_for() -> Any:
             return convert(await call_tool(in_thread, function, arguments))

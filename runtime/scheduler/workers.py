@@ -1,5 +1,7 @@
 """Worker threads: one runner, one standby that watches it, and threads of their own for slow bodies.
 
+No thread is there before the first body that needs one.
+
 The runner runs bodies where it stands, which is cheapest while they are quick. The standby looks every
 millisecond whether the runner is still in the same body. If so, it marks the operation slow and takes the
 runner's place; the stuck thread leaves once its body has ended. Bodies known to be slow never hold the
@@ -7,16 +9,22 @@ runner.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
 from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.frames import Scope
 from flowc.runtime.scheduler.threads import Job, start
 
 PATIENCE = 0.001
 """Seconds that a body may hold the runner."""
+
+HELD = 1.0
+"""Real seconds for which a body that may not be wanted holds a virtual clock: one that hangs must not keep
+the answer from coming that says whether it is wanted."""
 
 
 class Workers:
@@ -37,43 +45,58 @@ class Workers:
         self.token: object | None = None
         self.drain: Callable[[object], None] = _nothing
         self.stopped = False
-        self.asleep = False
+        self.begun = False
+        self.asleep = True
         self.watched = False
         self.current: Instruction | None = None
         self.started = 0.0
         self.bodies = 0
         self.serving = 0
         self.backlog: deque[Job] = deque()
-        self.wanted: set[Job] = set()
-        self.runner = threading.Condition(lock)
-        self.standby = threading.Condition(lock)
+        self.wanted: dict[Job, Scope | None] = {}
+        self.doubted: dict[Job, float] = {}
+        self.runner: threading.Condition
+        self.standby: threading.Condition
 
     def start(self, drain: Callable[[object], None]) -> None:
-        """Starts the runner and its standby. `drain` is the runner's work, until `token` is no longer
-        its own.
-        """
+        """`drain` is the runner's work, until `token` is no longer its own. It begins with `wake`."""
         self.drain = drain
-        for _ in range(2):
-            start(self._live)
 
     def stop(self) -> None:
         """Lets every thread go; those inside a body go when it ends."""
         self.stopped = True
         self.token = None
         self.asleep = False
-        self.runner.notify_all()
-        self.standby.notify_all()
+        if self.begun:
+            self.runner.notify_all()
+            self.standby.notify_all()
 
     def busy(self) -> bool:
-        """Whether any thread has something to do."""
-        return not self.stopped and (not self.asleep or self.bodies > 0)
+        """Whether any thread has something to do that time must wait for."""
+        if self.stopped:
+            return False
+        return not self.asleep or (self.bodies > 0 and self.bodies > self._overdue())
+
+    def _overdue(self) -> int:
+        """How many bodies may not be wanted and have taken too long to be waited for."""
+        now = time.monotonic()
+        return sum(
+            now - begun > HELD and is_open(self.wanted.get(job)) for job, begun in [*self.doubted.items()]
+        )
 
     def wake(self) -> None:
-        """Tells the runner that something became ready."""
-        if self.asleep:
-            self.asleep = False
+        """Tells the runner that something became ready; the first time, starts it and its standby."""
+        if not self.asleep:
+            return
+        self.asleep = False
+        if self.begun:
             self.runner.notify()
             self.standby.notify()
+        else:
+            self.begun = True
+            self.runner, self.standby = threading.Condition(self.lock), threading.Condition(self.lock)
+            for _ in range(2):
+                start(self._live)
 
     def sleep(self) -> bool:
         """The runner has nothing to do: waits for `wake`; false where the run has ended.
@@ -85,16 +108,20 @@ class Workers:
         token = self.token
         self.asleep = True
         self.current = None
-        if not self.bodies:
+        if not self.bodies or (self.doubted and self.bodies == self._overdue()):
             self.at_rest()
         while self.asleep and self.token is token:
             self.runner.wait()
         return not self.stopped
 
-    def submit(self, job: Job) -> None:
-        """Gives `job` a thread of its own, as soon as the limit of threads allows."""
+    def submit(self, job: Job, scope: Scope | None = None) -> None:
+        """Gives `job` a thread of its own, as soon as the limit of threads allows; a job is wanted as long as
+        its scope is.
+        """
         self.bodies += 1
-        self.wanted.add(job)
+        self.wanted[job] = scope
+        if is_open(scope):
+            self.doubted[job] = time.monotonic()
         self.backlog.append(job)
         self._begin()
 
@@ -102,13 +129,23 @@ class Workers:
         """Nobody waits for `job` any more: if it has begun it goes on, but holds no place and no clock."""
         if job not in self.wanted:
             return
-        self.wanted.discard(job)
+        self._ended(job)
         if job in self.backlog:
             self.backlog.remove(job)
         else:
             self.serving -= 1
             self._begin()
         self.rested()
+
+    def abandon(self) -> None:
+        """Gives up what scopes that were abandoned still wait for."""
+        for job, scope in [*self.wanted.items()]:
+            if scope is not None and scope.abandoned:
+                self.give_up(job)
+
+    def _ended(self, job: Job) -> None:
+        del self.wanted[job]
+        self.doubted.pop(job, None)
 
     def _begin(self) -> None:
         """Serves the next of those that wait, if the limit of threads allows."""
@@ -181,13 +218,18 @@ class Workers:
             with self.lock:
                 if job not in self.wanted:
                     return
-                self.wanted.discard(job)
+                self._ended(job)
                 if not self.stopped:
                     self.rested()
                 if self.stopped or not self.backlog:
                     self.serving -= 1
                     return
                 job = self.backlog.popleft()
+
+
+def is_open(scope: Scope | None) -> bool:
+    """Whether it is still to be decided if what runs in a scope is wanted."""
+    return scope is not None and scope.undecided is not None and scope.undecided.open()
 
 
 def _nothing(token: object) -> None:

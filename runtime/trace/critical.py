@@ -33,11 +33,12 @@ class _Tree:
 
     def number(self, frame: Frame) -> int:
         """The number of a frame; those around it are numbered before it."""
+        frame = frame.home()
         missing: list[Frame] = []
         at: Frame | None = frame
         while at is not None and at not in self.numbers:
             missing.append(at)
-            at = at.parent
+            at = at.parent.home() if at.parent is not None else None
         for new in reversed(missing):
             self._add(new)
         return self.numbers[frame]
@@ -51,7 +52,7 @@ class _Tree:
         if frame.parent is None or frame.instruction is None:
             self.depths.append(0)
             return
-        outer = self.numbers[frame.parent]
+        outer = self.numbers[frame.parent.home()]
         self.depths.append(self.depths[outer] + 1)
         self.inside.setdefault((outer, frame.instruction.index), []).append(number)
 

@@ -9,7 +9,7 @@ from flowc.runtime.events import Event, Kind, Subscriber
 from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import step_of
-from flowc.runtime.trace.measures import Measures
+from flowc.runtime.trace.measures import Measures, measure
 from flowc.runtime.values import canonical, to_json
 
 
@@ -21,17 +21,25 @@ class Trace:
         self.root = root
         self.run = run
         self.begun = begun
-        self.measures: Measures | None = None
+        self.ended: int | None = None
+        self._measures: Measures | None = None
         self.wall = 0.0
         self.problem: Problem | None = None
         self.told = 0
         self.deaf: set[int] = set()
 
-    def conclude(self, measures: Measures, wall: float, problem: Problem | None) -> None:
-        """The run has ended so."""
-        self.measures = measures
+    def conclude(self, wall: float, problem: Problem | None) -> None:
+        """The run has ended so; what is logged from now on are bodies that were given up."""
+        self.ended = len(self.log)
         self.wall = wall
         self.problem = problem
+
+    @property
+    def measures(self) -> Measures | None:
+        """Measures of the run, worked out when first asked for; None before its end."""
+        if self._measures is None and self.ended is not None:
+            self._measures = measure(self.log[: self.ended])
+        return self._measures
 
     def events(self) -> Iterator[Event]:
         """All events until now."""

@@ -83,7 +83,7 @@ def steps(trace: Trace, *, everything: bool = False) -> list[Step]:
             (start - trace.begun) * 1e3,
             (end - start) * 1e3,
             instruction.node.rank,
-            (frame, instruction.index) in chain,
+            (frame.home(), instruction.index) in chain,
             others,
         )
         for (_, frame, instruction, start, end, _), others in zip(entries, beside, strict=True)

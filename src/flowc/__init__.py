@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flowc.compiler.python.functions import embed as embed
     from flowc.compiler.python.functions import erf as erf
     from flowc.compiler.python.functions import majority as majority
+    from flowc.compiler.python.functions import put as put
+    from flowc.compiler.python.functions import sentences as sentences
     from flowc.compiler.python.functions import sigmoid as sigmoid
     from flowc.compiler.python.functions import softmax as softmax
     from flowc.compiler.python.functions import topk as topk
@@ -66,7 +68,9 @@ _HOMES = {
     "flowc.runtime.errors": "FlowError",
     "flowc.runtime.native": "set_threads threads",
     "flowc.compiler.python.decorators": "flow human kernel llm tool",
-    "flowc.compiler.python.functions": "agreement argmax argmin embed erf majority sigmoid softmax topk",
+    "flowc.compiler.python.functions": (
+        "agreement argmax argmin embed erf majority put sentences sigmoid softmax topk"
+    ),
     "flowc.compiler.python.products": "attention conv2d",
     "flowc.compiler.python.sampling": (
         "categorical dropout random_normal random_uniform segment_max segment_mean segment_min segment_prod "

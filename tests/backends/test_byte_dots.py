@@ -66,6 +66,23 @@ def test_products_of_bytes_are_exact_at_every_length(kernel: Any, dtype: str) ->
         np.testing.assert_array_equal(native(reversed_, one), wanted)
 
 
+def test_few_and_many_rows_of_bytes_meet_exactly() -> None:
+    types = {"rows": array_type("i8", ("n", "k")), "others": array_type("i8", ("m", "k"))}
+
+    def body(add: Add, rows: SSAValue, others: SSAValue) -> SSAValue:
+        wide = add(build.cast(rows, "i32"))
+        return add(build.contract(wide, add(build.transpose(add(build.cast(others, "i32"))))))
+
+    code = compile_kernels(as_module(make_kernel(types, body)), Options(cached=False))
+    native = load(code.object_code, code.signatures)["k"]
+    for m in (1, 3, 4, 55, 56, 70):
+        for k in (1, 130):
+            rows, others = _numbers(90, k)[0], _numbers(m, k)[0]
+            wanted = rows.astype(np.int32) @ others.astype(np.int32).T
+            np.testing.assert_array_equal(native(rows, others), wanted)
+            np.testing.assert_array_equal(native(others, rows), wanted.T)
+
+
 @pytest.mark.parametrize("target", levels(), ids=lambda target: f"{target.cpu}-{target.vector_bits}")
 def test_every_kind_of_machine_gives_the_same_products(target: processor.Processor) -> None:
     layouts = ("contiguous", "contiguous")

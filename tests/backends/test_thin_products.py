@@ -101,6 +101,13 @@ def test_a_stack_of_small_products_is_exact(form: str) -> None:
         np.testing.assert_array_equal(native(*lying[0]), wanted, err_msg=f"{extents}")
 
 
+def test_many_rows_that_meet_their_columns_in_groups_are_exact() -> None:
+    native = product("a @ b.T", "f32", next(iter(LEVELS)))
+    for m, k, n in [(1003, 300, 9), (9, 300, 1003), (217, 301, 5)]:
+        lying, wanted = operands("a @ b.T", "f32", (m, k, n))
+        np.testing.assert_array_equal(native(*lying[0]), wanted, err_msg=f"{m} x {k} x {n}")
+
+
 def test_short_rows_of_a_large_matrix_times_a_vector_are_exact() -> None:
     native = product("a @ x", "f32", next(iter(LEVELS)))
     for k in (3, 9, 12):

@@ -46,3 +46,17 @@ def test_remarks_say_what_starting_early_is_worth(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert '"speculate"' in result.stdout
     assert "starts before the condition is known: saves up to 385 ms" in result.stderr
+
+
+def test_what_a_flow_and_its_inlined_copy_say_is_said_once(tmp_path: Path) -> None:
+    file = tmp_path / "helped.flow"
+    file.write_text(
+        'llm ask(q: str) -> str:\n    """Say {q}"""\n\n'
+        "flow several(qs: list[str]) -> list[str]:\n    return [ask(q) for q in qs]\n\n"
+        "flow main(qs: list[str]) -> list[str]:\n    return several(qs)\n",
+        "utf-8",
+    )
+    result = CliRunner().invoke(main, ["compile", "--remarks", "--emit=plan", str(file)])
+    said = result.stderr.splitlines()
+    assert any("batch-calls" in line for line in said)
+    assert len(said) == len(set(said))

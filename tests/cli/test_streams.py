@@ -128,3 +128,10 @@ def test_a_timeline_that_cannot_be_written_loses_no_result() -> None:
     assert done.stdout == "4\n"
     assert done.returncode == 2
     assert "error[E0682]" in done.stderr
+
+
+def test_the_package_runs_as_a_module_does() -> None:
+    command = [sys.executable, "-m", "flowc", "frobnicate"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "error[E0670]" in done.stderr

@@ -74,6 +74,37 @@ def test_the_timeline_of_a_run_is_a_trace_from_which_its_server_is_found_again(f
     assert 0.01 < server.iteration < 0.04
 
 
+def test_a_model_is_named_as_in_the_trace_or_by_its_alias_or_not_where_there_is_one(folder: Path) -> None:
+    (folder / "flowc.toml").write_text(CONFIG.replace("price_in", 'model = "tiny-1"\nprice_in'))
+    assert simulated("--trace", "run.json", "-q").exit_code == 0
+    assert '"tiny-1"' in (folder / "run.json").read_text()
+    told = [flowc("tune", "--trace", "run.json", *more).stdout for more in WAYS]
+    assert told[0].startswith("# From 60 calls")
+    assert "[models.small.simulated]" in told[0]
+    assert set(told) == {told[0]}
+    (folder / "flowc.toml").unlink()
+    assert "[models.tiny-1.simulated]" in flowc("tune", "--trace", "run.json").stdout
+
+
+WAYS = (("--model", "small"), ("--model", "tiny-1"), ())
+
+
+def test_the_largest_batch_of_a_server_is_found_in_the_timeline_of_a_run() -> None:
+    assert simulated("--trace", "run.json", "-q").exit_code == 0
+    assert "max_batch = 4" in flowc("tune", "--trace", "run.json").stdout
+
+
+def test_of_several_models_one_must_be_chosen(folder: Path) -> None:
+    lines = [f"{n},100,{n + 5},{0.5 + n / 10},{'ab'[n % 2]}" for n in range(60)]
+    header = "arrival,tokens_in,tokens_out,latency,model"
+    (folder / "two.csv").write_text("\n".join([header, *lines]) + "\n")
+    done = flowc("tune", "--trace", "two.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "error[E0652]" in done.stderr
+    assert "--model b" in done.stderr
+    assert flowc("tune", "--trace", "two.csv", "--model", "b").stdout.startswith("# From 30 calls")
+
+
 def test_without_prices_the_account_claims_no_cost(folder: Path) -> None:
     (folder / "flowc.toml").write_text("")
     assert "no price" in simulated("--explain", "-q").stderr

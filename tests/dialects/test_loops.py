@@ -65,6 +65,23 @@ def test_vectors_of_keys_read_back() -> None:
     assert module.is_structurally_equivalent(parsed(str(module)))
 
 
+@pytest.mark.parametrize("flushes", ["", " flushes"])
+def test_products_of_pairs_read_back(flushes: str) -> None:
+    types = "vector<16xi32>, vector<16xi32>, vector<16xf32> -> vector<16xf32>"
+    values = '%w, %s = "test.op"() : () -> (vector<16xi32>, vector<16xf32>)'
+    module = parsed(f"{values}\n%d = loops.pair_dot %w, %w, %s{flushes} : {types}\n")
+    module.verify()
+    assert str(module).count("flushes") == len(flushes.split())
+    assert module.is_structurally_equivalent(parsed(str(module)))
+
+
+def test_a_constant_that_is_not_seen_through_reads_back() -> None:
+    lines = "%a = loops.opaque 0xFF800000 : f32\n%b = loops.opaque -128 : i8\n"
+    module = parsed(lines)
+    module.verify()
+    assert module.is_structurally_equivalent(parsed(str(module)))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

@@ -1,6 +1,7 @@
 """parallelise: what it says of what it did and did not do, and what a tree of calls is worth."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def remarks(body: str) -> dict[int, str]:
 
 
 CASES = {
-    "this loop runs in order: `put` on line 3 writes db, which the next round reads": """
+    "this loop runs in order: `look` on line 3 reads db, which `put` on line 3 writes": """
 flow main(xs: list[str]) -> none:
     for x in xs:
         put(look(x))
@@ -134,3 +135,104 @@ def test_the_order_of_operands_is_kept_where_the_carried_value_comes_second() ->
     finally:
         loop.close()
     assert done.result == "43210<"
+
+
+NESTED = """
+flow main(xs: list[str]) -> list[str]:
+    found: list[str] = []
+    for x in xs:
+        for y in split(look(x)):
+            page = look(y)
+            if page != "":
+                found = append(found, page)
+    return found
+"""
+BESIDE_A_WRITE = """
+tool size(key: str) -> int reads files
+flow main(xs: list[str]) -> list[int]:
+    found: list[int] = []
+    for x in xs:
+        n = size(x)
+        before = look(x)
+        put(before + x)
+        found = append(found, n + len(before))
+    return found
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "longest"), [(NESTED, {0: 4 + 8, 2: 2}), (BESIDE_A_WRITE, {0: 4 * 3, 2: 1 + 2 * 4})]
+)
+def test_each_call_of_a_round_that_needs_no_other_round_runs_ahead(
+    body: str, longest: dict[int, float]
+) -> None:
+    async def slow(key: str) -> str:
+        await asyncio.sleep(1.0)
+        return key
+
+    async def size(key: str) -> int:
+        return len(await slow(key))
+
+    tools: dict[str, Any] = {"look": slow, "put": slow, "note": slow, "join": str, "chain": str, "size": size}
+    results = []
+    for level, seconds in longest.items():
+        plan = driver.compile_text(HEADER + body, "main.flow", level=level).plan
+        loop = VirtualLoop()
+        try:
+            arguments = {"xs": ["a b", "c d", "e f", "g h"]}
+            done = loop.run_until_complete(
+                run_plan(plan, "main", arguments, environment=Environment(tools=tools))
+            )
+        finally:
+            loop.close()
+        results.append(done.result)
+        assert loop.time() == pytest.approx(seconds)
+    assert results[0] == results[1]
+
+
+ASKS = '''llm ask(q: str) -> str:
+    """What about {q}?"""
+human person(q: str) -> str:
+    """What about {q}?"""
+'''
+ASKED = {
+    "of what runs ahead": """
+flow main(xs: list[str]) -> list[str]:
+    out: list[str] = []
+    for x in xs:
+        out = append(out, person(ask(x)))
+    return out
+""",
+    "with the words of what runs ahead": """
+flow main(xs: list[str]) -> list[str]:
+    out: list[str] = []
+    for x in xs:
+        out = append(out, ask(x) + person(x))
+    return out
+""",
+    "in a branch that is split": """
+flow main(xs: list[str]) -> list[str]:
+    out: list[str] = []
+    for x in xs:
+        if x != "b":
+            out = append(out, ask(x) + person(x))
+    return out
+""",
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_a_question_to_a_person_stays_in_its_round_with_its_prompt(question: str) -> None:
+    results = []
+    for level in (0, 2):
+        plan = driver.compile_text(ASKS + ASKED[question], "main.flow", level=level).plan
+        environment = Environment(provider="offline", people=lambda asked: asked.prompt)
+        loop = VirtualLoop()
+        try:
+            arguments = {"xs": ["a", "b", "c"]}
+            done = loop.run_until_complete(run_plan(plan, "main", arguments, environment=environment))
+        finally:
+            loop.close()
+        results.append(done.result)
+    assert results[0] == results[1]
+    assert str(results[0]).count("What about") >= 2

@@ -10,7 +10,9 @@ from flowc.compiler import driver
 from flowc.dialects.agent.calls import GenerateOp, PromptOp
 from flowc.passes.paragraphs import joined, paragraphs, place_word
 
-TEXTS = st.sampled_from(["Be brief.", "Do {} now", "Rules: {}", "Text: {}, {}", "x\ny", "{}"])
+TEXTS = st.sampled_from(
+    ["Be brief.", "Do {} now", "Rules: {}", "Text: {}, {}", "x\ny", "{}", "    code\n  more", "  {}"]
+)
 
 
 @settings(max_examples=100, deadline=None)

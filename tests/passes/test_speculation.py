@@ -12,6 +12,7 @@ from flowc.compiler import driver
 from flowc.runtime.config import Config
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
+from flowc.runtime.plan_check import check_plan
 from flowc.runtime.providers.base import ModelSettings, Request
 from flowc.runtime.result import RunResult
 from tests.passes.flow_text import programs
@@ -32,6 +33,7 @@ def test_slow_calls_give_and_write_at_o3_what_the_sequential_reading_does(
     for level in (2, 3):
         world = SlowWorld(seed=seed, most=most)
         compiled = driver.compile_text(text, "generated.flow", level=level)
+        check_plan(compiled.plan)
         result = virtually(compiled.plan, world.environment(), n=n)
         assert (result.status == "ok") == (wanted.failure is None), result.problem
         walls.append(result.wall_ms)
@@ -141,6 +143,31 @@ def test_a_call_that_may_not_be_wanted_takes_only_a_place_that_is_free() -> None
         environment = Environment(config=Config(models={"default": model}), providers={"scripted": provider})
         assert virtually(plan, environment, q="what").wall_ms == 1_000
         assert [request.operation for request in provider.requests] == asked
+
+
+NESTED = (
+    DECLARATIONS.format(check="", ask="", answer="")
+    + """\
+flow main(q: str) -> str:
+    if check(q) == Verdict.yes:
+        if check(q + "!") == Verdict.yes:
+            return answer(q)
+        return ask(q)
+    return "no"
+"""
+)
+
+
+def test_a_branch_that_starts_early_takes_along_what_starts_early_in_it() -> None:
+    async def answer(request: Request) -> str:
+        await asyncio.sleep(1)
+        return '{"value": "yes"}' if request.operation == "check" else "fine"
+
+    plan = driver.compile_text(NESTED, "nested.flow", level=3).plan
+    check_plan(plan)
+    environment = Environment(provider="scripted", providers={"scripted": Scripted(answer)})
+    result = virtually(plan, environment, q="what")
+    assert (result.result, result.wall_ms) == ("fine", 1_000)
 
 
 def test_a_time_limit_does_not_begin_to_run_before_its_block_is_wanted() -> None:

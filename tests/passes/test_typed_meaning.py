@@ -1,5 +1,6 @@
 """A pass keeps meaning, on typed programs: records, races, votes, people, kernels."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,21 +8,24 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pytest
 from attrs import define, field
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from xdsl.dialects.builtin import ModuleOp
 
 from flowc.compiler import driver, syntax
 from flowc.compiler.checker.model import Checked
 from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.reference import Outcome, evaluate
-from flowc.passes.pipelines import O3, optimise
+from flowc.dialects.agent.calls import ExecuteOp
+from flowc.passes.pipelines import O2, O3, optimise
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
 from flowc.runtime.kernels import load
 from flowc.runtime.people import Question
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Hole, Request, Response
 from tests.passes.test_meaning import assert_same, round_trips, writes
+from tests.typed_expressions import executed
 from tests.typed_programs import ARGUMENTS, answer, typed_programs
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
@@ -49,8 +53,8 @@ class AnsweringWorld:
         raise NotImplementedError
 
     def execute(self, plan: object, tools: Sequence[str]) -> list[object]:
-        """No typed program executes a plan."""
-        raise NotImplementedError
+        """The results of its steps."""
+        return executed(plan)
 
 
 @define
@@ -60,9 +64,14 @@ class AnsweringProvider:
     calls: list[tuple[str, list[object]]] = field(factory=list)
 
     async def generate(self, request: Request) -> Response:
-        """The answer as JSON."""
+        """The answer as JSON, in parts where it is heard."""
         holes = {part.name: part.value for part in request.segments if isinstance(part, Hole)}
-        return Response(text=json.dumps({"value": answer(request.operation, holes)}))
+        text = json.dumps({"value": answer(request.operation, holes)})
+        for place in range(0, len(text), 7):
+            if request.stream is not None:
+                request.stream(text[place : place + 7])
+                await asyncio.sleep(0)
+        return Response(text=text)
 
     async def embed(self, request: EmbedRequest) -> Embedding:
         """No typed program embeds anything."""
@@ -106,6 +115,18 @@ def checked_program(program: syntax.Program) -> Checked:
 
 def outcome(module: ModuleOp) -> Outcome:
     return evaluate(module, "main", ARGUMENTS, AnsweringWorld())
+
+
+@pytest.mark.parametrize("name", ["prune", "batch-calls", "stream", "plans"])
+def test_programs_are_generated_in_which_passes_fire_and_plans_are_executed(name: str) -> None:
+    def fires(program: syntax.Program) -> bool:
+        module = driver.lowered(checked_program(program), driver.Options())
+        if name == "plans":
+            return any(isinstance(op, ExecuteOp) for op in module.walk())
+        return any(each.fired for each in optimise(module, O2).statistics if each.name == name)
+
+    generate = settings(max_examples=500, phases=[Phase.generate], derandomize=True, database=None)
+    find(typed_programs(), fires, settings=generate)
 
 
 @settings(max_examples=40 * MORE, deadline=None)

@@ -286,3 +286,33 @@ def test_errors_carry_the_drawn_diagnostic() -> None:
 def test_building_twice_gives_equal_programs() -> None:
     first: Built = build(ask)
     assert build(ask).program == first.program
+
+
+def test_a_dict_grows_by_put() -> None:
+    @flowc.flow
+    def lengths(words: list[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for word in words:
+            found = flowc.put(found, word, len(word))
+        return found
+
+    assert lengths(["a", "bc", "a"]) == {"a": 1, "bc": 2}
+    assert flowc.put({"a": 1}, "b", 2) == {"a": 1, "b": 2}
+
+
+def test_a_text_is_split_into_sentences_in_a_flow_and_outside() -> None:
+    @flowc.flow
+    def shouted(text: str) -> list[str]:
+        return [each.upper() for each in flowc.sentences(text)]
+
+    assert shouted("It rains. So?") == ["IT RAINS.", "SO?"]
+    assert flowc.sentences("It rains. So?") == ["It rains.", "So?"]
+
+
+def test_what_a_module_lacks_is_said_of_the_module() -> None:
+    @flowc.flow
+    def wrong(words: list[str]) -> int:
+        return flowc.lenght(words)  # type: ignore[attr-defined, no-any-return]
+
+    [(code, title, _)] = refused(wrong)
+    assert (code, title) == ("E0086", "the module `flowc` has no such name")

@@ -42,6 +42,11 @@ def by_factor(x):
     return x * FACTOR
 
 
+@flowc.jit
+def scaled_by(x, factor):
+    return x * factor
+
+
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
@@ -97,6 +102,26 @@ def test_remembered_calls_tell_fixed_values_shapes_and_layouts_apart() -> None:
         np.testing.assert_array_equal(along(x.T, 1), x.sum(axis=0))
         np.testing.assert_array_equal(along(x[:, ::2]), x[:, ::2].sum(axis=0))
         np.testing.assert_array_equal(along(x[:, 1:3]), x[:, 1:3].sum(axis=0))
+
+
+def test_later_calls_with_a_number_of_numpys_read_the_number_and_skip_the_types(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    function = fresh(scaled_by)
+    numbers = [np.float32(2), np.array(3.0, np.float32), np.array(4.0, ">f4")]
+    for number in numbers:
+        assert function(X, number).dtype == np.float32
+    monkeypatch.setattr(function, "_run", None)  # which works the types out
+    for number in (*numbers, np.float32(-0.5), np.array(7.0, np.float32)):
+        np.testing.assert_array_equal(function(X, number), X * number.astype(np.float32))
+
+
+def test_a_number_that_lies_in_a_file_is_told_from_an_array_that_does(tmp_path: Path) -> None:
+    function = fresh(scaled_by)
+    for shape in ((), X.shape, (), X.shape[1:]):
+        mapped = np.memmap(tmp_path / "numbers", np.float32, "w+", shape=shape)
+        mapped[...] = 3
+        np.testing.assert_array_equal(function(X, mapped), X * 3)
 
 
 def test_one_piece_of_code_is_made_for_each_layout() -> None:

@@ -249,3 +249,66 @@ def test_fields_that_are_left_out_have_the_defaults_of_their_class() -> None:
 def test_only_functions_written_in_python_can_be_decorated() -> None:
     with pytest.raises(TypeError, match="len"):
         flowc.jit(len)(np.ones(2))
+
+
+@flowc.tool(effects="pure", associative=True)
+def joined(first: str, second: str) -> str:
+    return f"({first}{second})"
+
+
+@flowc.flow(associative=True)
+def joined_by_a_flow(first: str, second: str) -> str:
+    return joined(first, second)
+
+
+@flowc.llm(associative=True)
+def merged(first: str, second: str) -> str:
+    """Say both: {first} {second}"""
+
+
+@flowc.flow
+def folded(notes: list[str]) -> str:
+    text = "-"
+    for note in notes:
+        text = joined(text, note)
+    return text
+
+
+@flowc.flow
+def folded_by_a_flow(notes: list[str]) -> str:
+    text = "-"
+    for note in notes:
+        text = joined_by_a_flow(text, note)
+    return text
+
+
+@flowc.flow
+def folded_by_a_model(notes: list[str]) -> str:
+    text = "-"
+    for note in notes:
+        text = merged(text, note)
+    return text
+
+
+@pytest.mark.parametrize("fold", [folded, folded_by_a_flow])
+def test_a_loop_of_what_is_associative_is_a_tree_in_which_the_order_is_kept(fold: Any) -> None:
+    assert fold(list("abcdefg")) == "(((-a)(bc))((de)(fg)))"
+
+
+def test_a_model_may_be_associative_as_tools_and_flows_are() -> None:
+    rounds = folded_by_a_model.emit("opt")
+    assert "flow.for" not in rounds
+    assert "agent.generate_batch" in rounds  # a level of the tree at once
+
+
+def test_what_is_associative_combines_two_values_of_its_own_type() -> None:
+    @flowc.tool(effects="pure", associative=True)
+    def counted(first: str, second: str) -> int:
+        return len(first + second)
+
+    @flowc.flow
+    def count(text: str) -> int:
+        return counted(text, text)
+
+    with pytest.raises(flowc.CompileError, match="E0426"):
+        count("a")

@@ -79,6 +79,7 @@ def call(name: str, *arguments: Any) -> Any:
         ("split", ("a,b", ","), ["a", "b"]),
         ("join", ("-", ["a", "b"]), "a-b"),
         ("find", ("abc", "z"), -1),
+        ("sentences", ("It rains. It pours!\n And",), ["It rains.", "It pours!", "And"]),
         ("range", (2, 8, 3), [2, 5]),
         ("zip", ([1, 2], ["a", "b", "c"]), [(1, "a"), (2, "b")]),
         ("unique", ([2, 1, 2, 1],), [2, 1]),

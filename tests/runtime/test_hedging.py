@@ -145,6 +145,29 @@ def test_a_provider_that_ignores_cancellation_does_not_hold_up_the_answer() -> N
     assert result.wall_ms == pytest.approx(3_000)
 
 
+@pytest.mark.parametrize("stubborn", [0.5, 50])
+def test_the_asking_that_has_lost_keeps_its_place_as_long_as_it_goes_on(stubborn: float) -> None:
+    async def answer(request: Request) -> str:
+        loop = asyncio.get_running_loop()
+        late = request.prompt == "What is 0?" and not request.hedge
+        ends = loop.time() + (100 if late else 1)
+        while (left := ends - loop.time()) > 0:
+            try:
+                await asyncio.sleep(left)
+            except asyncio.CancelledError:
+                ends = min(ends, loop.time() + stubborn)
+        return "answer"
+
+    async def runs() -> list[RunResult]:
+        return [await run_plan(asking(times), environment=environment) for times in (1, 9)]
+
+    provider = Scripted(answer)
+    environment = world(provider, hedge_after=2.0, max_in_flight=2)
+    results: list[RunResult] = in_virtual_time(runs)
+    assert [result.status for result in results] == ["ok", "ok"]
+    assert provider.most == 2
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000))
 def test_a_simulated_model_answers_the_same_with_and_without_hedging(seed: int) -> None:

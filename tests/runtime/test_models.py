@@ -19,7 +19,7 @@ from flowc.runtime.people import answers
 from flowc.runtime.plan import Effect, Json, Limits, Operation, Parameter, Plan
 from flowc.runtime.providers.base import ModelSettings, Request, Response, Usage, estimate_tokens
 from flowc.runtime.providers.simulated import Behaviour, Simulated
-from flowc.runtime.types import BOOL, INT, JSON, NONE, STR, Array, Enum, List, Type
+from flowc.runtime.types import BOOL, INT, JSON, NONE, STR, Array, Enum, List, Optional, Type
 from tests.runtime.plans import NO_LIMITS, Builder, llm, plan, tool
 from tests.runtime.worlds import Scripted, in_virtual_time, virtually
 
@@ -300,6 +300,26 @@ def test_an_answer_of_another_type_is_refused() -> None:
 
 def step(id_: str, name: str, **arguments: Json) -> Json:
     return {"id": id_, "tool": name, "arguments": arguments}
+
+
+def test_null_in_a_step_stands_for_a_default_where_it_is_no_value_itself() -> None:
+    given: list[Any] = []
+
+    def look(x: int, y: object) -> int:
+        given.append((x, y))
+        return x
+
+    parameters = (Parameter("x", INT, 7, True), Parameter("y", Optional(STR), "none given", True))
+    body = Builder()
+    steps: Json = [step("a", "look", x=None, y=None), step("b", "look"), step("c", "look", x=1, y="y")]
+    value = body.one("cast", body.constant({"steps": steps}), type={"plan": ["look"]})
+    of = plan(
+        body.region(body.one("execute", value, tools=["look"])),
+        operations=[Operation("tool", "look", parameters, INT, (Effect("writes", "log"),))],
+        result=List(JSON),
+    )
+    assert virtually(of, Environment(tools={"look": look})).result == [7, 7, 1]
+    assert given == [(7, None), (7, "none given"), (1, "y")]
 
 
 def executed(*steps: Json) -> Any:

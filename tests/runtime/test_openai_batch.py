@@ -15,6 +15,7 @@ from flowc.runtime.providers import openai_batch
 from flowc.runtime.providers.base import ModelSettings
 from flowc.runtime.providers.openai import OpenAI
 from flowc.runtime.result import RunResult
+from flowc.runtime.trace.model import Trace
 from tests.openai_server import Server
 
 PROGRAM = '''
@@ -49,7 +50,7 @@ def test_a_comprehension_goes_up_as_one_file_and_answers_come_down_in_another_or
     with Server().running() as server:
         result = ask(server, ["a", "b", "c"])
     assert result.result == [f"batch: Rules: be brief\n\nText: {text}" for text in "abc"]
-    assert [request["path"] for request in server.requests] == [
+    assert [request["path"] for request in server.requests[:4]] == [
         "/v1/files",
         "/v1/batches",
         "/v1/batches/b1",
@@ -73,6 +74,36 @@ def test_a_round_that_ends_badly_fails_its_calls_with_a_code(status: str, code: 
         result = ask(server, ["a", "b"])
     assert result.problem is not None
     assert result.problem.code == code
+
+
+def deleted(server: Server) -> list[str]:
+    return sorted(each["path"] for each in server.requests if each.get("method") == "DELETE")
+
+
+def test_the_files_of_a_round_are_deleted_once_its_answers_are_read() -> None:
+    with Server().running() as server:
+        ask(server, ["a", "b"])
+    assert [request["method"] for request in server.requests[-2:]] == ["DELETE"] * 2
+    assert deleted(server) == ["/v1/files/f1", "/v1/files/f2"]
+
+
+def test_what_could_not_be_read_is_not_deleted_and_what_nobody_answered_is() -> None:
+    with Server(batch_script=["404"]).running() as server:
+        ask(server, ["a", "b"])
+    assert not deleted(server)
+    with Server(batch_script=["failed"]).running() as server:
+        ask(server, ["a", "b"])
+    assert deleted(server) == ["/v1/files/f1"]
+
+
+def test_a_file_that_cannot_be_deleted_stands_in_the_trace_and_changes_no_answer() -> None:
+    with Server(keeps=("f2",)).running() as server:
+        result = ask(server, ["a", "b"])
+    assert result.problem is None
+    assert result.result == [f"batch: Rules: be brief\n\nText: {text}" for text in "ab"]
+    assert isinstance(result.trace, Trace)
+    notes = [str(event.attributes["note"]) for event in result.trace.events() if "note" in event.attributes]
+    assert notes == ["files that the endpoint did not delete: f2 (status 500)"]
 
 
 def test_looks_that_fail_for_a_while_do_not_lose_a_round() -> None:

@@ -3,28 +3,17 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import define, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import driver
 from flowc.passes.pipelines import O2, optimise
-from flowc.runtime.clock import VirtualLoop
 from flowc.runtime.environment import Environment
-from flowc.runtime.errors import Problem
-from flowc.runtime.execute import run_plan
-from flowc.runtime.providers.base import (
-    Embedding,
-    EmbedRequest,
-    ProviderError,
-    Request,
-    Response,
-    Usage,
-)
+from flowc.runtime.execute import run
+from tests.runtime.writing import Attempt, Told, Writing, ran
 
 HEADER = """
 tool search(query: json) -> str reads web
@@ -49,72 +38,21 @@ def step(id_: str, tool: str, first: object, **more: object) -> dict[str, Any]:
     return {"id": id_, "tool": tool, "arguments": {name: first, **more}}
 
 
-@frozen
-class Attempt:
-    """How one attempt of the answer comes: second by second, and where the connection breaks."""
+def attempt(
+    steps: Sequence[object],
+    cuts: tuple[int, ...] = (),
+    broken: int | None = None,
+    tail: str = "",
+    told: Sequence[object] | None = None,
+    wrapped: bool = True,
+) -> Attempt:
+    """How an answer of these steps comes, and of which steps it seems to be made while it does."""
 
-    steps: Sequence[object]
-    cuts: tuple[int, ...] = ()
-    broken: int | None = None
-    tail: str = ""
-    told: Sequence[object] | None = None
-    wrapped: bool = True
+    def text(steps: Sequence[object]) -> str:
+        plan: object = {"steps": list(steps)}
+        return json.dumps({"value": plan} if wrapped else plan) + tail
 
-    def text(self, steps: Sequence[object] | None = None) -> str:
-        """The answer, of these steps or of those that it has in the end."""
-        plan: object = {"steps": list(self.steps if steps is None else steps)}
-        return json.dumps({"value": plan} if self.wrapped else plan) + self.tail
-
-    def heard(self) -> list[str]:
-        """The parts of what is heard."""
-        text = self.text(self.told)
-        places = [0, *sorted(cut % (len(text) + 1) for cut in self.cuts), len(text)]
-        return [text[a:b] for a, b in pairwise(places)]
-
-
-@define
-class Writing:
-    """A provider that writes plans part by part, one a second."""
-
-    attempts: Sequence[Attempt]
-
-    async def generate(self, request: Request) -> Response:
-        """An attempt, as it was told to come."""
-        attempt = self.attempts[min(request.attempt, len(self.attempts)) - 1]
-        for number, part in enumerate(attempt.heard()):
-            await asyncio.sleep(1.0)
-            if number == attempt.broken:
-                raise ProviderError(Problem("E0821", "the connection broke"))
-            if request.stream is not None:
-                request.stream(part)
-        return Response(attempt.text(), Usage(1, 1))
-
-    async def embed(self, request: EmbedRequest) -> Embedding:
-        """Nothing is embedded here."""
-        raise NotImplementedError
-
-    def prompt_bound(self, request: Request) -> int:
-        """No prompt is long."""
-        return 100
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-@define
-class Told:
-    """What came of a run: result or problem, when, and which calls began when, and ended."""
-
-    result: object = None
-    problem: str | None = None
-    seconds: float = 0.0
-    begun: list[tuple[str, float]] = field(factory=list)
-    ended: list[str] = field(factory=list)
-    noted: list[str] = field(factory=list)
-
-    def of(self, text: str) -> list[float]:
-        """When the calls with this argument began."""
-        return [at for said, at in self.begun if said == text]
+    return Attempt(text(steps), cuts, broken, None if told is None else text(told))
 
 
 def told(text: str, attempts: Sequence[Attempt], level: int = 2, fails: str = "nothing") -> Told:
@@ -142,15 +80,7 @@ def told(text: str, attempts: Sequence[Attempt], level: int = 2, fails: str = "n
         return await call(f"note {json.dumps(text)}")
 
     tools = {"search": search, "page": page, "look": look, "note": note, "mark": note}
-    environment = Environment(tools=tools, providers={"writing": Writing(attempts)}, provider="writing")
-    compiled = driver.compile_text(text, "main.flow", level=level)
-    loop = VirtualLoop()
-    try:
-        run = loop.run_until_complete(run_plan(compiled.plan, "main", {}, environment=environment))
-        done.seconds = loop.time()
-    finally:
-        loop.close()
-    done.result, done.problem = run.result, run.problem.code if run.problem else None
+    done.end(*ran(text, Writing(attempts), tools, level))
     return done
 
 
@@ -163,25 +93,25 @@ def after(*steps: object) -> int:
     return len('{"value": {"steps": [' + ", ".join(map(json.dumps, steps)) + ",")
 
 
-SPOKEN = Attempt([FIRST, SECOND, LAST], (after(FIRST), after(FIRST, SECOND)))
+SPOKEN = attempt([FIRST, SECOND, LAST], (after(FIRST), after(FIRST, SECOND)))
 
 
 def test_steps_begin_as_they_are_written_and_what_writes_waits_for_the_whole_plan() -> None:
     early, late = told(ARRANGED, [SPOKEN]), told(ARRANGED, [SPOKEN], level=1)
     assert early.result == late.result == ['<search "one">', '<page "<search \\"one\\">" 1>', late.result[2]]
-    assert (early.of('search "one"'), late.of('search "one"')) == ([1.0], [3.0])
+    assert (early.at('search "one"'), late.at('search "one"')) == ([1.0], [3.0])
     assert (early.seconds, late.seconds) == pytest.approx((10.0, 12.0))
     notes = [step("a", "note", "one"), step("b", "look", "two"), FIRST | {"id": "c"}]
-    waiting = told(ARRANGED, [Attempt(notes, (after(*notes[:1]), after(*notes[:2])))])
-    assert (waiting.of('note "one"'), waiting.of('look "two" at 1')) == ([3.0], [6.0])
+    waiting = told(ARRANGED, [attempt(notes, (after(*notes[:1]), after(*notes[:2])))])
+    assert (waiting.at('note "one"'), waiting.at('look "two" at 1')) == ([3.0], [6.0])
 
 
 def test_what_was_begun_with_an_answer_that_failed_is_cancelled() -> None:
     other = step("a", "search", "two")
-    attempts = [Attempt([FIRST, SECOND], (after(FIRST),), broken=1), Attempt([other])]
+    attempts = [attempt([FIRST, SECOND], (after(FIRST),), broken=1), attempt([other])]
     early = told(ARRANGED, attempts)
     assert early.result == ['<search "two">']
-    assert early.of('search "one"') == [1.0]
+    assert early.at('search "one"') == [1.0]
     assert early.ended == ['search "two"']
 
 
@@ -198,10 +128,10 @@ def test_what_was_begun_with_an_answer_that_failed_is_cancelled() -> None:
     ],
 )
 def test_an_unsound_plan_ends_as_if_nothing_had_begun(bad: object, code: str) -> None:
-    attempt = Attempt([FIRST, bad, LAST], (after(FIRST), after(FIRST, bad)))
-    early, late = told(ARRANGED, [attempt]), told(ARRANGED, [attempt], level=0)
+    unsound = attempt([FIRST, bad, LAST], (after(FIRST), after(FIRST, bad)))
+    early, late = told(ARRANGED, [unsound]), told(ARRANGED, [unsound], level=0)
     assert early.problem == late.problem == code
-    assert early.of('search "one"') == [1.0]
+    assert early.at('search "one"') == [1.0]
     assert early.ended == late.ended == []
     assert early.seconds <= late.seconds
 
@@ -209,21 +139,21 @@ def test_an_unsound_plan_ends_as_if_nothing_had_begun(bad: object, code: str) ->
 def test_steps_of_the_plan_that_counts_are_kept_one_by_one_and_the_others_made_anew() -> None:
     changed = step("b", "page", "other")
     reading = step("d", "page", "$b", depth=2)
-    heard = Attempt(
+    heard = attempt(
         [FIRST, changed, reading], (after(FIRST, SECOND, reading),), told=[FIRST, SECOND, reading]
     )
     early = told(ARRANGED, [heard])
     assert early.result == told(ARRANGED, [heard], level=0).result
-    assert len(early.of('search "one"')) == 1
+    assert len(early.at('search "one"')) == 1
     assert early.ended.count('page "other" 1') == 1
-    moved = Attempt([step("z", "page", "x"), FIRST], (after(FIRST),), told=[FIRST])
+    moved = attempt([step("z", "page", "x"), FIRST], (after(FIRST),), told=[FIRST])
     again = told(ARRANGED, [moved])
     assert again.result == told(ARRANGED, [moved], level=0).result
-    assert len(again.of('search "one"')) == 2
+    assert len(again.at('search "one"')) == 2
 
 
 def test_a_step_that_is_given_up_leaves_what_it_waits_for_alone() -> None:
-    heard = Attempt([FIRST, step("b", "page", "other")], (after(FIRST, SECOND),), told=[FIRST, SECOND])
+    heard = attempt([FIRST, step("b", "page", "other")], (after(FIRST, SECOND),), told=[FIRST, SECOND])
     assert told(ARRANGED, [heard]).ended == ['search "one"', 'page "other" 1']
 
 
@@ -234,20 +164,20 @@ def test_a_step_begins_once_the_later_one_that_it_refers_to_has_begun() -> None:
         step("c", "search", "x"),
         LAST | {"id": "d"},
     ]
-    early = told(ARRANGED, [Attempt(steps, (after(*steps[:3]),))])
-    assert early.of('search "x"') == [1.0]
-    assert early.result == told(ARRANGED, [Attempt(steps)], level=0).result
+    early = told(ARRANGED, [attempt(steps, (after(*steps[:3]),))])
+    assert early.at('search "x"') == [1.0]
+    assert early.result == told(ARRANGED, [attempt(steps)], level=0).result
     assert early.seconds == pytest.approx(10.0)
 
 
 def test_a_step_that_fails_early_fails_when_the_turn_of_the_plan_has_come() -> None:
     cuts = tuple(after(FIRST) + more for more in range(7))
-    early = told(ARRANGED, [Attempt([FIRST, SECOND], cuts)], fails="one")
-    late = told(ARRANGED, [Attempt([FIRST, SECOND], cuts)], level=0, fails="one")
+    early = told(ARRANGED, [attempt([FIRST, SECOND], cuts)], fails="one")
+    late = told(ARRANGED, [attempt([FIRST, SECOND], cuts)], level=0, fails="one")
     assert early.problem == late.problem == "E0801"
     assert early.seconds == pytest.approx(8.0)
     again = told(
-        ARRANGED, [Attempt([FIRST], (after(FIRST), 60, 61, 62, 63), broken=5), Attempt([])], fails="one"
+        ARRANGED, [attempt([FIRST], (after(FIRST), 60, 61, 62, 63), broken=5), attempt([])], fails="one"
     )
     assert again.result == []
 
@@ -278,7 +208,7 @@ def plans(draw: st.DrawFn) -> list[object]:
 
 ATTEMPTS = st.lists(
     st.builds(
-        Attempt,
+        attempt,
         plans(),
         st.lists(st.integers(0, 300), max_size=8).map(tuple),
         st.sampled_from((None, None, None, 1, 3)),
@@ -347,7 +277,15 @@ def test_a_remark_says_which_steps_begin_early_and_if_none_why(flow: str, said: 
 def test_no_step_begins_early_under_a_budget() -> None:
     body = ARRANGED.removeprefix(HEADER)
     within = told(HEADER + "@budget(calls=9)\n" + body, [SPOKEN])
-    assert within.of('search "one"') == [3.0]
+    assert within.at('search "one"') == [3.0]
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_a_simulated_model_writes_plans_that_run(level: int) -> None:
+    plan = driver.compile_text(ARRANGED, "main.flow", level=level).plan
+    for seed in range(20):
+        result = run(plan, environment=Environment(provider="simulated", seed=seed))
+        assert result.status == "ok", result.problem
 
 
 def test_a_step_that_ignores_its_cancellation_holds_nothing_up() -> None:
@@ -358,18 +296,7 @@ def test_a_step_that_ignores_its_cancellation_holds_nothing_up() -> None:
             await asyncio.sleep(1.0)
         return f"<{query}>"
 
-    attempts = [Attempt([FIRST], (after(FIRST),), broken=1), Attempt([step("a", "search", "two")])]
-    environment = Environment(
-        tools={"search": stubborn, "page": stubborn, "look": stubborn, "note": stubborn},
-        providers={"writing": Writing(attempts)},
-        provider="writing",
-    )
-    compiled = driver.compile_text(
-        ARRANGED.replace("tool mark(text: str) -> str writes diary\n", ""), "main.flow", level=2
-    )
-    loop = VirtualLoop()
-    try:
-        done = loop.run_until_complete(run_plan(compiled.plan, "main", {}, environment=environment))
-    finally:
-        loop.close()
+    attempts = [attempt([FIRST], (after(FIRST),), broken=1), attempt([step("a", "search", "two")])]
+    tools = dict.fromkeys(("search", "page", "look", "note", "mark"), stubborn)
+    done, _ = ran(ARRANGED, Writing(attempts), tools)
     assert done.result == ["<two>"]

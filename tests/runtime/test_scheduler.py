@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,8 @@ from flowc.runtime.environment import Environment
 from flowc.runtime.execute import load, run, run_plan
 from flowc.runtime.plan import Effect, Function, Parameter, Plan
 from flowc.runtime.result import RunResult
+from flowc.runtime.scheduler import runner
+from flowc.runtime.trace.model import Trace
 from flowc.runtime.types import INT, List
 from tests.runtime.plans import Builder, plan, tool
 
@@ -45,10 +48,11 @@ def graphs(draw: st.DrawFn) -> list[list[int]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(graphs(), st.integers(0, 2**20))
+@given(graphs(), st.integers(0, 2**20), st.sampled_from([1, 3, runner.TURN]), st.sampled_from([-1.0, 1.0]))
 def test_any_graph_gives_what_the_sequential_reading_gives_and_joins_run_once(
-    graph: list[list[int]], salt: int
+    graph: list[list[int]], salt: int, turn: int, slow: float
 ) -> None:
+    """However soon the loop hands over to the runner."""
     body = Builder()
     slots: list[int] = []
     for index, reads in enumerate(graph):
@@ -66,7 +70,7 @@ def test_any_graph_gives_what_the_sequential_reading_gives_and_joins_run_once(
         await asyncio.sleep(key % 3)
         return quick(key, values)
 
-    def slow(key: int, values: list[int]) -> int:
+    def blocking(key: int, values: list[int]) -> int:
         return quick(key, values)
 
     expected: list[int] = []
@@ -81,7 +85,8 @@ def test_any_graph_gives_what_the_sequential_reading_gives_and_joins_run_once(
         )
     ]
     of = plan(body.region(body.one("list", *slots)), operations=operations, result=List(INT))
-    result = virtually(of, {"quick": quick, "slow": slow, "waiting": waiting})
+    with patch.object(runner, "TURN", turn), patch.object(runner, "SLOW", slow):
+        result = virtually(of, {"quick": quick, "slow": blocking, "waiting": waiting})
     assert result.problem is None
     assert result.result == expected
     assert set(ran.values()) == {1}
@@ -368,3 +373,13 @@ def test_the_time_of_the_run_is_split_into_bodies_and_overhead() -> None:
     result = execute(of, {"busy": busy})
     assert result.critical_path_ms >= 50
     assert result.overhead_ms == pytest.approx(result.wall_ms - result.critical_path_ms, abs=0.5)
+
+
+def test_what_ends_after_its_run_does_not_count() -> None:
+    body = Builder()
+    of = plan(body.region(body.tool("it", body.constant(1))), operations=[tool("it", INT)])
+    result = virtually(of, {"it": increment})
+    assert isinstance(result.trace, Trace)
+    kind, frame, instruction, start, _, more = result.trace.log[-1]
+    result.trace.log.append((kind, frame, instruction, start, start + 60.0, more))  # a body that was given up
+    assert (result.nodes, result.calls, result.critical_path_ms, result.overhead_ms) == (1, 1, 0.0, 0.0)

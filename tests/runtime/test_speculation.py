@@ -1,15 +1,18 @@
 """Branches that start before their condition is known: what goes on, what is given up, what counts."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
+from attrs import evolve
 
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
-from flowc.runtime.plan import Effect, Json, Plan, Region
+from flowc.runtime.plan import Effect, Json, Limits, Plan, Region
 from flowc.runtime.plan_check import check_plan
 from flowc.runtime.result import RunResult
+from flowc.runtime.scheduler import workers
 from flowc.runtime.types import BOOL, INT
 from tests.runtime.plans import Builder, plan, tool
 from tests.runtime.worlds import virtually
@@ -74,6 +77,32 @@ def test_the_branch_that_is_not_taken_is_broken_off_at_once() -> None:
     result = world.run(choosing(branch("slow"), branch("quick"), [[0], []]))
     assert (result.result, result.wall_ms) == (2, 4_000)
     assert (3.0, "slow broken off") in world.notes
+
+
+@pytest.mark.parametrize("retries", [0, 1], ids=["on the runner", "called from the loop"])
+def test_a_function_that_hangs_in_a_branch_that_is_not_taken_holds_no_clock(
+    retries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "HELD", 0.05)
+    released, world = threading.Event(), World(False)
+
+    def hang(number: int) -> int:
+        released.wait(60)
+        return number
+
+    of = choosing(branch("slow"), branch("quick"), [[0], []])
+    limited = evolve(of.operations["slow"], limits=Limits(retries=retries))
+    of = evolve(of, operations={**of.operations, "slow": limited})
+    tools = {name: world.tool(name) for name in world.seconds} | {"slow": hang}
+    found: list[RunResult] = []
+    runs = threading.Thread(target=lambda: found.append(virtually(of, Environment(tools=tools))), daemon=True)
+    try:
+        runs.start()
+        runs.join(20)
+        assert found, "the run waits for what nobody wants"
+        assert (found[0].result, found[0].wall_ms) == (2, 4_000)
+    finally:
+        released.set()
 
 
 def test_both_branches_may_start() -> None:

@@ -1,29 +1,19 @@
 """Comprehensions that begin with the first items of a list that a model is still writing."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 
 import pytest
-from attrs import define, field, frozen
+from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import driver
 from flowc.passes.pipelines import O2, optimise
-from flowc.runtime.clock import VirtualLoop
-from flowc.runtime.environment import Environment
-from flowc.runtime.errors import Problem
-from flowc.runtime.execute import run_plan
-from flowc.runtime.providers.base import (
-    Embedding,
-    EmbedRequest,
-    ProviderError,
-    Request,
-    Response,
-    Usage,
-)
+from flowc.runtime.providers.base import Request, Response, Usage
+from tests.runtime.writing import Attempt, Writing, ran
 
 HEADER = """
 tool search(query: str) -> str reads web
@@ -44,60 +34,19 @@ SEARCHES = HEADER + "flow main() -> list[str]:\n    return [search(q) for q in q
 )
 
 
-@frozen
-class Attempt:
-    """How one attempt of the answer comes: what is heard of it, second by second, and what it is then."""
+def attempt(
+    items: Sequence[object],
+    cuts: tuple[int, ...] = (),
+    broken: int | None = None,
+    tail: str = "",
+    told: Sequence[object] | None = None,
+) -> Attempt:
+    """How an answer with these items comes, and which items it seems to have while it does."""
 
-    items: Sequence[object]
-    cuts: tuple[int, ...] = ()
-    broken: int | None = None
-    tail: str = ""
-    told: Sequence[object] | None = None
+    def text(items: Sequence[object]) -> str:
+        return json.dumps({"value": list(items)}) + tail
 
-    def text(self) -> str:
-        """The answer in the end."""
-        return json.dumps({"value": list(self.items)}) + self.tail
-
-    def heard(self) -> list[str]:
-        """The parts of what is heard."""
-        told = self.items if self.told is None else self.told
-        text = json.dumps({"value": list(told)}) + self.tail
-        places = [0, *sorted(cut % (len(text) + 1) for cut in self.cuts), len(text)]
-        return [text[a:b] for a, b in pairwise(places)]
-
-
-@define
-class Writing:
-    """A provider that writes lists part by part, one a second, and everything else within a second."""
-
-    attempts: Sequence[Attempt]
-    asked: list[str] = field(factory=list)
-
-    async def generate(self, request: Request) -> Response:
-        """An attempt, as it was told to come."""
-        if request.operation != "queries":
-            self.asked.append(request.prompt)
-            await asyncio.sleep(1.0)
-            return Response(f"answer to {request.prompt}", Usage(1, 1))
-        attempt = self.attempts[min(request.attempt, len(self.attempts)) - 1]
-        for number, part in enumerate(attempt.heard()):
-            await asyncio.sleep(1.0)
-            if number == attempt.broken:
-                raise ProviderError(Problem("E0821", "the connection broke"))
-            if request.stream is not None:
-                request.stream(part)
-        return Response(attempt.text(), Usage(1, 1))
-
-    async def embed(self, request: EmbedRequest) -> Embedding:
-        """Nothing is embedded here."""
-        raise NotImplementedError
-
-    def prompt_bound(self, request: Request) -> int:
-        """No prompt is long."""
-        return 100
-
-    async def close(self) -> None:
-        """There is nothing to close."""
+    return Attempt(text(items), cuts, broken, None if told is None else text(told))
 
 
 @frozen
@@ -129,19 +78,12 @@ def told(text: str, attempts: Sequence[Attempt], level: int = 2, fails: str = "n
         noted.append(text)
 
     tools = {"search": search, "page": search, "note": note}
-    environment = Environment(tools=tools, providers={"writing": Writing(attempts)}, provider="writing")
-    compiled = driver.compile_text(text, "main.flow", level=level)
-    loop = VirtualLoop()
-    try:
-        done = loop.run_until_complete(run_plan(compiled.plan, "main", {}, environment=environment))
-        seconds = loop.time()
-    finally:
-        loop.close()
+    done, seconds = ran(text, Writing(attempts, ["queries"]), tools, level)
     problem = done.problem.code if done.problem else None
     return Told(done.result, problem, seconds, tuple(searched), tuple(begun), tuple(noted))
 
 
-SPOKEN = Attempt(["a", "b", "c"], (16, 21))
+SPOKEN = attempt(["a", "b", "c"], (16, 21))
 
 
 def test_elements_begin_with_the_first_item_and_not_after_the_last() -> None:
@@ -154,16 +96,63 @@ def test_elements_begin_with_the_first_item_and_not_after_the_last() -> None:
 
 
 def test_what_was_begun_with_an_answer_that_failed_is_given_up() -> None:
-    attempts = [Attempt(["a", "b"], (16,), broken=1), Attempt(["c", "d"], (16,))]
+    attempts = [attempt(["a", "b"], (16,), broken=1), attempt(["c", "d"], (16,))]
     early = told(SEARCHES, attempts)
     assert early.result == ["C", "D"]
     assert early.searched == ("a", "c", "d")
 
 
 def test_items_of_another_answer_than_the_one_that_was_heard_do_not_count() -> None:
-    early = told(SEARCHES, [Attempt(["a", "b"], (16,), told=["x", "b"])])
+    early = told(SEARCHES, [attempt(["a", "b"], (16,), told=["x", "b"])])
     assert early.result == ["A", "B"]
     assert early.searched == ("x", "a", "b")
+
+
+class Deaf(Writing):
+    """A provider whose first attempt does not hear that it is over, and tells of an answer at `until`."""
+
+    until: float = 0.0
+
+    async def generate(self, request: Request) -> Response:
+        """The attempt that nobody waits for any more; the next is answered in one part."""
+        if request.attempt > 1:
+            await asyncio.sleep(1.0)
+            return Response(self.attempts[0].text, Usage(1, 1))
+        loop = asyncio.get_running_loop()
+        while (now := loop.time()) < self.until:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(self.until - now)
+        assert request.stream is not None
+        for part in ('{"value": ["late"', ', "b"]}'):
+            request.stream(part)
+        return Response('{"value": []}', Usage(1, 1))
+
+
+@pytest.mark.parametrize("until", [4.0, 9.0])
+def test_what_is_told_of_an_attempt_that_is_over_begins_nothing(until: float) -> None:
+    """Neither beside the next attempt, nor when the frame of the call is no more."""
+    header = HEADER.replace("@retry(2,", "@timeout(2s)\n@retry(2,")
+    body = """flow found(topic: str) -> list[str]:
+    return [search(q) for q in queries(topic)]
+
+flow main() -> str:
+    all = [found(topic) for topic in ["x"]]
+    return page(all[0][0])
+"""
+    searched: list[str] = []
+
+    async def search(query: str) -> str:
+        searched.append(query)
+        return query.upper()
+
+    async def page(name: str) -> str:
+        await asyncio.sleep(10.0)
+        return name
+
+    provider = Deaf([attempt(["a", "b"])], ["queries"])
+    provider.until = until
+    done, _ = ran(header + body, provider, {"search": search, "page": page, "note": page})
+    assert (done.result, searched) == ("A", ["a", "b"])
 
 
 def test_what_writes_begins_with_the_whole_answer_where_something_beside_it_begins_early() -> None:
@@ -173,7 +162,7 @@ def test_what_writes_begins_with_the_whole_answer_where_something_beside_it_begi
     second = [note(q) for q in qs]
     return first
 """
-    early = told(HEADER + body, [Attempt(["a", "b"], (16,), broken=1), Attempt(["c"])])
+    early = told(HEADER + body, [attempt(["a", "b"], (16,), broken=1), attempt(["c"])])
     assert (early.result, early.searched, early.noted) == (["C"], ("a", "c"), ("c",))
 
 
@@ -181,14 +170,14 @@ def test_an_element_that_fails_early_fails_when_its_turn_has_come() -> None:
     early = told(SEARCHES, [SPOKEN], fails="a")
     late = told(SEARCHES, [SPOKEN], level=0, fails="a")
     assert early.problem == late.problem is not None
-    again = told(SEARCHES, [Attempt(["a", "b"], (16,), broken=1), Attempt(["c"])], fails="a")
+    again = told(SEARCHES, [attempt(["a", "b"], (16,), broken=1), attempt(["c"])], fails="a")
     assert again.result == ["C"]
 
 
 ITEMS = st.lists(st.sampled_from(("a", "b", "c, ]", 'q"\\', "nothing")), max_size=5)
 ATTEMPTS = st.lists(
     st.builds(
-        Attempt,
+        attempt,
         ITEMS | st.lists(st.integers(0, 3), min_size=1, max_size=2),
         st.lists(st.integers(0, 80), max_size=6).map(tuple),
         st.sampled_from((None, None, None, 1, 3)),
@@ -243,6 +232,6 @@ def test_a_remark_says_whether_elements_begin_early_and_if_not_why(body: str, sa
 def test_nothing_begins_early_under_a_budget() -> None:
     body = SEARCHES.removeprefix(HEADER)
     assert "must not take from the budget" in remarks("@budget(calls=9)\n" + body)
-    attempts = [Attempt(["a", "b"], (16,), broken=1), Attempt(["c"], (16,))]
+    attempts = [attempt(["a", "b"], (16,), broken=1), attempt(["c"], (16,))]
     within = told(HEADER + "@budget(calls=9)\n" + body, attempts)
     assert (within.result, within.searched) == (["C"], ("c",))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from typing import Any
@@ -15,9 +16,10 @@ from flowc.runtime.batch import run_many
 from flowc.runtime.clock import VirtualLoop
 from flowc.runtime.config import Config
 from flowc.runtime.environment import Environment
+from flowc.runtime.errors import Problem
 from flowc.runtime.execute import load, run, run_plan
 from flowc.runtime.limits import Price
-from flowc.runtime.providers.base import ModelSettings, Request, Response, Usage
+from flowc.runtime.providers.base import LONGEST_WAIT, ModelSettings, ProviderError, Request, Response, Usage
 from flowc.runtime.providers.simulated.behaviour import Behaviour, Quota
 from flowc.runtime.providers.simulated.provider import Simulated
 from flowc.runtime.result import RunResult
@@ -247,6 +249,22 @@ def test_a_budget_takes_the_worst_case_of_a_call_whose_counts_cannot_be() -> Non
     failed = virtually(plan, around(Scripted(lying)), word="flow")
     assert failed.problem is not None
     assert failed.problem.code == "E0722"
+
+
+@pytest.mark.parametrize("after", [math.nan, math.inf, -math.inf, 1e18, -5.0])
+@pytest.mark.parametrize("code", ["E0820", "E0821"])
+def test_a_provider_that_asks_for_an_impossible_wait_does_not_stop_the_run(code: str, after: float) -> None:
+    refusals = [ProviderError(Problem(code, "later"), after=after)]
+
+    async def moody(request: Request) -> str:
+        if refusals:
+            raise refusals.pop()
+        return "fine"
+
+    plan = compile_text(ASK.replace("@model", "@retry(1)\n@model") + ONE[len(ASK) :], "main.flow").plan
+    result = virtually(plan, around(Scripted(moody)), word="flow")
+    assert result.result == "fine"
+    assert result.wall_ms <= (LONGEST_WAIT + 10) * 1e3
 
 
 def test_limits_that_change_midway_slow_a_batch_down_and_every_run_ends_well() -> None:

@@ -3,6 +3,7 @@
 import enum
 import json
 import math
+import re
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from flowc.runtime.coerce import Mismatch, Tables, coercer
 from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.errors import FlowError
-from flowc.runtime.plan import Parameter
+from flowc.runtime.plan import Operation, Parameter
 from flowc.runtime.providers.simulated import value_of
 from flowc.runtime.reading import bind_arguments, parse_text, read_text_arguments
-from flowc.runtime.schema import schema, wrapped
+from flowc.runtime.scheduler.plan_steps import is_given, read_steps
+from flowc.runtime.schema import closed, schema, wrapped
 from flowc.runtime.types import (
     BOOL,
     BYTES,
@@ -34,6 +36,7 @@ from flowc.runtime.types import (
     Enum,
     List,
     Optional,
+    PlanOf,
     Record,
     Scalar,
     Tuple,
@@ -48,13 +51,24 @@ TABLES = Tables(
         "Tree": (("name", STR), ("children", List(Record("Tree"))), ("class", Optional(INT))),
     },
     {"Verdict": ("yes", "no", "unsure")},
+    {
+        "search": (Parameter("query", STR), Parameter("limit", INT, 20, True)),
+        "sum_up": (Parameter("parts", List(INT)), Parameter("as_", Optional(Enum("Verdict")), None, True)),
+        "draw": (Parameter("at", Record("Point")), Parameter("image", Array("f32", ("n", 3)))),
+        "stop": (),
+    },
 )
+PLAN = PlanOf(("search", "sum_up", "draw", "stop"))
 
 scalars: st.SearchStrategy[Type] = st.sampled_from(
     [STR, INT, FLOAT, BOOL, BYTES, NONE, JSON, Scalar("f32"), Scalar("i8"), Enum("Verdict"), Record("Point")]
 )
 types: st.SearchStrategy[Type] = st.recursive(
-    scalars | st.just(Record("Tree")) | st.just(Array("f32", ("n", 3))) | st.just(Array("i64", (2,))),
+    scalars
+    | st.just(PLAN)
+    | st.just(Record("Tree"))
+    | st.just(Array("f32", ("n", 3)))
+    | st.just(Array("i64", (2,))),
     lambda inner: (
         st.builds(List, inner)
         | st.builds(Dict, inner)
@@ -93,7 +107,9 @@ def fits(value: Any, pattern: Mapping[str, Any], definitions: Mapping[str, Any])
             inner = pattern.get("prefixItems") or [pattern.get("items", {})] * len(value)
             return all(fits(item, each, definitions) for item, each in zip(value, inner, strict=True))
         case "string":
-            return isinstance(value, str)
+            return (
+                isinstance(value, str) and re.fullmatch(pattern.get("pattern", ".*"), value, re.S) is not None
+            )
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
@@ -125,6 +141,43 @@ def test_every_value_of_a_type_fits_its_schema(type_: Type, chance: Any) -> None
     assert fits(value, described, described.get("$defs", {}))
     outer = wrapped(type_, TABLES)
     assert fits({"value": value}, outer, outer.get("$defs", {}))
+
+
+def written(**arguments: Any) -> Any:
+    return {"steps": [{"id": "b", **arguments}]}
+
+
+@pytest.mark.parametrize(
+    ("sound", "value"),
+    [
+        (True, written(tool="search", arguments={"query": "a", "limit": 3})),
+        (True, written(tool="search", arguments={"query": "$a", "limit": "$a"})),
+        (True, written(tool="search", arguments={"query": "a", "limit": None})),
+        (True, written(tool="sum_up", arguments={"parts": [1, "$a"], "as_": None})),
+        (True, written(tool="sum_up", arguments={"parts": "$a", "as_": "yes"})),
+        (True, written(tool="stop", arguments={})),
+        (False, written(tool="search", arguments={"query": "a", "limit": "many"})),
+        (False, written(tool="search", arguments={"query": None, "limit": 3})),
+        (False, written(tool="search", arguments={"limit": 3})),
+        (False, written(tool="sum_up", arguments={"parts": ["a"], "as_": None})),
+        (False, written(tool="stop", arguments={"query": "a"})),
+        (False, written(tool="draw", arguments={"query": "a", "limit": 3})),
+        (False, written(tool="remove", arguments={})),
+    ],
+)
+def test_the_schema_of_a_plan_knows_the_parameters_of_each_tool(sound: bool, value: Any) -> None:
+    described = wrapped(PLAN, TABLES)
+    assert fits({"value": value}, described, described["$defs"]) == sound
+    assert closed(described)
+
+
+@given(st.randoms(use_true_random=False))
+def test_simulated_plans_are_sound(chance: Any) -> None:
+    operations = {name: Operation("tool", name, parameters, INT) for name, parameters in TABLES.tools.items()}
+    for step in read_steps(value_of(PLAN, TABLES, chance), operations):
+        for parameter in operations[step.tool].parameters:
+            if is_given(step, parameter):
+                coercer(parameter.type, TABLES)(step.arguments[parameter.name])
 
 
 def test_records_are_equal_by_value_and_never_change() -> None:

@@ -14,6 +14,7 @@ from flowc.compiler.backends.llvm.byte_dots import emit_dot
 from flowc.compiler.backends.llvm.function import FunctionEmitter, llvm_type, number, suffix
 from flowc.compiler.backends.llvm.key_vectors import emit_mask, emit_pack, emit_sort
 from flowc.compiler.backends.llvm.memory import Writer
+from flowc.compiler.backends.llvm.pair_dots import emit_pair_dot
 from flowc.dialects import loops
 from flowc.dialects.array.kernel import REPRODUCIBLE
 
@@ -131,6 +132,17 @@ def _step(e: FunctionEmitter, op: loops.StepOp) -> None:
     e.values[op.step] = e.call("llvm.scmp.i64.i64", "i64", [e.typed(op.extent), "i64 1"])
 
 
+def _opaque(e: FunctionEmitter, op: loops.OpaqueOp) -> None:
+    """Out of an assembly text without instructions, where the function starts, so that no loop has it."""
+    type_ = llvm_type(op.result.type)
+    hidden, result = e.fresh(), e.fresh()
+    bits = f"i{suffix(op.result.type)[1:]}"
+    known = f"bitcast ({type_} {number(op.value.value.data, op.result.type)} to {bits})"
+    e.scratch.append(f'  {hidden} = call {bits} asm "", "=r,0"({bits} {known})')
+    e.scratch.append(f"  {result} = bitcast {bits} {hidden} to {type_}")
+    e.values[op.result] = result
+
+
 def _extend(e: FunctionEmitter, op: arith.ExtFOp) -> None:
     if isinstance(op.input.type, Float16Type):
         value = e.call("flowc.half.f32", "float", [e.typed(op.input)])
@@ -187,7 +199,9 @@ def _total(e: FunctionEmitter, op: vector.ReductionOp) -> None:
 writers: dict[type[Operation], Writer] = {
     vector.ReductionOp: _total,
     loops.DotOp: emit_dot,
+    loops.PairDotOp: emit_pair_dot,
     loops.StepOp: _step,
+    loops.OpaqueOp: _opaque,
     loops.PackOp: emit_pack,
     loops.SortOp: emit_sort,
     vector.CreateMaskOp: emit_mask,

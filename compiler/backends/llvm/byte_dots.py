@@ -25,14 +25,15 @@ def emit_dot(e: FunctionEmitter, op: loops.DotOp) -> None:
         e.values[op.result] = _by_words(e, number, left, right, sums)
 
 
-def _has(e: FunctionEmitter, *features: str) -> bool:
+def has(e: FunctionEmitter, *features: str) -> bool:
+    """Whether the target has all of these abilities."""
     return all(f"+{feature}," in f"{e.attributes},".replace('"', ",") for feature in features)
 
 
 def _has_byte_products(e: FunctionEmitter, width: int) -> bool:
-    if _has(e, "avx512vnni"):
-        return width == 512 or _has(e, "avx512vl")
-    return width < 512 and _has(e, "avxvnni")
+    if has(e, "avx512vnni"):
+        return width == 512 or has(e, "avx512vl")
+    return width < 512 and has(e, "avxvnni")
 
 
 def _by_bytes(e: FunctionEmitter, number: int, left: str, right: str, sums: str) -> str:

@@ -23,6 +23,12 @@ _AS_WRITTEN = (
 )
 _ROLLED = ("!6 = distinct !{!6, !3}", _AS_WRITTEN[2])
 _WRITTEN_OUT = ("!4 = distinct !{!4, !5}", '!5 = !{!"llvm.loop.unroll.full"}')
+_MASKED = (
+    "!8 = distinct !{!8, !9, !10}",
+    '!9 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}',
+    '!10 = !{!"llvm.loop.vectorize.followup_vectorized", !5}',
+    _WRITTEN_OUT[1],
+)
 
 
 def emit_function(function: func.FuncOp, name: str, attributes: str) -> FunctionEmitter:
@@ -110,6 +116,9 @@ def _advice(e: FunctionEmitter, op: scf.ForOp) -> str:
     if loops.ROLLED in op.attributes:
         e.called.update(_ROLLED)
         return ", !llvm.loop !6"
+    if loops.MASKED in op.attributes:
+        e.called.update(_MASKED)
+        return ", !llvm.loop !8"
     bounds = [e.operand(value) for value in (op.lb, op.ub, op.step)]
     if all(map(_is_number, bounds)) and len(range(*map(int, bounds))) <= FEW:
         e.called.update(_WRITTEN_OUT)

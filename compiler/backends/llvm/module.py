@@ -17,6 +17,7 @@ from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.kernel import lower_kernel
 from flowc.runtime.kernel_signature import LAYOUTS, KernelSignature
 from flowc.runtime.kernels import symbol
+from flowc.runtime.processor import BF16_DOTS
 
 
 @frozen
@@ -54,7 +55,7 @@ def _emit_kernel(
     forms: list[Form] = []
     for wanted in [layouts] if layouts is not None else _all_forms(kernel):
         inner = f'"{symbol(name)}.{len(forms)}"'
-        function, checks = lower_kernel(kernel, name, target.vector_bits, wanted)
+        function, checks = lower_kernel(kernel, name, target.vector_bits, wanted, target.has(BF16_DOTS))
         emitted = emit_function(function, inner, f"noinline {target.attributes}")
         texts.append("\n".join(emitted.lines))
         called |= emitted.called

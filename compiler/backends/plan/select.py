@@ -23,6 +23,7 @@ from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.speculation import EARLY
 from flowc.passes.hedge import HEDGE
 from flowc.passes.order import EffectOrder, GuardedOrder, Order, ProgramOrder, catches_failures
+from flowc.passes.stream_items import AHEAD, STREAM
 
 
 def select(module: ModuleOp) -> ModuleOp:
@@ -200,7 +201,8 @@ def _number(op: NumberOp) -> JsonAttr:
 def _marks(op: Operation) -> dict[str, Json]:
     """What a pass has noted for the runtime."""
     found = op.attributes.get(HEDGE)
-    return {HEDGE: found.value} if isinstance(found, JsonAttr) else {}
+    marks: dict[str, Json] = {HEDGE: found.value} if isinstance(found, JsonAttr) else {}
+    return marks | {name: True for name in (STREAM, AHEAD) if name in op.attributes}
 
 
 def _figure(op: Operation, name: str) -> float:

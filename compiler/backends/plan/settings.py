@@ -15,7 +15,6 @@ from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.attributes import Json
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.speculation import SpeculateOp
-from flowc.passes.stream import STREAM
 from flowc.runtime.types import to_json
 
 
@@ -96,8 +95,6 @@ def _call_outside(op: Operation) -> Shape | None:
             return Shape(plan.TaskOp, "embed", "embed", [op.texts], chosen)
         case agent.ExecuteOp():
             named: dict[str, Json] = {"tools": [tool.data for tool in agent.tools_of(op)]}
-            if STREAM in op.attributes:
-                named[STREAM] = True
             return Shape(plan.TaskOp, "execute", "execute", [op.plan], named)
     return None
 
@@ -118,8 +115,6 @@ def _prompted(op: agent.PromptedCall, instruction: str) -> Shape:
     settings: dict[str, Json] = {"operation": name, "segments": segments, "arguments_from": holes}
     if isinstance(shared := op.attributes.get("prefix"), IntegerAttr):
         settings["prefix"] = shared.value.data
-    if STREAM in op.attributes:
-        settings[STREAM] = True
     return Shape(plan.TaskOp, instruction, name, [*prompt.values, *op.arguments], settings)
 
 
@@ -128,8 +123,6 @@ def _control(op: Operation) -> Shape:
     match op:
         case control.MapOp():
             settings: dict[str, Json] = {"width": op.width.value.data, "filtered": op.filtered is not None}
-            if STREAM in op.attributes:
-                settings[STREAM] = True
             return Shape(plan.ForkOp, "map", "map", operands, settings)
         case agent.GenerateBatchOp():
             settings = {"width": op.width.value.data, "filtered": op.filtered is not None}

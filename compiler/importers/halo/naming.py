@@ -8,8 +8,11 @@ from attrs import define, field
 from flowc.compiler.builtins import RESERVED as BUILT_IN
 from flowc.compiler.checker.annotations import TYPE_NAMES
 from flowc.compiler.importers.halo.answers import Fields, Leaf, Sequence, Shape
+from flowc.compiler.parser.lexer import FOREIGN
 from flowc.grammar.tables import RESERVED
 
+_WORDS = RESERVED | FOREIGN
+"""Words that are no names anywhere."""
 _TAKEN = BUILT_IN | frozenset(TYPE_NAMES)
 """Names that no declaration may take."""
 
@@ -24,7 +27,7 @@ def legal(name: str) -> str:
     found = re.sub(r"\W+", "_", found)[:120] or "unnamed"
     if not (found[0] == "_" or found[0].isalpha()) or not found.isidentifier():
         found = "n_" + re.sub(r"[^0-9A-Za-z_]+", "_", found)
-    return f"{found}_" if found in RESERVED else found
+    return f"{found}_" if found in _WORDS else found
 
 
 def capitals(name: str) -> str:
@@ -89,6 +92,6 @@ class Records:
     def at(self, type_: str, key: str) -> tuple[str, str] | None:
         """How a field of a value of that type is written, and its type; None where there is none."""
         if type_ == "json":
-            return (f'["{key}"]' if key in RESERVED else f".{key}"), "json"
+            return (f'["{key}"]' if key in _WORDS else f".{key}"), "json"
         written = self.keys.get(type_, {}).get(key)
         return (f".{written}", dict(self.fields[type_])[written]) if written is not None else None

@@ -39,14 +39,14 @@ class _Reading:
     def graph(self, root: Node) -> Graph:
         top = self.mapping(root, "the file")
         body = self.mapping(top["graph"], "`graph`") if "graph" in top else top
-        if "nodes" not in body:
+        nodes = self.items(body.get("nodes"), "`nodes`")
+        if "nodes" not in body or not (nodes or self.found):
             self.wrong(
                 "there are no nodes in this file",
                 root.span,
                 why="a graph of Halo is `graph:` with `nodes:` and `edges:`",
                 help="see docs/import.md for the form",
             )
-        nodes = self.items(body.get("nodes"), "`nodes`")
         if len(nodes) > MOST_STEPS:
             self.wrong(f"a graph has at most {MOST_STEPS:,} nodes", nodes[MOST_STEPS].span)
         steps = [self.step(node) for node in nodes[:MOST_STEPS]]

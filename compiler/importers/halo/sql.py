@@ -31,7 +31,9 @@ _TYPES = {
     "float": ("numeric", "float", "decimal", "real", "double", "number", "float8"),
     "bool": ("bool", "boolean"),
 }
-_WRITES = re.compile(r"\b(?:insert|update|delete|merge|create|drop|alter|truncate|grant)\b", re.IGNORECASE)
+_WRITES = re.compile(
+    r"\b(?:insert|into|update|delete|merge|create|drop|alter|truncate|grant|nextval|setval)\b", re.IGNORECASE
+)
 _READS = re.compile(r"[\s(]*(?:select|with|values|table|show|explain)\b", re.IGNORECASE)
 
 

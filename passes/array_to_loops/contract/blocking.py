@@ -10,8 +10,9 @@ from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
-from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile, register_tile
+from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile
 from flowc.passes.array_to_loops.contract.packing import pack_right, steps_of
+from flowc.passes.array_to_loops.contract.pairs import fit_columns, in_pairs, tile_for
 from flowc.passes.array_to_loops.contract.product import Product
 from flowc.passes.array_to_loops.contract.stacks import Finish, for_each_matrix
 from flowc.passes.array_to_loops.contract.tiles import Prepared, padded_columns
@@ -33,7 +34,7 @@ KEPT_ROWS = 16 * TILE
 @frozen
 class Columns:
     """A block of columns of a product: memory for its panels, and how a finished tile is stored, given its
-    first row and the number of its rows."""
+    first row and the number of its rows. `fit` is that of `Prepared`."""
 
     product: Product
     shape: RegisterTile
@@ -42,6 +43,7 @@ class Columns:
     padded: Index
     steps: Index
     store: Callable[[SSAValue, SSAValue, Index], None]
+    fit: SSAValue | None
 
 
 @frozen
@@ -85,9 +87,10 @@ def _columns(
 ) -> None:
     """Computes a block of columns, of which `first` is the first."""
     b = s.b
-    shape = register_tile(p.dtype, s.vector_bits, p.columns)
+    p = in_pairs(s, p)
+    shape = tile_for(s, p)
     padded = padded_columns(s, p, shape)
-    panels = b.allocate(shape.element, [b.mul(b.min(DEEP, p.depth), padded)])
+    panels = b.allocate(shape.factor, [b.mul(b.min(DEEP, p.depth), padded)])
 
     def store(tile: SSAValue, low: SSAValue, count: Index) -> None:
         def one(i: SSAValue, j: SSAValue) -> None:
@@ -98,7 +101,9 @@ def _columns(
         else:
             b.nest([count, p.columns], lambda at: one(at[0], at[1]))
 
-    block = Columns(p, shape, stack, panels, padded, steps_of(s, p, shape, padded), store)
+    block = Columns(
+        p, shape, stack, panels, padded, steps_of(s, p, shape, padded), store, fit_columns(s, p, stack)
+    )
     if isinstance(p.depth, int) and p.depth <= DEEP:
         _at_once(s, block)
     else:
@@ -110,7 +115,7 @@ def _at_once(s: Lowering, block: Columns) -> None:
     """All of the contraction for one tile after the other."""
     p, b = block.product, s.b
     pack_right(s, p, block.shape, block.stack, block.panels, block.padded, steps=block.steps)
-    prepared = Prepared(p, block.shape, block.panels, block.padded, block.stack, block.steps)
+    prepared = Prepared(p, block.shape, block.panels, block.padded, block.stack, block.steps, block.fit)
 
     def some(low: SSAValue, high: SSAValue) -> None:
         tile = prepared.buffer(s, TILE)
@@ -151,7 +156,7 @@ def _by_depth(s: Lowering, block: Columns) -> None:
 def _part(s: Lowering, block: Columns, own: Product, part: Part, low: SSAValue, high: SSAValue) -> None:
     """Adds a part of the contraction to some rows, and finishes them if it is the last."""
     b = s.b
-    prepared = Prepared(own, block.shape, block.panels, block.padded, block.stack, block.steps)
+    prepared = Prepared(own, block.shape, block.panels, block.padded, block.stack, block.steps, block.fit)
     fresh = prepared.buffer(s, TILE)
     tile = b.select(
         part.split, _rows_from(s, part.sums, low, block.padded), _rows_from(s, fresh, 0, block.padded)

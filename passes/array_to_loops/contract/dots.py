@@ -34,6 +34,9 @@ processor to."""
 CACHED = 2 << 20
 """Bytes that the second-level cache may hold."""
 
+NEARBY = 1 << 18
+"""Bytes of rows that meet all columns before the next ones are read."""
+
 CHUNK = 1 << 17
 """Multiplications that are worth a thread."""
 
@@ -69,10 +72,18 @@ def _work(s: Lowering, p: Product) -> Index:
 
 
 def _matrix(s: Lowering, p: Product, stack: tuple[Index, ...], tile: Dots, finish: Finish) -> None:
-    """All tiles; columns are outermost where there are more of them, and those of one are together."""
+    """All tiles: those of as many rows as a cache holds are together, in them those of a column."""
     b = s.b
     down, across = b.ceiling(p.rows, tile.rows), b.ceiling(p.columns, tile.columns)
     count = b.mul(down, across)
+    height = b.max(grain_of(s, b.mul(p.depth, tile.rows), NEARBY // (bits(p.dtype) // 8)), 1)
+
+    def place_of(number: SSAValue) -> tuple[Index, Index]:
+        if across == 1:
+            return number, 0
+        first = b.mul(b.quotient(number, b.mul(height, across)), height)
+        within, tall = b.sub(number, b.mul(first, across)), b.min(height, b.sub(down, first))
+        return b.add(first, b.remainder(within, tall)), b.quotient(within, tall)
 
     size = bits(p.dtype) // 8
     large = b.compare("sgt", b.index(b.mul(p.rows, p.depth)), b.index(CACHED // size))
@@ -86,7 +97,7 @@ def _matrix(s: Lowering, p: Product, stack: tuple[Index, ...], tile: Dots, finis
 
     def some(low: SSAValue, high: SSAValue) -> None:
         def one(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            i, j = (number, 0) if across == 1 else (b.remainder(number, down), b.quotient(number, down))
+            i, j = place_of(number)
             if across == 1:
                 b.either(streams, lambda: ahead(b.mul(i, tile.rows)), lambda: None)
             _tile(s, p, stack, tile, (b.mul(i, tile.rows), b.mul(j, tile.columns)), finish)

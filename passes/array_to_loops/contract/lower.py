@@ -10,8 +10,10 @@ from flowc.dialects.array.types import bits, dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.blocking import COLUMNS, blocked
+from flowc.passes.array_to_loops.contract.byte_dots import has_byte_dots
 from flowc.passes.array_to_loops.contract.direct import DEEP, SMALL, direct, reads_rows
 from flowc.passes.array_to_loops.contract.dots import dots, reads_depth
+from flowc.passes.array_to_loops.contract.pairs import are_halves
 from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product, product_of
 from flowc.passes.array_to_loops.contract.stacks import Finish, unflattened
 from flowc.passes.array_to_loops.contract.streamed import streamed
@@ -21,13 +23,19 @@ from flowc.passes.array_to_loops.elements import Lowering
 FEW_ROWS, FEW_COLUMNS = 4, 8
 """With fewer rows or columns than these, packing costs more than it saves."""
 
+FEW_HALVES = 10
+"""The same for bf16 that both lie along the contraction: dot products of so few pay."""
+
+FEW_BYTES = 56
+"""The same for signed bytes, whose dot products have an instruction."""
+
 FEW_ROWS_DIRECT = 12
 """With fewer rows than these, an operand in memory is not packed."""
 
 SHORT = 8
 """Of fewer steps than these no row is a vector: it is rows that vectors are made of."""
 
-FEW_DOTS, DEEP_DOTS = 64, 128
+FEW_DOTS, DEEP_DOTS = 40, 128
 """With fewer rows or columns, and more steps than these, operands that both lie along the contraction are not
 packed."""
 
@@ -134,7 +142,8 @@ def _of_rows(s: Lowering, p: Product, finish: Finish, exchanged: Finish) -> None
 
     fewer = b.min(p.rows, p.columns)
     if s.ordered or not reads_depth(p):
-        b.either(_fewer(s, fewer, FEW_ROWS), lambda: by_dots(s, p, finish), packed)
+        few = FEW_BYTES if has_byte_dots(p) else FEW_HALVES if are_halves(p) else FEW_ROWS
+        b.either(_fewer(s, fewer, few), lambda: by_dots(s, p, finish), packed)
         return
     deep = _both(s, _fewer(s, fewer, FEW_DOTS), _fewer(s, DEEP_DOTS, p.depth))
     near = _fewer(s, b.mul(p.depth, p.columns), NEAR // size)

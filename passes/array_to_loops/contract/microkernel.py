@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 from xdsl.dialects import arith, vector
 from xdsl.dialects.builtin import VectorType, f32, f64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.types import bits
+from flowc.dialects.loops import PairDotOp
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Lowering
@@ -23,11 +24,26 @@ VECTORS = (2, 4)
 
 @frozen
 class RegisterTile:
-    """The shape of a register tile."""
+    """The shape of a register tile: the vectors of its sums and of the factors.
 
-    element: Attribute
+    These differ where factors are words of two bf16. One that `flushes` may take subnormal numbers for zero
+    then.
+    """
+
     width: int
     vector: VectorType[Attribute]
+    factors: VectorType[Attribute]
+    flushes: bool = False
+
+    @property
+    def element(self) -> Attribute:
+        """The type of a sum."""
+        return self.vector.get_element_type()
+
+    @property
+    def factor(self) -> Attribute:
+        """The type of a factor."""
+        return self.factors.get_element_type()
 
 
 @frozen
@@ -53,9 +69,14 @@ def register_tile(dtype: str, vector_bits: int, columns: Index) -> RegisterTile:
 
 def tile_of(dtype: str, vector_bits: int, vectors: int) -> RegisterTile:
     """The tile whose rows are so many vectors."""
-    element = scalars.held_type(dtype)
     width = vectors * vector_bits // max(bits(dtype), 32)
-    return RegisterTile(element, width, VectorType(element, [width]))
+    type_ = VectorType(scalars.held_type(dtype), [width])
+    return RegisterTile(width, type_, type_)
+
+
+def of_pairs(shape: RegisterTile) -> RegisterTile:
+    """The tile for words of two bf16, given that for words: its sums are of f32."""
+    return evolve(shape, vector=VectorType(f32, [shape.width]))
 
 
 def multiply(
@@ -76,7 +97,7 @@ def multiply(
     def step(k: SSAValue, sums: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
         values = right(k)
         return [
-            _added(s, b.insert(vector.BroadcastOp(factor(row, k), shape.vector)), values, before)
+            _added(s, shape, b.insert(vector.BroadcastOp(factor(row, k), shape.factors)), values, before)
             for row, before in enumerate(sums)
         ]
 
@@ -91,9 +112,10 @@ def multiply(
     return b.loop(0, depth, start, some, step=steps, plain=True)
 
 
-def _added(s: Lowering, a: SSAValue, c: SSAValue, before: SSAValue) -> SSAValue:
+def _added(s: Lowering, shape: RegisterTile, a: SSAValue, c: SSAValue, before: SSAValue) -> SSAValue:
     """`a * c + before` of vectors."""
-    assert isinstance(a.type, VectorType)
-    if a.type.get_element_type() in (f32, f64):
+    if shape.vector != shape.factors:
+        return s.b.insert(PairDotOp(a, c, before, flushes=shape.flushes))
+    if shape.element in (f32, f64):
         return s.b.insert(vector.FMAOp(a, c, before))
     return s.b.insert(arith.AddiOp(before, s.b.insert(arith.MuliOp(a, c))))

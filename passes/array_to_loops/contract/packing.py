@@ -10,12 +10,15 @@ from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.microkernel import RegisterTile
-from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product
+from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Operand, Product, Stack
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.reductions import identity
 
 BLOCK = 128
 """Steps of the contraction that are read in one sweep."""
+
+Element = Callable[[Stack, Index, Index], SSAValue]
+"""How an element is got, given its place in the stack, its line and its step."""
 
 LONG_BLOCK = 1024
 """The same where there is one panel, which rows of the left operand meet only once: their sums then stay in
@@ -72,16 +75,19 @@ def _panel(
     def place(k: Index, j: Index) -> Index:
         return b.add(b.add(base, b.mul(k, width)), j)
 
-    def copy(k: Index, j: Index) -> None:
-        value = p.right.element(stack, b.add(origin[1], j), b.add(origin[0], k))
+    def write(element: Element, k: Index, j: Index) -> None:
+        value = element(stack, b.add(origin[1], j), b.add(origin[0], k))
         b.store(value, panels, [place(k, j)])
+
+    def copy(k: Index, j: Index) -> None:
+        write(p.right.element, k, j)
 
     def clear(k: Index, j: Index) -> None:
         b.store(zero, panels, [place(k, b.add(full, j))])
 
     def columns() -> Sequence[SSAValue]:
         """Column after column, as they lie."""
-        b.nest([full, deep], lambda at: copy(at[1], at[0]))
+        _lengthways(s, p.right, full, deep, lambda element, j, k: write(element, k, j))
         b.nest([b.sub(width, full), deep], lambda at: clear(at[1], at[0]), plain=True)
         return ()
 
@@ -134,7 +140,7 @@ def reads_in_place(p: Product) -> bool:
 
 def left_scratch(s: Lowering, p: Product, shape: RegisterTile, rows: Index) -> SSAValue:
     """Memory for a packed tile of the left operand."""
-    return s.b.allocate(shape.element, [BLOCK, rows] if p.left.contiguous == SIDE else [rows, BLOCK])
+    return s.b.allocate(shape.factor, [BLOCK, rows] if p.left.contiguous == SIDE else [rows, BLOCK])
 
 
 def pack_left(
@@ -151,12 +157,27 @@ def pack_left(
     """
     b = s.b
 
-    def value(i: Index, k: Index) -> SSAValue:
-        return p.left.element(stack, b.add(origin[0], i), b.add(origin[1], k))
+    def value(element: Element, i: Index, k: Index) -> SSAValue:
+        return element(stack, b.add(origin[0], i), b.add(origin[1], k))
 
     rows, deep = extents
     if p.left.contiguous == SIDE:
-        b.nest([deep, rows], lambda at: b.store(value(at[1], at[0]), scratch, at))
+        b.nest([deep, rows], lambda at: b.store(value(p.left.element, at[1], at[0]), scratch, at))
         return lambda i, k: b.load(scratch, [k, i])
-    b.nest([rows, deep], lambda at: b.store(value(*at), scratch, at))
+    _lengthways(s, p.left, rows, deep, lambda element, i, k: b.store(value(element, i, k), scratch, [i, k]))
     return lambda i, k: b.load(scratch, [i, k])
+
+
+def _lengthways(
+    s: Lowering, operand: Operand, lines: Index, deep: Index, copy: Callable[[Element, Index, Index], None]
+) -> None:
+    """Copies line after line along the contraction; `copy` takes how to get an element, a line and a step."""
+    b = s.b
+    if operand.inner is None:
+        b.nest([lines, deep], lambda at: copy(operand.element, *at))
+        return
+    inner, most = operand.inner, b.max(b.sub(deep, 1), 0)
+    b.nest([lines, most], lambda at: copy(inner, *at))
+    b.nest(
+        [lines, b.sub(deep, most)], lambda at: copy(operand.element, at[0], b.add(most, at[1])), plain=True
+    )

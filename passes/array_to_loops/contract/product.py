@@ -13,7 +13,13 @@ from flowc.dialects.array.types import bits, dtype_of, is_float, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import REASSOCIATE, Index, LoopBuilder
 from flowc.passes.array_to_loops.elements import Lowering, aligned
-from flowc.passes.array_to_loops.stored import contiguous_axis, located, stored_as_held
+from flowc.passes.array_to_loops.stored import contiguous_axis, located, stored_as, stored_as_held
+
+NARROW = {True: "bf16", False: "i8"}
+"""What is widened for a product of floats, and for one of integers."""
+
+WIDENED = {"bf16": ("f32",), "i8": ("i16", "i32", "i64")}
+"""The dtypes in which narrow numbers stay what they are."""
 
 DEPTH, SIDE = "depth", "side"
 """The axes of an operand: along the contraction, and along the rows or columns of the result."""
@@ -30,17 +36,22 @@ class Operand:
 
     `element(stack, side, depth)` is an element in the dtype of the product, computed where it is asked for.
     `place` says where it lies, if it lies in memory just so. `contiguous` is the axis along which neighbours
-    lie together, if any. `narrow` is what it was before it was widened, where that is signed bytes in memory.
+    lie together, if any. `narrow` is the operand as numbers in memory that are widened for the product:
+    signed bytes for one of integers, bf16 for one of floats. `inner` is `element` for steps other than the
+    last, where those are simpler.
     """
 
     element: Callable[[Stack, Index, Index], SSAValue]
     place: Callable[[Stack, Index, Index], tuple[SSAValue, list[Index]]] | None
     contiguous: str | None
     narrow: "Operand | None" = None
+    inner: Callable[[Stack, Index, Index], SSAValue] | None = None
 
     def stored_as(self, dtype: str) -> tuple["Operand", int]:
         """The operand as it lies in memory, if it does, with the bytes of an element of it."""
-        return (self, max(bits(dtype) // 8, 1)) if self.narrow is None else (self.narrow, 1)
+        if self.narrow is None:
+            return self, max(bits(dtype) // 8, 1)
+        return self.narrow, bits(NARROW[is_float(dtype)]) // 8
 
     def prefetch(self, s: Lowering, at: Stack, side: Index, low: Index, high: Index, size: int) -> None:
         """Asks for part of a row of elements of `size` bytes, which need not exist, if it lies as one."""
@@ -61,21 +72,23 @@ class Operand:
 
     def shifted(self, b: LoopBuilder, side: Index) -> "Operand":
         """The operand from a position of its side on."""
-        place = self.place
+        place, inner = self.place, self.inner
         return evolve(
             self,
             element=lambda at, i, k: self.element(at, b.add(side, i), k),
             place=None if place is None else lambda at, i, k: place(at, b.add(side, i), k),
+            inner=None if inner is None else lambda at, i, k: inner(at, b.add(side, i), k),
             narrow=None if self.narrow is None else self.narrow.shifted(b, side),
         )
 
     def deeper(self, b: LoopBuilder, depth: Index) -> "Operand":
         """The operand from a step of the contraction on."""
-        place = self.place
+        place, inner = self.place, self.inner
         return evolve(
             self,
             element=lambda at, i, k: self.element(at, i, b.add(depth, k)),
             place=None if place is None else lambda at, i, k: place(at, i, b.add(depth, k)),
+            inner=None if inner is None else lambda at, i, k: inner(at, i, b.add(depth, k)),
             narrow=None if self.narrow is None else self.narrow.deeper(b, depth),
         )
 
@@ -83,7 +96,8 @@ class Operand:
 @frozen
 class Product:
     """`result[..., i, j] = sum over k of left[..., i, k] * right[..., k, j]`. Where `folded` is not empty the
-    rows are those of a stack of matrices, one after the other; it has the extents of that stack."""
+    rows are those of a stack of matrices, one after the other; it has the extents of that stack. Where there
+    is `single`, the elements are words of two steps each of that product."""
 
     dtype: str
     stack: tuple[Index, ...]
@@ -93,6 +107,7 @@ class Product:
     left: Operand
     right: Operand
     folded: tuple[Index, ...] = ()
+    single: "Product | None" = None
 
     def transposed(self) -> "Product":
         """The product whose result has rows and columns exchanged."""
@@ -146,13 +161,18 @@ def _folded(
         same = scalars.held_type(own) == scalars.held_type(dtype)
         return held if same else scalars.convert(s.b, held, own, dtype)
 
+    def place(_: Stack, i: Index, k: Index) -> tuple[SSAValue, list[Index]]:
+        return buffer, [i, k]
+
+    half = scalars.element_type(buffer) == scalars.stored_type("bf16")
+    narrow = Operand(element, place, DEPTH) if half else None
     return Product(
         dtype=dtype,
         stack=(),
         rows=rows,
         columns=right[1],
         depth=depth,
-        left=Operand(element, (lambda _, i, k: (buffer, [i, k])) if stored else None, DEPTH),
+        left=Operand(element, place if stored else None, DEPTH, narrow),
         right=operand_of(s, op.right, dtype, side=1),
         folded=tuple(stack),
     )
@@ -168,12 +188,17 @@ def _as_matrix(s: Lowering, buffer: SSAValue, rows: Index, columns: Index) -> SS
 
 def operand_of(s: Lowering, value: SSAValue, dtype: str, side: int | None) -> Operand:
     """An operand whose side is its last axis but one (0), its last (1), or which is a vector (None)."""
+    return evolve(
+        _operand(s, value, dtype, side, stored_as_held(s, value, dtype)),
+        narrow=_narrow(s, value, dtype, side),
+    )
 
+
+def _operand(s: Lowering, value: SSAValue, dtype: str, side: int | None, in_memory: bool) -> Operand:
     def position(at: Stack, i: Index, k: Index) -> tuple[Index, ...]:
         inner = (k,) if side is None else (k, i) if side else (i, k)
         return aligned(value, (*at, *inner))
 
-    in_memory = stored_as_held(s, value, dtype)
     axis = contiguous_axis(s, value)
     rank = len(shape_of(value.type))
     names = {rank - 1: SIDE if side else DEPTH, rank - 2: DEPTH if side else SIDE}
@@ -181,19 +206,14 @@ def operand_of(s: Lowering, value: SSAValue, dtype: str, side: int | None) -> Op
         element=lambda at, i, k: s.as_dtype(value, position(at, i, k), dtype),
         place=(lambda at, i, k: located(s, value, position(at, i, k))) if in_memory else None,
         contiguous=names.get(axis) if axis is not None else None,
-        narrow=_narrow(s, value, side),
     )
 
 
-def _narrow(s: Lowering, value: SSAValue, side: int | None) -> Operand | None:
-    """The signed bytes in memory that an operand's numbers are."""
-    if s.stored(value) or not isinstance(value.owner, ops.CastOp):
-        return None
-    source = value.owner.source
-    if dtype_of(source.type) != "i8" or is_float(dtype_of(value.type)):
-        return None
-    bytes_ = operand_of(s, source, "i8", side)
-    return None if bytes_.place is None else bytes_
+def _narrow(s: Lowering, value: SSAValue, dtype: str, side: int | None) -> Operand | None:
+    """The narrow numbers in memory that an operand's numbers are."""
+    narrow = NARROW[is_float(dtype)]
+    lies = stored_as(s, value, narrow, scalars.stored_type(narrow), WIDENED[narrow])
+    return _operand(s, value, dtype, side, in_memory=True) if lies else None
 
 
 def multiplied(b: LoopBuilder, a: SSAValue, c: SSAValue) -> SSAValue:

@@ -7,7 +7,7 @@ high-performance matrix multiplication" (ACM TOMS 2008), with the panels in the 
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 from xdsl.dialects import arith, memref, vector
 from xdsl.ir import SSAValue
 
@@ -19,7 +19,6 @@ from flowc.passes.array_to_loops.contract.microkernel import (
     Ahead,
     RegisterTile,
     multiply,
-    register_tile,
 )
 from flowc.passes.array_to_loops.contract.packing import (
     left_scratch,
@@ -28,7 +27,8 @@ from flowc.passes.array_to_loops.contract.packing import (
     reads_in_place,
     steps_of,
 )
-from flowc.passes.array_to_loops.contract.product import LINE, Product, product_of
+from flowc.passes.array_to_loops.contract.pairs import fit_columns, fit_rows, in_pairs, tile_for
+from flowc.passes.array_to_loops.contract.product import DEPTH, LINE, Product, product_of
 from flowc.passes.array_to_loops.elements import Lowering
 
 AHEAD = 2 * ROWS
@@ -40,7 +40,8 @@ class Prepared:
     """A product, or one matrix of a stack of products, whose right operand is packed in `panels`.
 
     `padded` is the number of columns rounded up to whole register tiles: the length of a row of a tile;
-    `steps` are those of a block of the panels.
+    `steps` are those of a block of the panels; `fit` says of words of two bf16 whether those of the panels
+    fit the processor's instruction.
     """
 
     product: Product
@@ -49,6 +50,7 @@ class Prepared:
     padded: Index
     stack: tuple[Index, ...]
     steps: Index
+    fit: SSAValue | None = None
 
     def buffer(self, s: Lowering, rows: int) -> SSAValue:
         """Memory for a tile of at most `rows` rows, which the caller frees."""
@@ -65,19 +67,21 @@ class Prepared:
         p, b = self.product, s.b
         count = b.sub(high, low)
         scratch = None if reads_in_place(p) else left_scratch(s, p, self.shape, count)
+        fit = None if self.fit is None else fit_rows(s, p, self.stack, low, count, self.fit)
 
         def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             deep = b.min(self.steps, b.sub(p.depth, start))
             if scratch is None:
                 load = _in_place(s, p, self.stack, low, start)
-
-                def ahead(i: SSAValue) -> Ahead:
-                    return _rows_ahead(s, p, self.stack, b.add(low, i), start)
-
-                self._sweep(s, load, (count, start, deep), into, begins, ahead)
             else:
                 load = pack_left(s, p, self.stack, scratch, (low, start), (count, deep))
-                self._sweep(s, load, (count, start, deep), into, begins)
+            distance = AHEAD if scratch is None else count
+
+            def ahead(i: SSAValue) -> Ahead:
+                return _rows_ahead(s, p, self.stack, b.add(low, b.add(i, distance)), start)
+
+            lies = scratch is None or (p.single is not None and p.single.left.contiguous == DEPTH)
+            self._sweep(s, load, (count, start, deep), into, begins, fit, ahead if lies else None)
             return ()
 
         b.loop(0, b.max(p.depth, 1), (), block, step=self.steps)
@@ -91,7 +95,8 @@ class Prepared:
         extents: tuple[Index, Index, Index],
         into: SSAValue,
         begins: SSAValue | None,
-        ahead: Callable[[SSAValue], Ahead] | None = None,
+        fit: SSAValue | None,
+        ahead: Callable[[SSAValue], Ahead] | None,
     ) -> None:
         """Adds one block of the contraction to the tile, or sets it if the block is the first."""
         count, start, deep = extents
@@ -102,16 +107,21 @@ class Prepared:
         if not at_once or begins is not None:
             first = s.b.compare("eq", s.b.index(start), s.b.index(0))
             first = first if begins is None else s.b.insert(arith.AndIOp(first, begins))
-        sweep(
-            s,
-            self.shape,
-            (count, self.padded, deep),
-            load,
-            lambda j: (self.panels, s.b.add(base, s.b.mul(j, deep))),
-            into,
-            first=first,
-            ahead=ahead,
-        )
+
+        def run(shape: RegisterTile) -> None:
+            sweep(
+                s,
+                shape,
+                (count, self.padded, deep),
+                load,
+                lambda j: (self.panels, s.b.add(base, s.b.mul(j, deep))),
+                into,
+                first=first,
+                ahead=ahead,
+            )
+
+        flushing = evolve(self.shape, flushes=True)
+        s.b.either(False if fit is None else fit, lambda: run(flushing), lambda: run(self.shape))
 
 
 def sweep(
@@ -151,7 +161,7 @@ def sweep(
 
             def loaded(k: SSAValue) -> SSAValue:
                 place = b.index(b.add(base, b.mul(k, width)))
-                return b.insert(vector.LoadOp(buffer, [place], shape.vector))
+                return b.insert(vector.LoadOp(buffer, [place], shape.factors))
 
             sums = multiply(
                 s,
@@ -173,11 +183,12 @@ def sweep(
 
 
 def _rows_ahead(s: Lowering, p: Product, stack: Sequence[Index], row: Index, start: Index) -> Ahead:
-    """Asks for the rows of the left operand that come after some, which need not exist, line by line."""
+    """Asks for some rows of the left operand, which need not exist, line by line."""
+    left, each = (p.left, 1) if p.single is None else (p.single.left, 2)
 
     def ask(k: SSAValue) -> None:
-        for number in range(AHEAD, AHEAD + ROWS):
-            p.left.ask(s, stack, s.b.add(row, number), s.b.add(start, k))
+        for number in range(ROWS):
+            left.ask(s, stack, s.b.add(row, number), s.b.mul(each, s.b.add(start, k)))
 
     return Ahead(max(LINE * 8 // bits(p.dtype), 1), ask)
 
@@ -202,13 +213,13 @@ def prepare(s: Lowering, op: ops.ContractOp, axis: str) -> Prepared:
     memory of the panels lasts as long as that of other temporaries.
     """
     product = product_of(s, op)
-    product = product if axis == "rows" else product.transposed()
-    shape = register_tile(product.dtype, s.vector_bits, product.columns)
+    product = in_pairs(s, product if axis == "rows" else product.transposed())
+    shape = tile_for(s, product)
     padded = padded_columns(s, product, shape)
-    panels = s.allocate(shape.element, [s.b.mul(product.depth, padded)])
+    panels = s.allocate(shape.factor, [s.b.mul(product.depth, padded)])
     steps = steps_of(s, product, shape, padded)
     pack_right(s, product, shape, (), panels, padded, steps=steps)
-    return Prepared(product, shape, panels, padded, (), steps)
+    return Prepared(product, shape, panels, padded, (), steps, fit_columns(s, product, ()))
 
 
 def padded_columns(s: Lowering, p: Product, shape: RegisterTile) -> Index:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import i64
+from xdsl.dialects.builtin import i1, i64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array import irregular
@@ -18,13 +18,18 @@ from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.irregular.keys import KeyForm, decode, digit, encode, key_form
+from flowc.passes.array_to_loops.irregular.partition import Row
+from flowc.passes.array_to_loops.irregular.quick import STACK
 from flowc.passes.array_to_loops.irregular.ranges import ceil_divide, grain_of, rows
 from flowc.passes.array_to_loops.irregular.ranking import ROOM, Ranking, count_ranks
-from flowc.passes.array_to_loops.irregular.vector_sort import lower_by_vectors, sorts_by_vectors
+from flowc.passes.array_to_loops.irregular.vector_sort import PACKING_BITS, lower_by_vectors, sorts_by_vectors
+from flowc.passes.array_to_loops.irregular.wide_positions import LONGEST, Line, sort_positions
 
 DIGITS = 256
 SHORT = 384
 """Lines up to this length are sorted by rank."""
+SHORTEST = 24
+"""The same where positions are sorted by vectors."""
 LEAST_PIECE = 32768
 NANOSECONDS = 12
 """What an element of a sort costs, about."""
@@ -45,6 +50,7 @@ class Sorter:
     counts: SSAValue
     ranking: Ranking
     positions: SSAValue | None
+    stack: SSAValue | None = None
 
 
 def lower_sort(s: Lowering, op: irregular.SortOp, destination: SSAValue) -> None:
@@ -105,13 +111,17 @@ def sort_lines(
     wanted += [(i64, [room])] * (3 if form.width == 64 else 2)
     if with_positions:
         wanted.append((i64, [2, extent]))
+    with_codes = with_positions and form.width == 64 and s.vector_bits >= PACKING_BITS
+    if with_codes:
+        wanted.append(STACK)
 
     def line(at: tuple[Index, ...], *buffers: SSAValue) -> None:
         keys, counts, codes, ranks, *others = buffers
         order = others.pop(0) if form.width == 64 else None
         positions = others[0] if with_positions else None
+        stack = others[1] if with_codes else None
         ranking = Ranking(b, extent, codes, ranks, order)
-        sorter = Sorter(b, form, extent, grain, pieces, threaded, keys, counts, ranking, positions)
+        sorter = Sorter(b, form, extent, grain, pieces, threaded, keys, counts, ranking, positions, stack)
 
         def fill(i: SSAValue) -> None:
             value = s.element(source, (*at[:axis], i, *at[axis:]))
@@ -152,9 +162,9 @@ def _pieces(sorter: Sorter, body: Callable[[SSAValue, Index, Index], None]) -> N
 
 
 def _sorted(sorter: Sorter) -> SSAValue:
-    """Sorts the first row of keys; gives the row in which they end up."""
+    """Sorts the first row of keys; gives the row in which they end up, or for argsort their positions."""
     b = sorter.b
-    short = b.compare("sle", b.index(sorter.extent), b.index(SHORT))
+    short = b.compare("sle", b.index(sorter.extent), b.index(SHORT if sorter.stack is None else SHORTEST))
 
     def by_rank() -> Sequence[SSAValue]:
         _rank(sorter)
@@ -166,7 +176,21 @@ def _sorted(sorter: Sorter) -> SSAValue:
 
         return b.loop(0, sorter.form.digits, (b.index(0),), one)
 
-    return b.branch(short, by_rank, by_digits)[0]
+    def longer() -> Sequence[SSAValue]:
+        return b.branch(_by_codes(sorter), lambda: (b.index(1),), by_digits)
+
+    return b.branch(short, by_rank, by_digits if sorter.stack is None else longer)[0]
+
+
+def _by_codes(sorter: Sorter) -> SSAValue:
+    """Puts the positions that sort a line that is not too long in the second row of them, if it can."""
+    b, keys, positions, stack = sorter.b, sorter.keys, sorter.positions, sorter.stack
+    assert positions is not None
+    assert stack is not None
+    first, second = (Row(keys, [row]) for row in (0, 1))
+    line = Line(b, sorter.extent, PACKING_BITS // 64, first, second, Row(positions, [1]), stack)
+    fits = b.compare("sle", b.index(sorter.extent), b.index(LONGEST))
+    return b.branch(fits, lambda: (sort_positions(line),), lambda: (b.constant(0, i1),))[0]
 
 
 def _shift(sorter: Sorter, number: SSAValue) -> SSAValue:

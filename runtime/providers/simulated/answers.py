@@ -44,7 +44,19 @@ def value_of(type_: Type, tables: Tables, chance: random.Random, depth: int = 0)
         case Array(dtype, dims):
             return _array(dtype, tuple(dim if isinstance(dim, int) else 4 for dim in dims), chance)
         case PlanOf(tools):
-            return {"steps": [{"id": "1", "tool": chance.choice(tools), "arguments": {}}] if tools else []}
+            count = chance.randint(1, 3) if tools else 0
+            return {
+                "steps": [_step(str(n), chance.choice(tools), tables, chance) for n in range(1, count + 1)]
+            }
+
+
+def _step(id_: str, tool: str, tables: Tables, chance: random.Random) -> Json:
+    """A call of a tool; null leaves a default to it."""
+    arguments: dict[str, Json] = {}
+    for each in tables.tools.get(tool, ()):
+        is_left = each.optional and chance.random() < 0.5
+        arguments[each.name] = None if is_left else value_of(each.type, tables, chance, 1)
+    return {"id": id_, "tool": tool, "arguments": arguments}
 
 
 def _scalar(name: str, chance: random.Random) -> Json:

@@ -8,8 +8,9 @@ where the calls beside it are the mean number under way while it ran, and the to
 prompt and of all prompts that came while it ran, for which it stood still; both are counted in the trace
 itself. Where the trace tells when first tokens came, these are `network + per_prompt_token * tokens of the
 prompt`. Relative errors are minimised. As a sum knows no queue, its figures are then changed a little, one
-at a time, as long as the simulated server comes nearer. Every second call is fitted; the errors told are
-those of the others, simulated at their times among all calls.
+at a time, as long as the simulated server comes nearer. So is the largest batch, where the trace shows one:
+see `batch_fitting`. Every second call is fitted; the errors told are those of the others, simulated at their
+times among all calls.
 """
 
 import itertools
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from flowc.runtime.errors import fail
+from flowc.runtime.providers.simulated.batch_fitting import BETTER, LESS, best_batches, without_queue
 from flowc.runtime.providers.simulated.behaviour import Behaviour, Serving
 from flowc.runtime.providers.simulated.serving import INFINITE, Job, Server
 from flowc.runtime.providers.simulated.traces import LEAST_LATENCY, Call, Trace
@@ -51,6 +53,8 @@ class Fit:
     p95_error: float
     beside: float
     """How many calls were under way at most."""
+    full: bool = False
+    """Whether the largest batch was seen: calls waited for others to end."""
 
 
 def fit(trace: Trace, model: str = "") -> Fit:
@@ -71,7 +75,6 @@ def fit(trace: Trace, model: str = "") -> Fit:
             help="trace a longer run of the real endpoint: `flowc run --trace FILE`",
         )
     beside = _beside(calls)
-    start = _summed(calls, beside)
     most = int(numpy.ceil(beside.max()))
     longest = max(call.prompt + max(1, call.answer) for call in calls)
     base = Serving(
@@ -79,7 +82,7 @@ def fit(trace: Trace, model: str = "") -> Fit:
         max_batch=max(Serving().max_batch, most),
         kv_tokens=min(MOST_CACHED, max(Serving().kv_tokens, longest * (most + 1))),
     )
-    found = _refined(calls[:SEARCHED], base, start)
+    base, found, full = _searched(calls, base, _peak(calls))
     usual = round(sum(call.answer for call in calls) / len(calls))
     behaviour = evolve(_with(base, found), answer_tokens=max(1, usual))
     latencies = numpy.array([call.latency for call in calls])
@@ -90,6 +93,7 @@ def fit(trace: Trace, model: str = "") -> Fit:
         float(numpy.median(errors)),
         float(numpy.quantile(errors, 0.95)),
         float(beside.max()),
+        full,
     )
 
 
@@ -97,20 +101,50 @@ def _measured(latency: float | None) -> bool:
     return latency is not None and latency >= LEAST_LATENCY
 
 
-def _summed(calls: Sequence[Call], beside: "numpy.ndarray") -> tuple[float, ...]:
-    """The four figures of the sum, fitted to every second call."""
+def _searched(calls: Sequence[Call], base: Serving, peak: int) -> tuple[Serving, list[float], bool]:
+    """The server and its figures that come nearest to the first calls, with a queue or without; whether it
+    has one.
+    """
+    first = calls[:SEARCHED]
+    plain = _refined(first, base, _summed(calls, calls))
+
+    def start(batch: int) -> tuple[float, ...]:
+        return _summed(calls, without_queue(calls, batch))
+
+    def error(batch: int, figures: Sequence[float]) -> float:
+        return _error(first, evolve(base, max_batch=batch), figures)
+
+    without = error(base.max_batch, plain)
+    least, best = min(BETTER * without, without - LESS), (base, plain, False)
+    sizes = best_batches(peak, start, error) if least > 0 else []
+    for _, batch, figures in sizes:
+        refined = _refined(first, evolve(base, max_batch=batch), figures)
+        if (now := error(batch, refined)) < least:
+            least, best = now, (evolve(base, max_batch=batch), refined, True)
+    return best
+
+
+def _summed(calls: Sequence[Call], served: Sequence[Call]) -> tuple[float, ...]:
+    """The four figures of the sum, fitted to every second call as it was served; errors are relative to what
+    it took with its waiting.
+    """
     import numpy
 
-    latencies = numpy.array([call.latency for call in calls])
+    whole = numpy.array([call.latency for call in calls])
+    latencies = numpy.array([call.latency for call in served])
+    beside = _beside(served)
     tokens_out = numpy.array([float(max(1, call.answer)) for call in calls])
-    columns = numpy.stack([numpy.ones(len(calls)), _stalling(calls), tokens_out, tokens_out * beside], axis=1)
+    columns = numpy.stack(
+        [numpy.ones(len(calls)), _stalling(served), tokens_out, tokens_out * beside], axis=1
+    )
     firsts = [
         (1.0 / first, call.prompt / first, 0.0, 0.0)
-        for call in calls[::2]
+        for call in served[::2]
         if (first := call.first) is not None and _measured(first)
     ]
-    rows = numpy.concatenate([(columns / latencies[:, None])[::2], numpy.array(firsts).reshape(-1, 4)])
-    return non_negative(rows, numpy.ones(len(rows)))
+    rows = numpy.concatenate([(columns / whole[:, None])[::2], numpy.array(firsts).reshape(-1, 4)])
+    wanted = numpy.concatenate([(latencies / whole)[::2], numpy.ones(len(firsts))])
+    return non_negative(rows, wanted)
 
 
 def _with(base: Serving, figures: Sequence[float]) -> Behaviour:
@@ -124,26 +158,29 @@ def _with(base: Serving, figures: Sequence[float]) -> Behaviour:
 
 def _refined(calls: Sequence[Call], base: Serving, start: Sequence[float]) -> list[float]:
     """Figures near those of the sum that come nearer once simulated: each is tried higher and lower."""
+    best = list(start)
+    least = _error(calls, base, best)
+    for step in STEPS:
+        for index in range(len(best)):
+            for factor in (1 + step, 1 / (1 + step)):
+                tried = [value * factor if at == index else value for at, value in enumerate(best)]
+                if (now := _error(calls, base, tried)) < least:
+                    best, least = tried, now
+    return best
+
+
+def _error(calls: Sequence[Call], base: Serving, figures: Sequence[float]) -> float:
+    """How far the server with these figures, simulated, is off at every second call: the mean relative error
+    of the latencies, and that of the times to first tokens where they are known.
+    """
     import numpy
 
     nothing = float("nan")
     firsts = [call.first if _measured(call.first) else nothing for call in calls]
     known = numpy.array([firsts, [call.latency for call in calls]], dtype=float)[:, ::2]
     present = ~numpy.isnan(known)
-
-    def error(figures: Sequence[float]) -> float:
-        found = numpy.abs(replayed(calls, _with(base, figures))[:, ::2] - known) / known
-        return float(sum(row[there].mean() for row, there in zip(found, present, strict=True) if there.any()))
-
-    best = list(start)
-    least = error(best)
-    for step in STEPS:
-        for index in range(len(best)):
-            for factor in (1 + step, 1 / (1 + step)):
-                tried = [value * factor if at == index else value for at, value in enumerate(best)]
-                if (now := error(tried)) < least:
-                    best, least = tried, now
-    return best
+    found = numpy.abs(replayed(calls, _with(base, figures))[:, ::2] - known) / known
+    return float(sum(row[there].mean() for row, there in zip(found, present, strict=True) if there.any()))
 
 
 def non_negative(columns: "numpy.ndarray", wanted: "numpy.ndarray") -> tuple[float, ...]:
@@ -199,6 +236,13 @@ def _beside(calls: Sequence[Call]) -> Any:
     return numpy.maximum(1.0, spent / numpy.maximum(ended - begun, 1e-12))
 
 
+def _peak(calls: Sequence[Call]) -> int:
+    """How many calls were under way at once, at most."""
+    changes = [(call.arrival, 1) for call in calls]
+    changes += [(call.arrival + (call.latency or 0.0), -1) for call in calls]
+    return max(itertools.accumulate(change for _, change in sorted(changes)))
+
+
 def _stalling(calls: Sequence[Call]) -> Any:
     """For each call the tokens of its prompt and of those that came while it ran; calls are in order."""
     import numpy
@@ -235,12 +279,18 @@ def as_toml(found: Fit, name: str) -> str:
             f"per_prompt_token = {_number(serving.per_prompt_token)}",
             f"iteration = {_number(serving.iteration)}",
             f"per_sequence = {_number(serving.per_sequence)}",
-            "# A trace does not show these two; they are large enough for what was seen.",
-            f"max_batch = {serving.max_batch}",
+            *(_batch(found, serving)),
             f"kv_tokens = {serving.kv_tokens}",
             "",
         ]
     )
+
+
+def _batch(found: Fit, serving: Serving) -> tuple[str, ...]:
+    largest = f"max_batch = {serving.max_batch}"
+    if found.full:
+        return largest, "# A trace does not show this one; it is large enough for what was seen."
+    return "# A trace does not show these two; they are large enough for what was seen.", largest
 
 
 def _number(value: float) -> str:

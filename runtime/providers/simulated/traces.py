@@ -179,7 +179,8 @@ def _timeline(text: str, path: Path) -> Iterator[Call]:
         events = json.loads(text)["traceEvents"]
         chosen = [event for event in events if event.get("cat") == "generate" and _asked_once(event)]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise fail("E0651", f"the timeline {shown(path)} is broken", why=str(error), help=FORMS) from None
+        said = str(error) if isinstance(error, ValueError) else "`traceEvents` must be a list of events"
+        raise fail("E0651", f"the timeline {shown(path)} is broken", why=said, help=FORMS) from None
     for number, event in enumerate(chosen, 1):
         yield _checked(_event, event, path, number)
 
@@ -217,6 +218,8 @@ def _checked(make: Callable[[Any], Call], line: Any, path: Path, number: int) ->
         for lasted in (call.latency, call.first):
             if lasted is not None and not 0 <= lasted <= MOST_LATENCY:
                 raise ValueError(f"{lasted} s is no latency")
+        if call.latency is not None and call.first is not None and call.first > call.latency:
+            raise ValueError(f"its first token comes after {call.first} s, its last after {call.latency} s")
         if not (1 <= call.prompt <= MOST_TOKENS and 0 <= call.answer <= MOST_TOKENS):
             raise ValueError(f"{call.prompt} and {call.answer} are no counts of tokens")
         return call

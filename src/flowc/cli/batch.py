@@ -30,7 +30,7 @@ def run_batch(
     width: int | None,
 ) -> int:
     """Runs the flow for each line of the file, `width` at once; `common` are arguments of every run."""
-    from flowc.runtime.execute import run_in_loop
+    from flowc.runtime.blocking import run_in_loop
 
     lines = read_batch(function, common, path)
     status: int = run_in_loop(environment, lambda: _run_all(loaded, function, lines, environment, width))

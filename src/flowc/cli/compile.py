@@ -148,7 +148,7 @@ def _print_account(compiled: "Compiled", time_passes: bool, remarks: bool) -> No
             streams.say(f"{timing.milliseconds:10.2f} ms {share:6.1%}  {timing.stage}{times}")
         streams.say(f"{total:10.2f} ms 100.0%  in all")
     if remarks:
-        for remark in compiled.remarks:
+        for remark in dict.fromkeys(compiled.remarks):  # a flow that was inlined says the same again
             streams.say(f"{compiled.source.path}:{remark.line}: {remark.pass_name}: {remark.message}")
 
 

@@ -14,13 +14,17 @@ def read_bytes(path: str) -> bytes:
     if path == STDIN:
         return sys.stdin.buffer.read()
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise UsageProblem("E0671", f"there is no file {path}", help=_nearby(Path(path))) from None
     except IsADirectoryError:
         raise UsageProblem("E0672", f"{path} is a folder", help=_programs_in(Path(path))) from None
     except (OSError, ValueError) as error:
         raise UsageProblem("E0671", f"{path!r} cannot be read", why=_reason(error)) from None
+    if path.endswith(".py"):
+        help = f"say `python {path}`; of a flow `f`, `f.check()` says what is wrong, `f.emit(...)` a stage"
+        raise UsageProblem("E0673", f"{path} is a Python program, which Python runs", help=help)
+    return content
 
 
 def check_exists(path: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
-from flowc.compiler.syntax import Span
+from flowc.compiler.spans import Span
 from flowc.runtime.errors import Problem
 
 if TYPE_CHECKING:

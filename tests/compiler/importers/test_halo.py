@@ -124,6 +124,7 @@ def test_percent_signs_are_single_where_all_were_doubled(written: str, meant: st
         ("SELECT replace(a, 'update', '') FROM t", "reads"),
         ("WITH a AS (DELETE FROM t RETURNING *) SELECT * FROM a", "writes"),
         ("INSERT INTO t VALUES (1)", "writes"),
+        ("SELECT * INTO u FROM t", "writes"),
     ],
 )
 def test_a_statement_that_may_change_something_writes(sql: str, effect: str) -> None:
@@ -185,13 +186,13 @@ def test_nodes_may_stand_before_what_they_take_and_several_ends_are_all_returned
 
 
 def test_names_that_the_language_needs_are_changed_and_others_kept() -> None:
-    odd = {"id": "in", "type": "input", "outputs": ["if", "count", "2 b"]}
+    odd = {"id": "in", "type": "input", "outputs": ["if", "class", "2 b"]}
     text = str(
-        yaml.safe_dump({"graph": {"nodes": [odd, agent("main", "if", "count", "2 b"), agent("str", "main")]}})
+        yaml.safe_dump({"graph": {"nodes": [odd, agent("main", "if", "class", "2 b"), agent("str", "main")]}})
     )
     found = program(text)
-    assert "flow main(if_: str, count: str, n_2_b: str) -> str:" in found
-    assert simulated(found, {"if_": "a", "count": "b", "n_2_b": "c"}).status == "ok"
+    assert "flow main(if_: str, class_: str, n_2_b: str) -> str:" in found
+    assert simulated(found, {"if_": "a", "class_": "b", "n_2_b": "c"}).status == "ok"
 
 
 def test_an_unknown_rule_is_a_pure_tool_that_gives_json() -> None:
@@ -234,6 +235,7 @@ def test_models_that_end_alike_keep_their_whole_names() -> None:
 WRONG = {
     "no nodes": ("graph: {}", "E0666"),
     "a list": ("- 1", "E0666"),
+    "a list without nodes": ("graph: {nodes: []}", "E0666"),
     "nodes that are none": ("graph: {nodes: {a: 1}}", "E0666"),
     "an empty node": ("graph: {nodes: [{}]}", "E0666"),
     "an unknown type": ("graph: {nodes: [{id: a, type: inferrence}]}", "E0666"),

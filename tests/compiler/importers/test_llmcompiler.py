@@ -92,6 +92,16 @@ def test_all_that_is_wrong_with_a_plan_is_said(plan: str, wanted: list[str]) -> 
     assert codes(plan) == wanted
 
 
+def test_the_mark_of_the_end_may_stand_behind_a_step() -> None:
+    assert body("1. f('a')\n2. join()<END_OF_PLAN>\nnonsense") == body("1. f('a')\n2. join()")
+    assert body("1. f('a <END_OF_PLAN>')")[0] == 'step1 = f("a <END_OF_PLAN>")'
+
+
+def test_lists_in_lists_are_text_however_deep() -> None:
+    deep = "[" * 5000 + "]" * 5000
+    assert f'"{deep}",' in body(f"1. f({deep})")
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=12)
 
 

@@ -77,7 +77,7 @@ def laughs(levels: int) -> str:
 
 
 HOSTILE = {
-    "billion laughs": (laughs(9), "the file has more than 20,000 values"),
+    "billion laughs": (laughs(9), "the file has more than 100,000 values"),
     "an unknown alias": ("a: &a {x: 1}\nb: *e", "nothing before this is called `&e`"),
     "deep": ("[" * 5_000, "this is nested deeper than 50 levels"),
     "deep mappings": ("\n".join(" " * n + "a:" for n in range(400)), "this is nested deeper than 50 levels"),

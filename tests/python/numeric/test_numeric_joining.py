@@ -237,6 +237,32 @@ def test_a_change_that_a_window_would_show_is_refused() -> None:
         flowc.jit(window)(np.ones(4))
 
 
+def mean_of_windows(x, width):
+    return np.lib.stride_tricks.sliding_window_view(x, width).mean(axis=-1)
+
+
+def windows_of_a_matrix(x):
+    return np.lib.stride_tricks.sliding_window_view(x, (3, 2)).sum(axis=(2, 3))
+
+
+@pytest.mark.parametrize("size", [0, 3, 4])
+def test_a_window_longer_than_the_vector_is_an_error_as_in_numpy(size: int) -> None:
+    for x, width in ((np.ones(size), 5), (np.ones(size), size + 1)):
+        with pytest.raises(ValueError, match="larger"):
+            mean_of_windows(x, width)
+        with pytest.raises(flowc.FlowError, match="E0751"):
+            flowc.jit(mean_of_windows)(x, width)
+    np.testing.assert_array_equal(flowc.jit(mean_of_windows)(np.ones(5), 5), [1.0])
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 1), (0, 0), (5, 0)])
+def test_a_window_that_is_no_part_of_a_matrix_is_an_error_as_in_numpy(shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="larger"):
+        windows_of_a_matrix(np.ones(shape))
+    with pytest.raises(flowc.FlowError, match="E0751"):
+        flowc.jit(windows_of_a_matrix)(np.ones(shape))
+
+
 @pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("shape", [(5,), (1,), (4, 3), (2, 1, 3)])
 def test_a_border_goes_on_as_in_numpy(mode: Any, shape: tuple[int, ...]) -> None:

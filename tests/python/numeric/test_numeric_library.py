@@ -334,6 +334,16 @@ def test_a_function_written_as_a_program_agrees_with_numpy(
         np.testing.assert_allclose(have, want, rtol=1e-10)
 
 
+@pytest.mark.parametrize("function", [convolved, correlated_at])
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+def test_nothing_has_no_convolution_as_in_numpy(function: Callable[..., Any], mode: str) -> None:
+    for a, v in ((x[:0], x[:3]), (x[:3], x[:0]), (x[:0], x[:0])):
+        with pytest.raises(ValueError, match="empty"):
+            function(a, v, mode)
+        with pytest.raises(flowc.FlowError, match="E0751"):
+            flowc.jit(function)(a, v, mode)
+
+
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 64, 97])
 def test_a_triangle_of_several_blocks_of_columns_depends_on_the_lower_half_alone(size: int) -> None:
     drawn = np.random.default_rng(size).random((size, size))
@@ -372,7 +382,7 @@ def among(values, others):
 
 
 @pytest.mark.parametrize("dtype", ["i8", "f4", "?"])
-@pytest.mark.parametrize("count", [0, 1, sets.FEW, sets.FEW + 1])
+@pytest.mark.parametrize("count", [0, 1, sets.FEW, sets.FEW + 1, sets.SOME, sets.SOME + 1])
 def test_elements_are_found_among_few_and_among_many(dtype: str, count: int) -> None:
     compiled = flowc.jit(among)
     others = rng.integers(0, 120, count).astype(dtype)

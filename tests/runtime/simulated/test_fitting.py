@@ -23,14 +23,14 @@ from flowc.runtime.providers.simulated.traces import LEAST_LATENCY, Call, Trace,
 REAL = Serving(prefill=0.0, per_prompt_token=0.00015, iteration=0.02, per_sequence=0.0005)
 
 
-def measured(rate: float, noise: float = 0.0, network: float = 0.25) -> Trace:
+def measured(rate: float, noise: float = 0.0, network: float = 0.25, server: Serving = REAL) -> Trace:
     """What an endpoint with a known server would have shown."""
     chance = random.Random(3)
     time, calls = 0.0, []
     for _ in range(300):
         time += chance.expovariate(rate)
         calls.append(Call(time, chance.randint(50, 3000), chance.randint(5, 400)))
-    _, latencies = replayed(calls, Behaviour(network=network, server=REAL))
+    _, latencies = replayed(calls, Behaviour(network=network, server=server))
     return Trace(
         tuple(
             evolve(call, latency=latency * chance.lognormvariate(0, noise))
@@ -57,6 +57,26 @@ def test_the_times_of_first_tokens_tell_the_prefill_where_latencies_hide_it() ->
     figures = [fit(trace).behaviour.server for trace in (noisy, told)]
     without, with_ = (abs(each.per_prompt_token / REAL.per_prompt_token - 1) for each in figures if each)
     assert with_ < without
+
+
+@pytest.mark.parametrize(("batch", "rate"), [(1, 0.2), (4, 0.6), (4, 1.0), (13, 1.3)])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_the_largest_batch_is_found_where_calls_waited_for_it(batch: int, rate: float, noise: float) -> None:
+    found = fit(measured(rate, noise, server=evolve(REAL, max_batch=batch)))
+    server = found.behaviour.server
+    assert server is not None
+    assert found.full
+    assert server.max_batch == batch
+    assert server.iteration == pytest.approx(REAL.iteration, rel=0.15)
+    assert found.median_error < 0.05 + 2 * noise
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 2.0])
+def test_no_largest_batch_is_made_up_where_no_call_waited(rate: float, noise: float) -> None:
+    found = fit(measured(rate, noise))
+    assert not found.full
+    assert "# A trace does not show these two" in as_toml(found, "m")
 
 
 def test_noise_that_nobody_can_explain_is_told_as_an_error() -> None:
@@ -174,6 +194,7 @@ def test_each_form_of_a_trace_is_known_by_its_contents(name: str, packed: bool, 
         ("E0651", b"arrival,tokens_in,tokens_out\n0,0,2\n"),
         ("E0651", b"arrival,tokens_in,tokens_out,latency\n0,1,2,-1\n"),
         ("E0651", b'arrival,tokens_in,tokens_out\n0,1,"2\n'),
+        ("E0651", b"arrival,tokens_in,tokens_out,latency,first_token\n0,1,2,1,2\n"),
         ("E0651", b"TIMESTAMP,ContextTokens,GeneratedTokens\nyesterday,1,2\n"),
         ("E0651", b'{"timestamp": 0, "input_length": true, "output_length": 3}\n'),
         ("E0651", b'{"timestamp": 0, "input_length": 5}\n'),

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from flowc.compiler.python.numeric.library.conditions import require
+
 
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """An array with others behind it; all elements in a row without an axis."""
@@ -115,8 +117,10 @@ def sliding_window_view(x: Any, window_shape: Any) -> Any:
     """All windows of a vector, or of a matrix; to be read only."""
     if np.ndim(x) == 1:
         width = window_shape if np.ndim(window_shape) == 0 else window_shape[0]
+        require(len(x) >= width, "position")
         return x[np.arange(len(x) - width + 1)[:, None] + np.arange(width)]
     height, width = window_shape
+    require(x.shape[0] >= height and x.shape[1] >= width, "position")
     down = np.arange(x.shape[0] - height + 1)[:, None] + np.arange(height)
     across = np.arange(x.shape[1] - width + 1)[:, None] + np.arange(width)
     return x[down[:, None, :, None], across[None, :, None, :]]

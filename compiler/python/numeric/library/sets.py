@@ -6,6 +6,10 @@ import numpy as np
 
 FEW = 16
 """As many elements are compared with each of others one after the other, which is sooner than a search."""
+SOME = 64
+"""As many are compared with each of others while it is in a register, which is still sooner."""
+VECTORS = 32
+"""A multiple of so many has nothing left over that is not a vector."""
 
 
 def unique(
@@ -38,6 +42,10 @@ def isin(element: Any, test_elements: Any) -> Any:
     if len(others) <= FEW:
         for number in range(len(others)):
             among |= element == others[number]
+    elif len(others) <= SOME:
+        whole = (len(others) + VECTORS - 1) // VECTORS * VECTORS
+        places = np.minimum(np.arange(whole), len(others) - 1)
+        among[...] = (element[..., None] == others[places]).any(axis=-1)
     else:
         among[...] = _searched(element, np.sort(others))
     return among

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from flowc.compiler.python.numeric.library.conditions import require
+
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     """The integral of samples by trapezia, `dx` apart or at the abscissae x of a vector."""
@@ -57,6 +59,7 @@ def _part(a: Any, v: Any, mode: Any) -> Any:
     """Memory for the shifts that a mode keeps: all, as many as the longer vector has places, or those at
     which one vector lies within the other."""
     longer, shorter = max(a.shape[0], v.shape[0]), min(a.shape[0], v.shape[0])
+    require(shorter > 0, "position")
     count = longer if mode == "same" else longer - shorter + 1 if mode == "valid" else longer + shorter - 1
     return np.empty(count, np.result_type(a, v))
 
@@ -69,7 +72,7 @@ def _first(mode: Any, shorter: Any, same: Any) -> Any:
 def _fill_middle(made: Any, first: Any, a: Any, v: Any) -> None:
     """The shifts, counted from `first`, at which v lies within a; none where it is longer."""
     length, width = a.shape[0], v.shape[0]
-    windows = np.lib.stride_tricks.sliding_window_view(a.astype(made.dtype), width)
+    windows = a.astype(made.dtype)[np.arange(length - width + 1)[:, None] + np.arange(width)]
     made[width - 1 - first : length - first] = windows @ v.astype(made.dtype)
 
 
