@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from attrs import define, field
 from xdsl.ir import Operation, SSAValue
 
-from flowc.dialects.agent.calls import ExecuteOp, GenerateOp
+from flowc.dialects.agent.calls import ExecuteOp, GenerateBatchOp, GenerateOp
 from flowc.dialects.flow.compute import FieldOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import ListType
@@ -138,6 +138,8 @@ def _behind(call: GenerateOp) -> Iterator[Operation]:
 
 def _against(op: Operation, call: GenerateOp, effects: Effects) -> str:
     """Why an operation waits for the end of the answer by itself; empty where it need not."""
+    if _is_batched(call):
+        return "the calls of all elements are made as one batch"
     if not effects.of(op).commutes_with_itself:
         return does(culprit(op, effects), effects)
     if any(isinstance(inner, ExecuteOp) for inner in op.walk()):
@@ -145,6 +147,12 @@ def _against(op: Operation, call: GenerateOp, effects: Effects) -> str:
     if call.result in reads(op):
         return "it reads all of it"
     return FOR_NOTHING if has_budget(op) else ""
+
+
+def _is_batched(op: Operation) -> bool:
+    """Whether a batch is around an operation: it makes the calls of an element one after the other."""
+    parent = op.parent_op()
+    return parent is not None and (isinstance(parent, GenerateBatchOp) or _is_batched(parent))
 
 
 def _by_item(source: FieldOp, effects: Effects) -> list[Operation]:

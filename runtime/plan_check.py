@@ -58,6 +58,10 @@ def _broken(what: str) -> FlowError:
 
 
 def _check_region(plan: Plan, region: Region, outer: int) -> None:
+    slots = len(region.parameters) + len(region.captures) + len(region.constants)
+    slots += sum(len(node.outputs) for node in region.nodes)
+    if region.size > slots:  # they would take memory for nothing, however much that is
+        raise _broken(f"a region has {region.size} slots, and only {slots} are written")
     written = [False] * region.size
 
     def write(slot: int) -> None:
@@ -168,6 +172,9 @@ def _check_node(plan: Plan, node: Node) -> None:
     wanted = REGIONS[node.op]
     if (not node.regions) if wanted is None else (len(node.regions) != wanted):
         raise _broken(f"a `{node.op}` has {len(node.regions)} regions")
+    for region, count in zip(node.regions, _results(node), strict=False):
+        if len(region.results) != count:
+            raise _broken(f"a region of a `{node.op}` has {len(region.results)} results, not {count}")
     if node.op == "generate_batch":
         _check_batch(node)
     if node.op in ("tool", "generate", "human"):
@@ -182,6 +189,20 @@ def _check_node(plan: Plan, node: Node) -> None:
         raise _broken(f"flow {node.settings.get('function')!r} is not in the plan")
     if node.op == "record" and node.settings.get("record") not in plan.records:
         raise _broken(f"record {node.settings.get('record')!r} is not in the plan")
+
+
+def _results(node: Node) -> tuple[int, ...]:
+    """How many results each region of a node has."""
+    match node.op:
+        case "map" | "generate_batch":
+            return (2 if node.settings.get("filtered") else 1,)
+        case "vote":
+            return (1,)
+        case "for":
+            return (len(node.inputs),)
+        case "while":
+            return 1, len(node.inputs)
+    return (len(node.outputs),) * len(node.regions)
 
 
 BATCHED = ("apply", "record", "field", "list", "dict", "tuple", "item", "cast", "generate", "if")

@@ -25,6 +25,8 @@ from flowc.runtime.errors import FlowError, fail
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MOST_VARIANTS = 32
+"""A function that has as many variants gets none for the lengths of short rows any more."""
 REMEMBERED = 4096
 """How many combinations of shapes are remembered before the quick table is emptied."""
 
@@ -187,7 +189,10 @@ class Jit(Definition[P, R]):
         turns = not options.precise and not options.reproducible  # sums have the order of the axes as given
         with self._lock:
             while True:
-                types = argument_types(self.__name__, self.names, arguments, self._facts, turns)
+                given = (self.__name__, self.names, arguments, self._facts, turns)
+                types = argument_types(*given)
+                if types not in made and len(made) >= MOST_VARIANTS:
+                    types = argument_types(*given, short=False)
                 found = made.get(types)
                 if found is not None:
                     return found

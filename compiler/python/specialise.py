@@ -42,9 +42,15 @@ class ArgumentType:
 
 
 def argument_types(
-    function: str, names: Sequence[str], arguments: Sequence[Any], facts: Facts, turns: bool = True
+    function: str,
+    names: Sequence[str],
+    arguments: Sequence[Any],
+    facts: Facts,
+    turns: bool = True,
+    short: bool = True,
 ) -> tuple[ArgumentType, ...]:
-    """The types of a call; `turns` says that an array in columns may come transposed.
+    """The types of a call; `turns` says that an array in columns may come transposed, `short` that code may
+    be made for the lengths of short rows.
 
     Raises FlowError (E0093) for an argument that no code can be made for.
     """
@@ -52,7 +58,7 @@ def argument_types(
 
     given = dict(zip(names, arguments, strict=True))
     numbers = {_extent_at(given[name], axis) for name, axis in facts.extents}
-    numbers |= _short_extents(arguments)
+    numbers |= _short_extents(arguments) if short else set()
     for name, axis, number in facts.least:
         if _extent_at(given[name], axis) < number:
             numbers.add(_extent_at(given[name], axis))

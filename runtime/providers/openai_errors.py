@@ -83,7 +83,7 @@ def _error(
     retryable: bool = True,
     after: float | None = None,
 ) -> ProviderError:
-    where = settings.base_url or "the OpenAI API"
+    where = _without_secrets(settings.base_url) or "the OpenAI API"
     problem = Problem(code, f"{message} (model `{settings.alias}`)", f"{where}: {why}", _HELP[code])
     error = ProviderError(problem, retryable=retryable, after=after)
     error.usage = Usage() if rejected else None
@@ -150,6 +150,11 @@ def _innermost(error: BaseException) -> str:
     cause = error.__cause__
     said = f"{type(error).__name__}: {error}"
     return said if cause is None or not str(cause) else f"{said} ({type(cause).__name__}: {cause})"
+
+
+def _without_secrets(url: str | None) -> str:
+    """An address without the user, the password and the query in it, which may be keys."""
+    return re.sub(r"(?<=//)[^/?#]*@|[?#].*", "", url or "", flags=re.DOTALL)
 
 
 def _redacted(said: str, key: str) -> str:

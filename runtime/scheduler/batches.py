@@ -79,12 +79,14 @@ class _Batch:
             self._bind(call)
 
     def _bind(self, call: Instruction) -> None:
-        """Chooses how a call is made: alone, or with the others where the provider takes them together."""
+        """Chooses how a call is made: alone, or with the others where the provider takes them together. What
+        reads its answer has its turn in `_run`, and does not run ahead of that.
+        """
         collector = _collector(self.engine, self.frame, call.operation) if self.count > 1 else None
-        self.asks[call] = call.act
+        self.asks[call] = evolve(call.act, streamed=None)
         if collector is not None:
             self.collectors.append(collector)
-            self.asks[call] = evolve(call.act, collector=collector)
+            self.asks[call] = evolve(self.asks[call], collector=collector)
             self.width = self.count
 
     async def work(self) -> None:

@@ -25,6 +25,7 @@ from flowc.runtime.scheduler.counting import is_credible
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.entering import entered, learn, learn_failure, remaining
 from flowc.runtime.scheduler.frames import Frame, step_of
+from flowc.runtime.scheduler.joining import Apart
 from flowc.runtime.scheduler.reserving import account, reserved
 from flowc.runtime.scheduler.reuse import embedding_key, is_shared, share, size_of_answer
 from flowc.runtime.scheduler.speculation import is_doubtful
@@ -75,7 +76,12 @@ class Embed:
                 key = embedding_key(part) if is_shared(instruction.node) else None
                 rest = evolve(rest, texts=rest.texts[count:])
                 whole = not rest.texts
-                parts.append(await self._once(engine, frame, instruction, part, budgets, key, attempt, whole))
+                asked = part, budgets, key, attempt, whole
+                try:
+                    rows = await self._once(engine, frame, instruction, *asked, alone=attempt > 1)
+                except Apart:
+                    rows = await self._once(engine, frame, instruction, *asked, alone=True)
+                parts.append(rows)
             return parts[0] if len(parts) == 1 else numpy.concatenate(parts)
 
         return await with_attempts(engine, frame, instruction, Limits(), once)
@@ -90,6 +96,8 @@ class Embed:
         key: bytes | None,
         attempt: int,
         whole: bool,
+        *,
+        alone: bool,
     ) -> Any:
         import numpy
 
@@ -122,7 +130,7 @@ class Embed:
 
         async def ask() -> Embedding:
             joining = None if session.batch is None else session.batch.joining
-            if joining is None or attempt > 1 or is_doubtful(scope):
+            if joining is None or alone or is_doubtful(scope):
                 return await send(request, begun)
             return await joining.embed(request, send, begun)
 
@@ -132,6 +140,9 @@ class Embed:
             usage = embedding.usage if is_credible(embedding.usage) else None
         except ProviderError as error:
             usage = error.usage if is_credible(error.usage) else None
+            raise
+        except Apart as error:
+            usage = error.usage if is_credible(error.usage) else usage
             raise
         finally:
             known = usage if usage is not None else Usage(sum(map(estimate_tokens, request.texts)), 0, True)

@@ -115,7 +115,9 @@ class Engine:
 
     def _end_turn(self) -> None:
         self.go_on()
-        self._start_posted()
+        while self.outbox:  # to drop what was posted in a scope that has failed since may end the scope
+            self._start_posted()
+            self.go_on()
 
     def broke(self, error: BaseException) -> None:
         """Ends the run, under the lock, for an error of the engine itself: no problem of the program's."""

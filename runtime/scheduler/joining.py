@@ -1,9 +1,9 @@
 """Embeddings that several runs of a batch ask for at the same moment, as one request.
 
 What is joined depends on nothing but the texts, so each run is given the vectors that it would have been
-given alone. It pays for its own texts. Where a joint request is refused, which costs nothing, each asks
-alone: one text that the provider does not take must not fail the runs of the others. Nor does a joint request
-go beyond a limit a minute that each of them kept.
+given alone. It pays for its own texts. Where a joint request fails, each asks alone: what is wrong with one
+text, or with so many at once, must not fail the runs of the others. Nor does a joint request go beyond a
+limit a minute that each of them kept.
 """
 
 import asyncio
@@ -32,6 +32,16 @@ MOST_TEXTS, MOST_BYTES = 64, 200_000
 Begun = Callable[[], None]
 Send = Callable[[EmbedRequest, Begun], Awaitable[Embedding]]
 """Asks the provider; says when it really begins, since from then on it may cost something."""
+
+
+class Apart(Exception):
+    """A joint request failed: who asked is to ask alone. `usage` is what it pays of what that cost all the
+    same; None where that is not known.
+    """
+
+    def __init__(self, usage: Usage | None) -> None:
+        super().__init__("a joint request failed")
+        self.usage = usage
 
 
 @define(eq=False)
@@ -66,13 +76,9 @@ class Joining:
 
     def _send(self, model: ModelSettings) -> None:
         for together in _rounds([each for each in self.waiting.pop(model) if not each.answered.done()]):
-            _begin(together)
-
-
-def _begin(together: "Sequence[_Asked]") -> None:
-    task = asyncio.get_running_loop().create_task(_ask(together))
-    for each in together:
-        each.beside, each.task = together, task
+            task = asyncio.get_running_loop().create_task(_ask(together))
+            for each in together:
+                each.beside, each.task = together, task
 
 
 def _rounds(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
@@ -100,54 +106,37 @@ async def _ask(together: Sequence[_Asked]) -> None:
         for each in together:
             each.begun()
 
+    endings: Sequence[Embedding | Exception]
     try:
-        found = await first.send(joint, begun)
-        parts = _parts(found, texts)
+        endings = _parts(await first.send(joint, begun), texts)
     except asyncio.CancelledError:
         for each in together:
             each.answered.cancel()
         raise
     except Exception as error:
-        if len(together) > 1 and isinstance(error, ProviderError) and error.usage == Usage():
-            for each in together:
-                if not each.answered.done():
-                    _begin([each])
-            return
-        for each, own in zip(together, _failures(error, texts), strict=True):
-            if not each.answered.done():
-                each.answered.set_exception(own)
-        return
-    for each, part in zip(together, parts, strict=True):
-        if not each.answered.done():
-            each.answered.set_result(part)
+        usage = error.usage if isinstance(error, ProviderError) else None
+        endings = [error] if len(texts) == 1 else [Apart(share) for share in _shares(usage, texts)]
+    for each, ending in zip(together, endings, strict=True):
+        if each.answered.done():
+            continue
+        if isinstance(ending, Exception):
+            each.answered.set_exception(ending)
+        else:
+            each.answered.set_result(ending)
 
 
-def _parts(found: Embedding, texts: Sequence[tuple[str, ...]]) -> list[Embedding]:
-    """The vectors of each, and what it pays."""
+def _parts(found: Embedding, texts: Sequence[tuple[str, ...]]) -> Sequence[Embedding | Exception]:
+    """The vectors of each, and what it pays; nobody has those that cannot be told apart."""
     if len(texts) == 1:
         return [found]
     import numpy
 
     rows = numpy.asarray(found.vectors)
     ends = [0, *accumulate(map(len, texts))]
-    if len(rows) != ends[-1]:  # what cannot be told apart is found out by each who asked
-        rows = rows[:0]
-    return [
-        evolve(found, vectors=rows[ends[n] : ends[n + 1]], usage=usage)
-        for n, usage in enumerate(_shares(found.usage, texts))
-    ]
-
-
-def _failures(error: Exception, texts: Sequence[tuple[str, ...]]) -> list[Exception]:
-    """The failure for each, with what it pays of what the request cost all the same."""
-    if len(texts) == 1 or not isinstance(error, ProviderError):
-        return [error] * len(texts)
-    found: list[Exception] = []
-    for usage in _shares(error.usage, texts):
-        own = ProviderError(error.problem, retryable=error.retryable, after=error.after)
-        own.usage = usage
-        found.append(own.with_traceback(error.__traceback__))
-    return found
+    shares = _shares(found.usage, texts)
+    if len(rows) != ends[-1]:
+        return [Apart(share) for share in shares]
+    return [evolve(found, vectors=rows[ends[n] : ends[n + 1]], usage=share) for n, share in enumerate(shares)]
 
 
 def _shares(usage: Usage | None, texts: Sequence[tuple[str, ...]]) -> list[Any]:

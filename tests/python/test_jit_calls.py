@@ -466,3 +466,16 @@ def test_an_option_that_is_none_of_its_choices_is_refused(options: dict[str, Any
     if "level" not in options:
         with pytest.raises(ValueError, match=next(iter(options))):
             flowc.kernel(**options)
+
+
+def totals(x: Any) -> Any:
+    return x.sum(axis=1)
+
+
+def test_lengths_of_short_rows_make_no_more_variants_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowc.compiler.python.jit.MOST_VARIANTS", 3)
+    function = flowc.jit(totals)
+    for columns in range(2, 9):
+        x = np.ones((2000, columns), np.float32)
+        np.testing.assert_array_equal(function(x), x.sum(axis=1))
+    assert len(function.specialisations) == 4  # three lengths, and one for all others

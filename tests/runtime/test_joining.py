@@ -13,9 +13,8 @@ from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.providers.base import Embedding, EmbedRequest, ModelSettings, ProviderError, Usage
 from flowc.runtime.result import RunResult
-from flowc.runtime.scheduler.joining import MOST_TEXTS, Joining
+from flowc.runtime.scheduler.joining import MOST_TEXTS
 from tests.runtime.batches import World, alone, compiled, together
-from tests.runtime.worlds import in_virtual_time
 
 EACH = 'flow main(n: int) -> f32[2, 2]:\n    return embed([f"text {n}", "same"])\n'
 TIMED = (
@@ -31,6 +30,7 @@ class Vectors(World):
 
     refused: str = "nothing"
     short: int = 0
+    dropped: str = ""
     broken: int = 0
     seconds: float = 2.0
     requests: list[tuple[str, ...]] = field(factory=list)
@@ -44,7 +44,7 @@ class Vectors(World):
             failed = ProviderError(Problem("E0824", "the endpoint failed"), retryable=False)
             failed.usage = Usage(sum(map(len, request.texts)), 0)
             raise failed
-        rows = tuple((float(len(text)), 1.0) for text in request.texts)
+        rows = tuple((float(len(text)), 1.0) for text in request.texts if text != self.dropped)
         return Embedding(rows[self.short :], Usage(sum(map(len, request.texts)), 0))
 
     def environment(self, **more: Any) -> Environment:
@@ -98,11 +98,17 @@ def test_a_request_that_nobody_waits_for_any_more_is_broken_off() -> None:
     assert all(each.wall_ms < 1_100 for each in found)
 
 
-def test_each_run_pays_its_part_of_a_request_that_failed_and_cost_all_the_same() -> None:
+def test_a_joint_request_that_fails_and_costs_all_the_same_fails_no_run_and_each_pays_its_part() -> None:
     world = Vectors(broken=1)
     found = results(EACH, world, 4)
-    assert [each.status for each in found] == ["failed"] * 4
-    assert [each.tokens_in for each in found] == [len("text 1same")] * 4
+    assert [each.status for each in found] == ["ok"] * 4
+    assert [each.tokens_in for each in found] == [2 * len("text 1same")] * 4
+
+
+def test_a_text_without_a_vector_fails_its_own_run_alone() -> None:
+    world = Vectors(dropped="text 3")
+    found = results(EACH, world, 5)
+    assert [each.problem and each.problem.code for each in found] == [None, None, None, "E0836", None]
 
 
 def test_a_joint_request_stays_within_the_tokens_of_a_minute() -> None:
@@ -121,33 +127,11 @@ def test_no_run_is_charged_more_than_its_texts_can_count() -> None:
     assert [each.tokens_in for each in found if isinstance(each, RunResult)] == [1 + 4 * n for n in range(6)]
 
 
-def test_who_asks_alone_after_a_refusal_is_broken_off_alone() -> None:
-    async def go() -> list[tuple[str, ...]]:
-        heard: list[tuple[str, ...]] = []
-        ended: list[tuple[str, ...]] = []
-
-        async def send(request: EmbedRequest, begun: Any) -> Embedding:
-            heard.append(request.texts)
-            if len(request.texts) > 1:
-                raise ProviderError(Problem("E0825", "refused"), retryable=False)
-            await asyncio.sleep(10)
-            ended.append(request.texts)
-            return Embedding(((1.0,),), Usage(1, 0))
-
-        joining = Joining()
-        model = ModelSettings("default", "counting", "m-1")
-        asked = [
-            asyncio.create_task(joining.embed(EmbedRequest((text,), model), send, lambda: None))
-            for text in "ab"
-        ]
-        await asyncio.sleep(1)
-        asked[0].cancel()
-        await asyncio.wait(asked)
-        await asyncio.sleep(20)
-        assert heard == [("a", "b"), ("a",), ("b",)]
-        return ended
-
-    assert in_virtual_time(go) == [("b",)]
+def test_who_asks_alone_after_a_refusal_is_broken_off_alone_and_has_paid_nothing() -> None:
+    world = Vectors(refused="3", seconds=1000.0)
+    found = results(TIMED, world, 5, max_in_flight=1)
+    assert [each.status for each in found] == ["failed"] * 5
+    assert sum(1 for each in found if each.tokens_in) == 1, "only one call was begun and broken off"
 
 
 def test_a_recording_of_a_batch_answers_any_other_batch_of_its_lines(tmp_path: Path) -> None:

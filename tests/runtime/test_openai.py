@@ -13,7 +13,7 @@ from flowc.runtime.limits import Price
 from flowc.runtime.plan import Json, Limits, Plan
 from flowc.runtime.providers.base import ModelSettings
 from flowc.runtime.providers.openai import OpenAI
-from flowc.runtime.providers.openai_errors import retry_after
+from flowc.runtime.providers.openai_errors import problem_of, retry_after
 from flowc.runtime.result import RunResult
 from flowc.runtime.types import INT, STR, Enum, List, Record, Type
 from tests.openai_server import Behave, Server
@@ -124,6 +124,13 @@ def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
     headers = {name.lower(): value for name, value in server.requests[0]["headers"].items()}
     assert headers["authorization"] == "Bearer sk-very-secret-key"
     assert "secret" not in repr(outcome.problem)
+
+
+def test_secrets_in_an_address_are_never_shown() -> None:
+    url = "https://someone:hidden@example.com/v1?key=hidden"
+    problem = problem_of(EOFError(), ModelSettings("m", "openai", "m-1", url), "").problem
+    assert "hidden" not in repr(problem)
+    assert "https://example.com/v1:" in problem.why
 
 
 def test_missing_usage_is_estimated() -> None:

@@ -16,6 +16,7 @@ from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
 from flowc.runtime.execute import run_plan
 from flowc.runtime.plan_json import dumps, from_json
+from flowc.runtime.result import RunResult
 from flowc.runtime.trace.summary import steps
 from tests.runtime.writing import Attempt, Told, Writing, ran
 
@@ -372,6 +373,21 @@ def test_a_remark_says_what_begins_with_a_part_of_a_text(body: str, said: str) -
     assert said in remarks(text)
 
 
+def test_what_a_batch_makes_in_turn_does_not_run_ahead_of_it() -> None:
+    """The pass marks nothing in a batch; a plan from elsewhere may."""
+    body = "flow main() -> list[str]:\n    return [ask(outline(topic).title) for topic in notes]\n"
+    body = body.replace("notes", '["x", "y"]')
+    assert "whole answer: the calls of all elements are made as one batch" in remarks(body)
+    written = json.loads(dumps(driver.compile_text(HEADER + body, "main.flow", level=2).plan))
+    (batch,) = (node for node in written["functions"]["main"]["body"]["nodes"] if "regions" in node)
+    outline, title, asked = batch["regions"][0]["nodes"]
+    assert batch["op"] == "generate_batch"
+    outline["settings"]["stream"] = title["settings"]["ahead"] = asked["settings"]["ahead"] = True
+    provider = Writing([cut_behind(in_order("title"), '"sea",')], ["outline"])
+    assert run_of(written, provider, {}).result == ["answer to sea"] * 2
+    assert [prompt for prompt, _ in provider.asked] == ["sea"] * 2
+
+
 def test_a_text_is_not_split_at_what_is_not_there_yet() -> None:
     """The pass marks no such split; a plan from elsewhere may."""
     text = (
@@ -393,17 +409,19 @@ def test_a_text_is_not_split_at_what_is_not_there_yet() -> None:
     for node in written["functions"]["main"]["body"]["nodes"]:
         if (mark := {"generate": "stream", "apply": "ahead", "map": "ahead"}.get(node["op"])) is not None:
             node.setdefault("settings", {})[mark] = True
-    environment = Environment(
-        tools={"search": search, "page": page, "note": page},
-        providers={"writing": Writing([Attempt("a b,c", (2, 4))])},
-        provider="writing",
-    )
+    tools = {"search": search, "page": page, "note": page}
+    done = run_of(written, Writing([Attempt("a b,c", (2, 4))]), tools)
+    assert done.result == ["A B", "C"]
+
+
+def run_of(written: object, provider: Writing, tools: dict[str, Callable[..., Any]]) -> RunResult:
+    """How a plan ends that was read from elsewhere."""
+    environment = Environment(tools=tools, providers={"writing": provider}, provider="writing")
     loop = VirtualLoop()
     try:
-        done = loop.run_until_complete(run_plan(from_json(written), "main", {}, environment=environment))
+        return loop.run_until_complete(run_plan(from_json(written), "main", {}, environment=environment))
     finally:
         loop.close()
-    assert done.result == ["A B", "C"]
 
 
 def test_nothing_begins_early_under_a_budget() -> None:

@@ -1,14 +1,17 @@
 """Plans as JSON, and what is no plan."""
 
 import json
+import sys
 from collections.abc import Callable
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import pytest
 from attrs import evolve
 
 from flowc.runtime.errors import FlowError
-from flowc.runtime.plan import Effect, Function, Limits, Parameter
+from flowc.runtime.plan import Effect, Function, Limits, Parameter, Plan, Region
 from flowc.runtime.plan_check import check_plan, entry
 from flowc.runtime.plan_json import dumps, from_json, loads, to_json
 from flowc.runtime.types import INT, STR, Enum, List, Record
@@ -70,6 +73,8 @@ def body(written: Any) -> Any:
         lambda w: body(w)["nodes"][0].update(after=[0]),
         lambda w: body(w)["nodes"][0].update(after=[7]),
         lambda w: body(w)["nodes"][0]["regions"][0].update(captures=[[40, 0]]),
+        lambda w: body(w)["nodes"][0]["regions"][0].update(results=[]),
+        lambda w: body(w)["nodes"][0]["settings"].update(filtered=True),
         lambda w: w["operations"].pop("ask"),
         lambda w: w["operations"]["ask"].update(result={"list": 3}),
         lambda w: w["operations"]["ask"]["limits"].update(patience=3),
@@ -96,6 +101,59 @@ def test_a_flow_that_calls_itself_is_refused() -> None:
     loop = Function("loop", (), INT, inner.region(called))
     with pytest.raises(FlowError, match="E0644"):
         check_plan(evolve(example(), functions={"loop": loop}))
+
+
+def test_a_region_has_no_slots_that_nobody_writes() -> None:
+    def grow(of: Any) -> None:
+        of["functions"]["main"]["body"]["size"] = 10**12
+
+    assert broken(grow) == "E0644"
+
+
+def test_a_plan_is_checked_in_time_linear_in_its_size() -> None:
+    once, twice = (steps_of(partial(check_plan, hostile(count))) for count in (100, 200))
+    assert twice < 2.2 * once
+
+
+def hostile(count: int) -> Plan:
+    """Nodes that run ahead and call a flow of many nodes, branches that start early, a long chain of flows."""
+    inner, many, branching = Builder(), Builder(), Builder()
+    applied = [inner.apply("lower", inner.constant("A")) for _ in range(count)]
+    called = [many.one("call", function="inner", ahead=True) for _ in range(count)]
+    for _ in range(count):
+        begun = branching.one("speculate")
+        empty = (Builder().region(), Builder().region())
+        branching.node("if", branching.constant(True), begun, outputs=0, regions=empty, early=[[], []])
+    regions = {"inner": inner.region(applied[0]), "many": many.region(called[0])}
+    regions["branching"] = branching.region(branching.constant("B"))
+    regions |= {f"f{at}": one_call(f"f{at + 1}") for at in range(10 * count)}
+    regions[f"f{10 * count}"] = inner.region(applied[0])
+    functions = {name: Function(name, (), STR, body, Limits()) for name, body in regions.items()}
+    return evolve(example(), functions=functions)
+
+
+def steps_of(work: Callable[[], object]) -> int:
+    """How many instructions of Python some work takes, whatever else the machine does."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        steps += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def one_call(function: str) -> Region:
+    body = Builder()
+    return body.region(body.one("call", function=function))
 
 
 def test_the_flow_to_run_is_main_or_the_only_one() -> None:

@@ -58,6 +58,25 @@ def test_the_body_of_a_plain_tool_never_runs_on_the_loop() -> None:
     assert threading.get_ident() not in ran
 
 
+def test_what_takes_over_where_a_scope_failed_before_its_calls_began_is_gone_on_with() -> None:
+    """In one turn a call is posted, its scope fails, the call is dropped, and the other way begins."""
+    tried, otherwise, body = Builder(), Builder(), Builder()
+    called = tried.tool("wait", tried.constant(1), rank=2.0)
+    failing = tried.apply("index", tried.constant([]), tried.constant(5))
+    regions = [
+        tried.region(tried.apply("add", called, failing)),
+        otherwise.region(otherwise.tool("wait", otherwise.constant(3))),
+    ]
+    of = plan(body.region(body.one("attempt", regions=regions)), operations=[tool("wait", INT)], result=INT)
+
+    async def within_a_while() -> RunResult:
+        async with asyncio.timeout(60.0):  # else this waits for ever
+            return await run_plan(of, "main", environment=Environment(tools={"wait": waiting}))
+
+    result = in_virtual_time(within_a_while)
+    assert (result.result, result.wall_ms) == (4, 3000.0)
+
+
 def test_a_long_stretch_of_packing_leaves_the_loop_to_others() -> None:
     inner = Builder()
     turn, carried = inner.parameter(), inner.parameter()

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from xdsl.dialects import memref
-from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, StridedLayoutAttr
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, StridedLayoutAttr, i8
 from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile
 from flowc.passes.array_to_loops.contract.packing import pack_right, steps_of
-from flowc.passes.array_to_loops.contract.pairs import fit_columns, in_pairs, tile_for
+from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, in_pairs, tile_for
 from flowc.passes.array_to_loops.contract.product import Product
 from flowc.passes.array_to_loops.contract.stacks import Finish, for_each_matrix
 from flowc.passes.array_to_loops.contract.tiles import Prepared, padded_columns
@@ -49,12 +49,14 @@ class Columns:
 @frozen
 class Part:
     """Part of a deep contraction: the first of the rows that are treated together, the first step, whether
-    there are several parts, and the sums that are kept if so."""
+    there are several parts, and the sums that are kept if so. `fits` is memory for what `Kept` has of each
+    tile of the rows."""
 
     start: Index
     deep: Index
     split: SSAValue
     sums: SSAValue
+    fits: SSAValue | None
 
 
 def blocked(s: Lowering, p: Product, finish: Finish, sideways: bool = False) -> None:
@@ -134,6 +136,7 @@ def _by_depth(s: Lowering, block: Columns) -> None:
     together = b.select(split, b.index(KEPT_ROWS), b.index(b.max(p.rows, 1)))
     room = b.select(split, b.index(b.min(KEPT_ROWS, b.add(p.rows, ROWS))), b.index(1))
     sums = b.allocate(block.shape.element, [room, block.padded])
+    fits = None if block.fit is None else b.allocate(i8, [b.ceiling(together, TILE)])
 
     def rows(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
         start = b.mul(number, together)
@@ -142,7 +145,7 @@ def _by_depth(s: Lowering, block: Columns) -> None:
         def depth(deep: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             own = p.of_depth(b, deep, b.min(DEEP, b.sub(p.depth, deep)))
             pack_right(s, own, block.shape, block.stack, block.panels, block.padded, steps=block.steps)
-            part = Part(start, deep, split, sums)
+            part = Part(start, deep, split, sums, fits)
             b.parallel(count, TILE, _work(s, own), lambda low, high: _part(s, block, own, part, low, high))
             return ()
 
@@ -150,6 +153,8 @@ def _by_depth(s: Lowering, block: Columns) -> None:
         return ()
 
     b.loop(0, b.ceiling(p.rows, together), (), rows)
+    if fits is not None:
+        b.append(memref.DeallocOp.get(fits))
     b.append(memref.DeallocOp.get(sums))
 
 
@@ -163,7 +168,8 @@ def _part(s: Lowering, block: Columns, own: Product, part: Part, low: SSAValue, 
     )
     begins = b.compare("eq", b.index(part.deep), b.index(0))
     first, end = b.add(part.start, low), b.add(part.start, high)
-    prepared.tile(s, first, end, tile, begins)
+    kept = None if part.fits is None else Kept(part.fits, b.floordiv(low, TILE), begins)
+    prepared.tile(s, first, end, tile, begins, kept)
     last = b.compare("sge", b.index(b.add(part.deep, DEEP)), b.index(block.product.depth))
 
     def store() -> Sequence[SSAValue]:

@@ -9,9 +9,9 @@ while they come into the cache, and others meet in fused operations. Results are
 
 from collections.abc import Sequence
 
-from attrs import evolve
+from attrs import evolve, frozen
 from xdsl.dialects import arith, memref
-from xdsl.dialects.builtin import i16, i32
+from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops.builder import Index
@@ -118,16 +118,46 @@ def fit_columns(s: Lowering, p: Product, stack: Sequence[Index]) -> SSAValue | N
     return _fits(s, smallest)
 
 
+@frozen
+class Kept:
+    """Where a part of the contraction finds what was found out when the first one `begins`."""
+
+    buffer: SSAValue
+    place: Index
+    begins: SSAValue
+
+
 def fit_rows(
-    s: Lowering, p: Product, stack: Sequence[Index], low: Index, count: Index, others: SSAValue
+    s: Lowering,
+    p: Product,
+    stack: Sequence[Index],
+    rows: tuple[Index, Index],
+    others: SSAValue,
+    kept: Kept | None = None,
 ) -> SSAValue:
-    """Whether all numbers of some rows of the left operand and `others` fit the instruction.
+    """Whether all numbers of some rows of the left operand, given the first and how many, and `others` fit
+    the instruction.
 
     All of the contraction decides, also for a part of it: sums that others have left are not looked at.
     """
     assert p.single is not None
-    smallest = _least(s, p.single.left, stack, low, (count, p.single.depth))
-    return s.b.insert(arith.AndIOp(_fits(s, smallest), others))
+    b, left, extents = s.b, p.single.left, (rows[1], p.single.depth)
+
+    def looked_at() -> SSAValue:
+        return b.insert(arith.AndIOp(_fits(s, _least(s, left, stack, rows[0], extents)), others))
+
+    if kept is None:
+        return looked_at()
+
+    def first() -> Sequence[SSAValue]:
+        fit = looked_at()
+        b.store(b.convert(arith.ExtUIOp, fit, i8), kept.buffer, [kept.place])
+        return (fit,)
+
+    def later() -> Sequence[SSAValue]:
+        return (b.compare("ne", b.load(kept.buffer, [kept.place]), b.constant(0, i8)),)
+
+    return b.branch(kept.begins, first, later)[0]
 
 
 def _least(

@@ -27,7 +27,7 @@ from flowc.passes.array_to_loops.contract.packing import (
     reads_in_place,
     steps_of,
 )
-from flowc.passes.array_to_loops.contract.pairs import fit_columns, fit_rows, in_pairs, tile_for
+from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, fit_rows, in_pairs, tile_for
 from flowc.passes.array_to_loops.contract.product import DEPTH, LINE, Product, product_of
 from flowc.passes.array_to_loops.elements import Lowering
 
@@ -57,17 +57,23 @@ class Prepared:
         return s.b.allocate(self.shape.element, [-(-rows // ROWS) * ROWS, self.padded])
 
     def tile(
-        self, s: Lowering, low: Index, high: Index, into: SSAValue, begins: SSAValue | None = None
+        self,
+        s: Lowering,
+        low: Index,
+        high: Index,
+        into: SSAValue,
+        begins: SSAValue | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Computes the rows from `low` to `high` into the first rows of `into`, as long as those of `buffer`.
 
-        If there is `begins` and it does not hold, adds to what stands there.
+        If there is `begins` and it does not hold, adds to what stands there; `kept` is that of `fit_rows`.
         Anything may be written to columns beyond the product's, and to rows up to a multiple of `ROWS`.
         """
         p, b = self.product, s.b
         count = b.sub(high, low)
         scratch = None if reads_in_place(p) else left_scratch(s, p, self.shape, count)
-        fit = None if self.fit is None else fit_rows(s, p, self.stack, low, count, self.fit)
+        fit = None if self.fit is None else fit_rows(s, p, self.stack, (low, count), self.fit, kept)
 
         def block(start: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             deep = b.min(self.steps, b.sub(p.depth, start))

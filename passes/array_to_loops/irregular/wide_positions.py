@@ -117,7 +117,7 @@ def _insert_all(line: Line) -> SSAValue:
 
         def goes_on(at: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
             before = _load(line, line.codes, b.max(b.sub(at[0], 1), 0))
-            inside = b.compare("sgt", at[0], b.max(b.sub(i, left[0]), 0))
+            inside = b.compare("sgt", at[0], b.index(b.max(b.sub(i, left[0]), 0)))
             return b.insert(arith.AndIOp(inside, _belongs_before(line, own, key, before))), at
 
         def move(at: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
