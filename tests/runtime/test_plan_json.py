@@ -116,7 +116,7 @@ def test_a_plan_is_checked_in_time_linear_in_its_size() -> None:
 
 
 def hostile(count: int) -> Plan:
-    """Nodes that run ahead and call a flow of many nodes, branches that start early, a long chain of flows."""
+    """Nodes that run ahead and call a long flow, branches that start early, a long chain of flows."""
     inner, many, branching = Builder(), Builder(), Builder()
     applied = [inner.apply("lower", inner.constant("A")) for _ in range(count)]
     called = [many.one("call", function="inner", ahead=True) for _ in range(count)]
