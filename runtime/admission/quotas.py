@@ -1,15 +1,13 @@
 """What an endpoint itself has said is left of a limit, which may be lower than in flowc.toml, and change."""
 
-from collections import deque
+from attrs import define, evolve
 
-from attrs import define, evolve, field
-
-from flowc.runtime.admission.windows import WINDOW, Taken
+from flowc.runtime.admission.windows import WINDOW, Account, Taken
 from flowc.runtime.providers.base import Quota
 
 
 @define(eq=False)
-class Told:
+class Told(Account):
     """What was last said, and what calls have taken that the endpoint had not seen by then.
 
     Nothing is counted before the first word. When its time is over, as much may be taken as the limit is,
@@ -17,8 +15,6 @@ class Told:
     """
 
     said: Quota | None = None
-    taken: deque[Taken] = field(factory=deque)
-    total: int = 0
 
     def delay(self, now: float, amount: int) -> float:
         """Seconds until `amount` more may be taken. More than the limit itself waits for all of it."""
@@ -36,18 +32,7 @@ class Told:
 
     def take(self, now: float, amount: int) -> Taken | None:
         """Takes `amount`; None where nothing is counted."""
-        if self.said is None:
-            return None
-        taken = Taken(now, amount)
-        self.taken.append(taken)
-        self.total += amount
-        return taken
-
-    def settle(self, taken: Taken | None, amount: int) -> None:
-        """Replaces what a call has taken by what it has really used."""
-        if taken is not None and taken.counted:
-            self.total += amount - taken.units
-            taken.units = amount
+        return None if self.said is None else self.add(now, amount)
 
     def hear(self, said: Quota, now: float, taken: Taken | None, others: int) -> None:
         """The answer to the call that took `taken` says this. Calls before it are part of it, later ones are
@@ -67,8 +52,5 @@ class Told:
     def _forget(self, last: Taken | None) -> None:
         """Counts no more what was taken up to `last`, None for all."""
         while self.taken:
-            first = self.taken.popleft()
-            first.counted = False
-            self.total -= first.units
-            if first is last:
+            if self.drop() is last:
                 return

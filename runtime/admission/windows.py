@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from attrs import define
+from attrs import define, field
 
 WINDOW = 60.0
 
@@ -16,22 +16,46 @@ class Taken:
     counted: bool = True
 
 
-class Window:
+@define(eq=False)
+class Account:
+    """What calls have taken and that still counts, in the order in which it was taken."""
+
+    taken: deque[Taken] = field(factory=deque, init=False)
+    total: int = field(default=0, init=False)
+
+    def add(self, now: float, amount: int) -> Taken:
+        """Counts `amount` from now on."""
+        taken = Taken(now, amount)
+        self.taken.append(taken)
+        self.total += amount
+        return taken
+
+    def settle(self, taken: Taken | None, amount: int) -> None:
+        """Replaces what a call has taken by what it has really used."""
+        if taken is not None and taken.counted:
+            self.total += amount - taken.units
+            taken.units = amount
+
+    def drop(self) -> Taken:
+        """Counts the oldest no more."""
+        gone = self.taken.popleft()
+        gone.counted = False
+        self.total -= gone.units
+        return gone
+
+
+@define(eq=False)
+class Window(Account):
     """At most `limit` units in any sixty seconds; None is no limit."""
 
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self.taken: deque[Taken] = deque()
-        self.total = 0
+    limit: int | None
 
     def delay(self, now: float, amount: int) -> float:
         """Seconds until `amount` more may be taken. More than the limit itself waits for an empty window."""
         if self.limit is None:
             return 0.0
         while self.taken and self.taken[0].time + WINDOW <= now:
-            gone = self.taken.popleft()
-            gone.counted = False
-            self.total -= gone.units
+            self.drop()
         missing = self.total + min(amount, self.limit) - self.limit
         for each in self.taken:
             if missing <= 0:
@@ -43,15 +67,4 @@ class Window:
 
     def take(self, now: float, amount: int) -> Taken | None:
         """Takes `amount`; None where nothing is counted."""
-        if self.limit is None:
-            return None
-        taken = Taken(now, amount)
-        self.taken.append(taken)
-        self.total += amount
-        return taken
-
-    def settle(self, taken: Taken | None, amount: int) -> None:
-        """Replaces what a call has taken by what it has really used."""
-        if taken is not None and taken.counted:
-            self.total += amount - taken.units
-            taken.units = amount
+        return None if self.limit is None else self.add(now, amount)

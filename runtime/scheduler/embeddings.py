@@ -99,8 +99,6 @@ class Embed:
         *,
         alone: bool,
     ) -> Any:
-        import numpy
-
         session = engine.session
         bound = sum(map(byte_bound, request.texts))
         scope, model = frame.scope, request.model
@@ -148,12 +146,19 @@ class Embed:
             known = usage if usage is not None else Usage(sum(map(estimate_tokens, request.texts)), 0, True)
             certain = usage is not None
             account(engine, frame, instruction, request.model, held, known, certain=certain, paid=paid)
-        vectors = numpy.asarray(embedding.vectors, dtype="float32")
-        if vectors.ndim != 2 or len(vectors) != len(request.texts):
-            raise fail(
-                "E0836",
-                "the provider did not give one vector a text",
-                why=f"{len(request.texts)} texts were sent, and an array of shape {vectors.shape} came back",
-                help="check that the model is one for embeddings",
-            )
-        return vectors
+        return _rows(embedding, request)
+
+
+def _rows(embedding: Embedding, request: EmbedRequest) -> Any:
+    """The vectors as an array, one row for each text that was sent."""
+    import numpy
+
+    vectors = numpy.asarray(embedding.vectors, dtype="float32")
+    if vectors.ndim != 2 or len(vectors) != len(request.texts):
+        raise fail(
+            "E0836",
+            "the provider did not give one vector a text",
+            why=f"{len(request.texts)} texts were sent, and an array of shape {vectors.shape} came back",
+            help="check that the model is one for embeddings",
+        )
+    return vectors

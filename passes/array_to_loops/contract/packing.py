@@ -79,9 +79,6 @@ def _panel(
         value = element(stack, b.add(origin[1], j), b.add(origin[0], k))
         b.store(value, panels, [place(k, j)])
 
-    def copy(k: Index, j: Index) -> None:
-        write(p.right.element, k, j)
-
     def clear(k: Index, j: Index) -> None:
         b.store(zero, panels, [place(k, b.add(full, j))])
 
@@ -93,7 +90,7 @@ def _panel(
 
     def rows() -> Sequence[SSAValue]:
         def row(k: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            b.nest([full], lambda at: copy(k, at[0]))
+            b.nest([full], lambda at: write(p.right.element, k, at[0]))
             b.nest([b.sub(width, full)], lambda at: clear(k, at[0]), plain=True)
             return ()
 
