@@ -1,8 +1,11 @@
 """From text to tokens, in one pass and linear time.
 
-Every pattern is possessive, so no text makes it backtrack. Layout and string templates need a little
-memory: the open brackets, the indentation of the open blocks, and the template that is being read. Words
-that are keywords in some places only are told apart by what the grammar could take next.
+No text makes a pattern backtrack far: what repeats within a group begins with a character that ends what
+stood before it, the repeats are counted, and classes are possessive. Groups are not: before 3.11.5, so in
+Debian 12's, Python ends a possessive group too early (https://github.com/python/cpython/issues/106052).
+Layout and string templates need a little memory: the open brackets, the indentation of the open blocks, and
+the template that is being read. Words that are keywords in some places only are told apart by what the
+grammar could take next.
 """
 
 import functools
@@ -54,18 +57,17 @@ _BLANK = re.compile(r"[ \t]*+")
 _TOP_LEVEL = re.compile(
     r"(?:flow|kernel|llm|tool|human|record|enum|labels)[ \t]++[^\W\d]|@[^\W\d]|from[ \t]++[\"']"
 )
-_STRINGS = {
-    quote: re.compile(rf"[^{quote}\\\n]*+(?:\\[\s\S][^{quote}\\\n]*+)*+{quote}") for quote in ('"', "'")
-} | {
-    3 * quote: re.compile(
-        rf"[^{quote}\\]*+(?:(?:\\[\s\S]|{quote}(?!{quote}{quote}))[^{quote}\\]*+)*+{3 * quote}"
-    )
+_AT_ONCE = "{1,256}"  # bounds what a match remembers of its way
+_STRINGS = {quote: re.compile(rf"(?:[^{quote}\\\n]++|\\[\s\S]){_AT_ONCE}") for quote in ('"', "'")} | {
+    3 * quote: re.compile(rf"(?:[^{quote}\\]++|\\[\s\S]|{quote}(?!{quote}{quote})){_AT_ONCE}")
     for quote in ('"', "'")
 }
 _TEXTS = {
-    quote: re.compile(rf"(?:[^{quote}\\\n{{}}]++|\\[\s\S]|\{{\{{|\}}\}})*+") for quote in ('"', "'")
+    quote: re.compile(rf"(?:[^{quote}\\\n{{}}]++|\\[\s\S]|\{{\{{|\}}\}}){_AT_ONCE}") for quote in ('"', "'")
 } | {
-    3 * quote: re.compile(rf"(?:[^{quote}\\{{}}]++|\\[\s\S]|\{{\{{|\}}\}}|{quote}(?!{quote}{quote}))*+")
+    3 * quote: re.compile(
+        rf"(?:[^{quote}\\{{}}]++|\\[\s\S]|\{{\{{|\}}\}}|{quote}(?!{quote}{quote})){_AT_ONCE}"
+    )
     for quote in ('"', "'")
 }
 
@@ -88,6 +90,13 @@ def _pattern(tables: Tables) -> re.Pattern[str]:
         rf"|(?P<name>{tables.name})|(?P<number>{tables.number})"
         rf"|(?P<newline>\n)|(?P<comment>\#[^\n]*+)|(?P<mark>{marks})|(?P<end>\Z)|(?P<strange>[\s\S]))"
     )
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    """Where the pieces of a string end that `pattern` matches from `start` on."""
+    while (match := pattern.match(text, start)) is not None:
+        start = match.end()
+    return start
 
 
 class Lexer:
@@ -233,17 +242,16 @@ class Lexer:
             token = self._token("PROMPT_START" if prompt else "TEMPLATE_START", text, start)
             self._template = (quote, token)
             return token
-        match = _STRINGS[quote].match(self.text, start + len(quote))
-        if match is None:
+        end = _end(_STRINGS[quote], self.text, start + len(quote))
+        if not self.text.startswith(quote, end):
             raise unterminated(quote, self._token("STRING", text, start))
-        return self._token("STRING", self.text[start : match.end()], start)
+        return self._token("STRING", self.text[start : end + len(quote)], start)
 
     def _template_token(self, quote: str, begin: Token) -> Token:
         start = self._at
-        match = _TEXTS[quote].match(self.text, start)
-        assert match is not None
-        if match.end() > start:
-            return self._token("TEXT", match.group(), start)
+        end = _end(_TEXTS[quote], self.text, start)
+        if end > start:
+            return self._token("TEXT", self.text[start:end], start)
         if self.text.startswith(quote, start):
             self._template = None
             return self._token("TEMPLATE_END", quote, start)

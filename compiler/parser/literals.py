@@ -19,10 +19,10 @@ SIZES = {"B": 1} | {
 SIZES["KB"] = 1000
 
 _DECIMAL = re.compile(
-    r"(?P<digits>\d+(?:_\d+)*+(?P<fraction>\.\d+(?:_\d+)*+)?)(?P<exponent>[eE][+-]?\d+)?(?P<unit>[A-Za-z]*)"
+    r"(?P<digits>\d++(?:_\d++)*(?P<fraction>\.\d++(?:_\d++)*)?)(?P<exponent>[eE][+-]?\d++)?(?P<unit>[A-Za-z]*+)"
 )
 _RADIX = re.compile(
-    r"0[xX](?P<hex>[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*+)|0[bB](?P<bin>[01]+(?:_[01]+)*+)|0[oO](?P<oct>[0-7]+(?:_[0-7]+)*+)"
+    r"0[xX](?P<hex>[0-9a-fA-F]++(?:_[0-9a-fA-F]++)*)|0[bB](?P<bin>[01]++(?:_[01]++)*)|0[oO](?P<oct>[0-7]++(?:_[0-7]++)*)"
 )
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\s\S]?)|\{\{|\}\}")
 _SIMPLE = {
