@@ -19,14 +19,14 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet langgraph || echo "LangGraph is not to be had here: its columns stay empty"
 	touch $@
 
 soak: .venv/ready
-	FLOWC_HYPOTHESIS=long FLOWC_EXAMPLES=20 $(BIN)/python -m pytest -q -n 2 --timeout 3600
+	FLOWC_HYPOTHESIS=long FLOWC_EXAMPLES=20 $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 3600
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS))

@@ -26,12 +26,15 @@ SUITES = {
     "calls": "benchmarks.calls.suite",
     "memory": "benchmarks.memory.suite",
     "npbench": "benchmarks.npbench.suite",
+    "predictions": "benchmarks.predictions",
     "engine": "benchmarks.engine",
     "agents": "benchmarks.agents.suite",
     "batches": "benchmarks.agents.batches",
     "ablation": "benchmarks.agents.ablation",
     "multi_turn": "benchmarks.agents.multi_turn",
     "critical_chain": "benchmarks.agents.critical_chain",
+    "task_times": "benchmarks.wfinstances.times",
+    "wfinstances": "benchmarks.wfinstances.schedules",
 }
 RESULTS = Path(__file__).parent / "results"
 

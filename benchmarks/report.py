@@ -13,6 +13,7 @@ SHOWN = (
     "calls",
     "memory",
     "npbench",
+    "predictions",
     "agents",
     "batches",
     "multi_turn",
@@ -21,6 +22,8 @@ SHOWN = (
     "ablation",
     "runs",
     "engine",
+    "wfinstances",
+    "task_times",
 )
 
 HEAD = """\
@@ -39,6 +42,7 @@ OpenMP. `of the limit` is the share of the bandwidth, or of the multiply-adds, t
     "calls": "First calls are those of fresh processes; warm calls take 1,000 elements.\n",
     "memory": "Megabytes beside inputs and outputs; the bar is 2 % of the inputs and 8 MB.\n",
     "npbench": "Milliseconds; `problem` is the diagnostic of a program that does not compile.\n",
+    "predictions": "What `--explain` says of kernels ([costs](cost.md)) beside what they took.\n",
     "agents": """\
 Agentic workloads in virtual time: the graphs of Halo (W1, W5, W6: 17 operations each, SQL on generated
 tables), plans and questions of LLMCompiler, a map-reduce, a support desk. The bar is 1.02 of the critical
@@ -49,6 +53,8 @@ path.
     "critical_chain": "Mean latency of chains against a server that takes requests as they come.\n",
     "passes": "For each pass a program that somebody would write, with it and without.\n",
     "engine": "How fast the simulated server itself is.\n",
+    "wfinstances": "Recorded scientific workflows ([simulate](simulate.md)) on identical workers.\n",
+    "task_times": "How well the learned policy knows the times of the tasks that it orders.\n",
     "runs": "Programs that are compiled and bound already; every call ends at once.\n",
     "ablation": "The same workloads at the highest level, with one pass left out at a time.\n",
 }

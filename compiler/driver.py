@@ -250,6 +250,8 @@ def _native(kernels: "ModuleOp", options: Options, *, listing: bool = False) -> 
     targets = {"native": processor.host()} if options.processor == "native" else processor.portable()
     if options.processor not in ("native", "portable"):
         targets = {options.processor: targets[options.processor]}
+    elif not llvm.reads_narrow(kernels):
+        targets.pop(processor.DOTS, None)
     return {
         name: llvm.compile_kernels(kernels, llvm.Options(level=options.level, listing=listing, target=target))
         for name, target in targets.items()

@@ -1,5 +1,6 @@
 """What became of a kernel, told to the one who wrote it: loops, memory, machine code, expected time."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,15 @@ from xdsl.dialects.builtin import ModuleOp
 
 from flowc.compiler.backends.llvm import KernelObject, Options, compile_kernels
 from flowc.compiler.kernel_samples import sample
-from flowc.compiler.roofline import Limit, fastest, limit
+from flowc.compiler.stopwatch import shortest
 from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_account import Account, account
 from flowc.passes.array_to_loops.checks import Checks
 from flowc.passes.array_to_loops.kernel import lower_kernel
+from flowc.passes.cost.kernel_amounts import kernel_counts
+from flowc.passes.cost.kernel_model import Prediction, predict
+from flowc.passes.cost.kernel_work import kernel_work
+from flowc.passes.cost.stored import Chosen, chosen
 from flowc.passes.fuse_array import fuse_array
 from flowc.passes.round_halves import round_halves
 from flowc.runtime import processor
@@ -39,14 +44,14 @@ class Report:
     layouts: tuple[str, ...]
     threads: int
     origin: str = ""
-    limit: Limit | None = None
+    prediction: Prediction | None = None
     measured: float | None = None
     sizes: Mapping[str, int] = field(factory=dict)
 
 
 def report(kernel: KernelOp, layouts: Sequence[str], level: int, arguments: Sequence[Any]) -> Report:
     """The report of a kernel compiled for this machine, and of what a call with these arguments moves."""
-    return _limited(_report(_build(kernel, layouts, level), arguments, {}))
+    return _predicted(_build(kernel, layouts, level), arguments, {})
 
 
 def sampled_report(kernel: KernelOp, level: int) -> Report:
@@ -59,11 +64,11 @@ def sampled_report(kernel: KernelOp, level: int) -> Report:
         return _report(built, None, {})
     function = load(built.compiled.object_code, [signature])[signature.name]
     try:
-        taken = fastest(lambda: function(*tried.arguments))
+        taken = shortest(lambda: function(*tried.arguments))
     except FlowError:
         return _report(built, None, {})
-    made = _report(built, tried.arguments, tried.sizes)
-    return evolve(_limited(made), measured=taken, sizes=tried.sizes)
+    made = _predicted(built, tried.arguments, tried.sizes)
+    return evolve(made, measured=taken, sizes=tried.sizes)
 
 
 @frozen
@@ -96,13 +101,27 @@ def _report(built: _Built, arguments: Sequence[Any] | None, sizes: Mapping[str, 
     return Report(signature, found, registers(built.compiled.assembly), built.layouts, threads())
 
 
-def _limited(made: Report) -> Report:
-    return evolve(made, limit=limit(made.account.moved, made.account.operations))
+def _predicted(built: _Built, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Report:
+    """The report of a call, with what the cost model expects of it; it knows nothing of control flow."""
+    made = _report(built, arguments, sizes)
+    if not made.account.complete:
+        return made
+    counts = kernel_counts(kernel_work(built.kernel, built.checks.groups))
+    found = predict(chosen().model, counts, made.threads, lambda extent: _size(extent, arguments, sizes))
+    return evolve(made, prediction=found)
 
 
 def report_module(module: ModuleOp, level: int) -> str:
-    """The reports of all kernels of a module, as text."""
-    return "\n".join(text(sampled_report(op, level)) for op in module.ops if isinstance(op, KernelOp))
+    """The reports of all kernels of a module, as text; first those that took least as was predicted."""
+    found = [sampled_report(op, level) for op in module.ops if isinstance(op, KernelOp)]
+    return "\n".join(map(text, sorted(found, key=_surprise, reverse=True)))
+
+
+def _surprise(found: Report) -> float:
+    """How many times longer, or shorter, a kernel took than predicted, as a logarithm."""
+    if found.prediction is None or not found.measured:
+        return 0.0
+    return abs(math.log(found.measured / found.prediction.seconds))
 
 
 def registers(assembly: str) -> dict[int, int]:
@@ -151,14 +170,14 @@ def _rows(found: Report) -> list[tuple[str, str]]:
     rows.append(("  threads", f"up to {found.threads}"))
     if found.sizes:
         rows.append(("  sizes", ", ".join(f"{name} = {size:,}" for name, size in found.sizes.items())))
-    if found.limit is not None and not found.account.complete:
+    if not found.account.complete:
         rows.append(("  memory", "as the control flow has it"))
-    elif found.limit is not None:
+    elif found.prediction is not None:
         moved, least = found.account.moved, found.account.least
         times = f", {moved / least:.2f} times the least possible" if least else ""
         rows.append(("  memory", f"{_quantity(moved, 'B')}{times}"))
         rows.append(("  work", _quantity(found.account.operations, "op")))
-        rows.append(("  predicted", _prediction(found.limit)))
+        rows += _expected(found.prediction, chosen())
     if found.measured is not None:
         rows.append(("  measured", duration(found.measured)))
     return rows
@@ -179,9 +198,17 @@ def _vectors(found: dict[int, int]) -> str:
     return f"instructions: {counts} or scalar" if 128 in found else f"instructions: {counts}"
 
 
-def _prediction(least: Limit) -> str:
-    bound, unit = ("memory", "B/s") if least.by_memory else ("arithmetic", "op/s")
-    return f"{duration(least.seconds)}, bound by {bound} ({_quantity(least.rate, unit)} here)"
+def _expected(found: Prediction, model: Chosen) -> list[tuple[str, str]]:
+    """The expected time and how sure that is, the roofline, and what is amiss with the model, if anything."""
+    bound = "memory" if found.by_memory >= 0.5 else "arithmetic"
+    span = f"{duration(found.low)} to {duration(found.high)}"
+    said = f"{duration(found.seconds)} ({span})" + (f": {found.why}" if found.why else "")
+    rows = [("  predicted", said), ("  roofline", f"{duration(found.roofline)}, by {bound}")]
+    if model.problem:
+        rows.append(("  model", model.problem))
+    if not model.tuned:
+        rows.append(("  model", "of another machine: `flowc tune` measures this one"))
+    return rows
 
 
 def _quantity(number: float, unit: str) -> str:

@@ -1,7 +1,7 @@
 """How much a kernel does for given arguments: the loops it became, the bytes that go through memory, the
 operations."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
 from attrs import frozen
@@ -19,6 +19,15 @@ Sizes = Callable[[Expression], int]
 
 Shapes = Callable[[SSAValue], tuple[int, ...]]
 """The shape that a value has in a call."""
+
+
+@frozen
+class Traffic:
+    """One loop nest: its operators in order, recomputed ones included; the values it reads and writes."""
+
+    members: tuple[Operation, ...]
+    read: tuple[SSAValue, ...]
+    written: tuple[SSAValue, ...]
 
 
 @frozen
@@ -60,8 +69,7 @@ def account(kernel: KernelOp, groups: Sequence[tuple[Operation, ...]], sizes: Si
     def shape(value: SSAValue) -> tuple[int, ...]:
         return tuple(sizes(extent) for extent in extents.shape(value))
 
-    order = {op: number for number, op in enumerate(kernel.walk())}
-    loops = tuple(_loop(group, order, shape) for group in _with_products(kernel, groups))
+    loops = tuple(_loop(traffic, shape) for traffic in traffic_of(kernel, groups))
     arrays = tuple(loop for loop in loops if loop.read or loop.written)
     complete = not any(op.regions for op in kernel.body.block.ops)
     return Account(
@@ -89,24 +97,34 @@ def _bytes(values: Iterable[SSAValue], shape: Shapes) -> int:
     return sum(prod(shape(value)) * bytes_of(value) for value in values if shape_of(value.type))
 
 
-def _loop(group: tuple[Operation, ...], order: Mapping[Operation, int], shape: Shapes) -> LoopAccount:
-    made = {value for op in group for value in op.results}
-    read: set[SSAValue] = set()
-    found = set(group)
-    for op in group:
-        for value, inline in _sources(op):
-            if inline is not None:
-                found.add(inline)
-            elif value not in made:
-                read.add(value)
-    members = sorted(found, key=lambda op: order[op])
-    written = [value for value in made if _is_used_outside(value, set(group))]
+def _loop(traffic: Traffic, shape: Shapes) -> LoopAccount:
     return LoopAccount(
-        tuple(_name(op) for op in members if not ops.is_view(op)),
-        _bytes(read, shape),
-        _bytes(written, shape),
-        sum((1 if isinstance(op, ops.ContractOp) else operations(op)) * _times(op, shape) for op in members),
+        tuple(_name(op) for op in traffic.members if not ops.is_view(op)),
+        _bytes(traffic.read, shape),
+        _bytes(traffic.written, shape),
+        sum(
+            (1 if isinstance(op, ops.ContractOp) else operations(op)) * _times(op, shape)
+            for op in traffic.members
+        ),
     )
+
+
+def traffic_of(kernel: KernelOp, groups: Sequence[tuple[Operation, ...]]) -> Iterable[Traffic]:
+    """What each loop nest of a fused kernel computes and moves, if its operators are lowered so."""
+    order = {op: number for number, op in enumerate(kernel.walk())}
+    for group in _with_products(kernel, groups):
+        made = {value for op in group for value in op.results}
+        read: dict[SSAValue, None] = {}
+        found = set(group)
+        for op in group:
+            for value, inline in _sources(op):
+                if inline is not None:
+                    found.add(inline)
+                elif value not in made:
+                    read[value] = None
+        members = sorted(found, key=lambda op: order[op])
+        written = [value for op in group for value in op.results if _is_used_outside(value, set(group))]
+        yield Traffic(tuple(members), tuple(read), tuple(written))
 
 
 def _sources(op: Operation) -> Iterable[tuple[SSAValue, Operation | None]]:

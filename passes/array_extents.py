@@ -30,6 +30,7 @@ _ALIKE = (
     | irregular.SortOp
     | irregular.ArgsortOp
     | irregular.TruePositionsOp
+    | irregular.PickOp
 )
 """What gives as many elements along each axis as it takes."""
 LEAST = "array.least"

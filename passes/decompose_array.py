@@ -30,17 +30,33 @@ def _with_vector(op: ops.ContractOp) -> bool:
     inner = right[0] if len(right) == 1 else right[-2]
     if 1 not in (len(left), len(right)) or not left[-1] == inner != "":
         return False
-    return is_float(dtype_of(op.result.type)) and not (len(left) > len(right) and _is_read_once(op.left, op))
+    if len(left) > len(right):
+        alone = _is_read_once(op.left, op) or _reads_rows(op.left, op)
+    else:
+        alone = _reads_rows(op.right, op)
+    return is_float(dtype_of(op.result.type)) and not alone
 
 
-def _is_read_once(matrix: SSAValue, product: Operation) -> bool:
-    """Whether a matrix, without views, is an argument of the kernel that only a product reads, whose order of
-    operations is left open."""
+def _reads_rows(matrix: SSAValue, product: ops.ContractOp) -> bool:
+    """Whether a product reads the rows of a matrix with many columns, as it lies or transposed, alone."""
+    dtype, shape = dtype_of(product.result.type), shape_of(matrix.type)
+    own = dtype_of(matrix.type) == dtype in ("f32", "f64")
+    if not own or len(shape) != 2 or any(isinstance(extent, int) for extent in shape):
+        return False
+    view = matrix.owner
+    if isinstance(view, ops.TransposeOp):
+        return {use.operation for use in matrix.uses} == {product} and _is_read_once(view.source, view)
+    return _is_read_once(matrix, product)
+
+
+def _is_read_once(matrix: SSAValue, reader: Operation) -> bool:
+    """Whether a matrix, without views, is an argument of the kernel that only one operator reads, and the
+    order of operations is left open."""
     kernel = matrix.owner.parent_op() if isinstance(matrix.owner, Block) else None
     if not isinstance(kernel, KernelOp) or PRECISE in kernel.attributes or REPRODUCIBLE in kernel.attributes:
         return False
     readers = {use.operation for use in matrix.uses if not isinstance(use.operation, ops.DimOp)}
-    return readers == {product}
+    return readers == {reader}
 
 
 def _decompose(op: ops.ContractOp) -> None:

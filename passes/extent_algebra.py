@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 Expression = int | tuple[object, ...]
 """A number, or a tuple: see `flowc.passes.array_extents`."""
 
-_folds: dict[str, Callable[[int, int], int]] = {
+FOLDS: dict[str, Callable[[int, int], int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -34,7 +34,7 @@ def combine(operator: str, left: Expression, right: Expression) -> Expression:
     ('sub', ('dim', 0, 1), 2)
     """
     if isinstance(left, int) and isinstance(right, int):
-        return _folds[operator](left, right)
+        return FOLDS[operator](left, right)
     if operator in ("add", "sub"):
         return _sum(left, right, 1 if operator == "add" else -1)
     if operator == "mul" and (isinstance(left, int) or isinstance(right, int)):

@@ -14,6 +14,7 @@ from xdsl.passes import ModulePass
 
 from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.kernel import KernelOp, ReturnOp
+from flowc.dialects.array.memory import WriteOp
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_costs import operations
 from flowc.passes.array_extents import ExtentAnalysis
@@ -23,6 +24,7 @@ from flowc.passes.batch_products import batch_products
 from flowc.passes.decompose_array import decompose_array
 from flowc.passes.hoist_scales import hoist_scales
 from flowc.passes.hoist_transposes import hoist_transposes
+from flowc.passes.long_extents import is_long
 from flowc.passes.recognise_attention import recognise_attention
 from flowc.passes.recognise_byte_dots import recognise_byte_dots
 from flowc.passes.unroll_rows import unroll_rows
@@ -49,6 +51,7 @@ def fuse_array(module: ModuleOp) -> int:
 
 def _fuse(kernel: KernelOp) -> int:
     costs: dict[SSAValue, int] = {}
+    nested: dict[SSAValue, int] = {}
     extents = ExtentAnalysis(kernel)
     returned = set(kernel.returned)
     fused = 0
@@ -60,16 +63,20 @@ def _fuse(kernel: KernelOp) -> int:
         result = op.results[0]
         if ops.is_view(op):
             costs[result] = costs.get(op.operands[0], 1)
+            nested[result] = nested.get(op.operands[0], 0)
             continue
         if not isinstance(op, RECOMPUTABLE) or not shape_of(result.type):
             continue
         cost = operations(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
         times = _evaluations(result)
         extra = max(times - 1, 0) * cost
-        cheap = cost <= LARGEST and (extra <= STORE_AND_LOAD or _is_counted(extents, op))
+        depth = max((nested.get(operand, 0) for operand in op.operands), default=0)
+        seams = depth < max(len(shape_of(result.type)), 2) and _has_seams_only(extents, op, costs)
+        cheap = cost <= LARGEST and (extra <= STORE_AND_LOAD or seams or _is_counted(extents, op))
         if result not in returned and cheap and may_wait(result):
             op.properties["inline"] = UnitAttr()
-            costs[result] = cost
+            costs[result] = 1 if seams else cost
+            nested[result] = depth + seams  # near the ends each doubles the code: one for each axis
             fused += 1
     return fused
 
@@ -82,6 +89,31 @@ def _is_counted(extents: ExtentAnalysis, op: Operation) -> bool:
         case ops.ElementwiseOp():
             return dtype_of(op.result.type) == "i64" and range_of(extents, op.result) is not None
     return False
+
+
+def _has_seams_only(extents: ExtentAnalysis, op: Operation, costs: Mapping[SSAValue, int]) -> bool:
+    """Whether a value is a long one with short ones before or behind it, all of them at hand, that only
+    sweeps read: these go through its parts piece by piece."""
+    if not isinstance(op, ops.ConcatOp) or any(costs.get(part, 1) > 1 for part in op.inputs):
+        return False
+    axis = op.axis.value.data
+    long = [is_long(extents, extents.extent(part, axis)) for part in op.inputs]
+    return None not in long and sum(map(bool, long)) == 1 and _is_swept(op.result)
+
+
+def _is_swept(value: SSAValue) -> bool:
+    """Whether whatever is computed from a value is computed element by element."""
+    swept = ops.ElementwiseOp | ops.CastOp | ops.ConcatOp
+    pending, seen = [value], set[SSAValue]()
+    while pending:
+        here = pending.pop()
+        for user in {use.operation for use in here.uses}:
+            if isinstance(user, swept) or ops.is_view(user):
+                pending += [result for result in user.results if result not in seen]
+                seen.update(user.results)
+            elif not isinstance(user, ReturnOp | WriteOp | ops.DimOp):
+                return False
+    return True
 
 
 def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAValue) -> int:

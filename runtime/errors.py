@@ -39,3 +39,8 @@ def fail(
 ) -> FlowError:
     """Makes the error to raise: `raise fail("E0701", "...")`."""
     return FlowError(Problem(code, message, why, help, line, column))
+
+
+def broken_plan(why: str) -> FlowError:
+    """Makes the error to raise where a plan has a flaw that no program can give it."""
+    return fail("E0644", "this is not a plan that flowc can run", why=why, help="compile the program again")

@@ -174,10 +174,11 @@ PUBLISH_EVERY = 0.05
 
 async def _drained(engine: Engine) -> None:
     """Waits until no coroutine of the run is left: the cancelled ones may still have something to close."""
-    while engine.tasks:
-        for task in engine.tasks:
+    tasks = engine.waiting.tasks
+    while tasks:
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(engine.tasks)
+        await asyncio.wait(tasks)
 
 
 def _result(

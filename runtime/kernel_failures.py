@@ -35,8 +35,8 @@ _messages = {
     ),
     5: (
         "E0754",
-        "{place} takes the extreme of an empty axis",
-        "a minimum or maximum needs an element",
+        "{place} takes the extreme of an empty axis, or continues one",
+        "a minimum or maximum needs an element, and so does `pad` but for `constant`",
     ),
     6: (
         "E0758",
@@ -67,6 +67,11 @@ _messages = {
         "E0766",
         "a share in {place} lies outside its range",
         "quantiles run from 0 to 1, percentiles from 0 to 100",
+    ),
+    12: (
+        "E0768",
+        "a whole number in {place} is raised to a negative power",
+        "make one side a float: `x.astype(np.float64) ** y`",
     ),
 }
 

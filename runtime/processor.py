@@ -32,22 +32,34 @@ class Processor:
         """Whether code for it may use a feature, named as on x86-64; other machines have fma and f16c."""
         if not self.triple.startswith("x86_64"):
             return feature in ("fma", "f16c")
-        levels = [name for name, (cpu, _) in LEVELS.items() if cpu == self.cpu]
-        return f"+{feature}" in self.features.split(",") or any(feature in _NEEDS[name] for name in levels)
+        own = self.features.split(",")
+        levels = [
+            name
+            for name, (cpu, more, _) in LEVELS.items()
+            if cpu == self.cpu and all(each in own for each in more.split(",") if each)
+        ]
+        return f"+{feature}" in own or any(feature in _NEEDS[name] for name in levels)
 
 
-LEVELS: Mapping[str, tuple[str, int]] = {
-    "avx512": ("x86-64-v4", 512),
-    "avx2": ("x86-64-v3", 256),
-    "baseline": ("x86-64-v2", 128),
+BF16_DOTS, BYTE_DOTS = "avx512bf16", "avx512vnni"
+"""LLVM's names for the abilities to add products of pairs of bf16, and of four pairs of bytes."""
+
+DOTS = "avx512dots"
+"""The level with both, which only code for such numbers is made for."""
+
+LEVELS: Mapping[str, tuple[str, str, int]] = {
+    DOTS: ("x86-64-v4", f"+{BF16_DOTS},+{BYTE_DOTS}", 512),
+    "avx512": ("x86-64-v4", "", 512),
+    "avx2": ("x86-64-v3", "", 256),
+    "baseline": ("x86-64-v2", "", 128),
 }
-"""Portable levels of x86-64, best first: LLVM's name and the width of vectors."""
+"""Portable levels of x86-64, best first: LLVM's name, what is beyond that, and the width of vectors."""
 
-BF16_DOTS = "avx512bf16"
-"""LLVM's name for the ability to add products of pairs of bf16."""
+_WIDE = ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2", "f16c")
 
 _NEEDS: Mapping[str, tuple[str, ...]] = {
-    "avx512": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "bmi2", "f16c"),
+    DOTS: (*_WIDE, BF16_DOTS, BYTE_DOTS),
+    "avx512": _WIDE,
     "avx2": ("avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"),
     "baseline": ("sse4.2", "ssse3", "popcnt", "cx16"),
 }
@@ -106,7 +118,7 @@ def portable() -> dict[str, Processor]:
     triple = host().triple
     if not triple.startswith("x86_64"):
         return {"baseline": Processor(triple, "generic", "", 128)}
-    return {name: Processor(triple, cpu, "", bits) for name, (cpu, bits) in LEVELS.items()}
+    return {name: Processor(triple, cpu, more, bits) for name, (cpu, more, bits) in LEVELS.items()}
 
 
 def runs(level: str) -> bool:

@@ -6,10 +6,11 @@ from importlib import import_module
 IMPORTERS = {
     "halo": "flowc.compiler.importers.halo",
     "llmcompiler": "flowc.compiler.importers.llmcompiler",
+    "wfcommons": "flowc.compiler.importers.wfcommons",
 }
 """Every importer: the module whose `convert` it is."""
 
-CONFIGURED = ("halo",)
+CONFIGURED = ("halo", "wfcommons")
 """Importers whose files say things that belong into a flowc.toml; their modules have `configure`."""
 
 

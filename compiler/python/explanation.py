@@ -14,7 +14,7 @@ from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.native import kernel_of
 from flowc.compiler.python.specialisation import Specialisation
 from flowc.compiler.python.specialise import ArgumentType
-from flowc.compiler.roofline import fastest
+from flowc.compiler.stopwatch import shortest
 
 
 def explain(
@@ -40,7 +40,7 @@ def explain(
         np.array(argument) if parameter.written else argument
         for parameter, argument in zip(found.kernel.signature.params, kept, strict=True)
     ]
-    taken = fastest(lambda: found.kernel(*given))
+    taken = shortest(lambda: found.kernel(*given))
     return text(_as_given(evolve(made, signature=named, origin=origin, measured=taken), found))
 
 

@@ -16,9 +16,11 @@ from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.specialise import ArgumentType
 from flowc.compiler.python.structure import (
     PYTHON,
+    Cut,
     Result,
     Structure,
     assemble,
+    cut,
     is_plain,
     structure_from_json,
     structure_to_json,
@@ -77,6 +79,8 @@ class Specialisation:
         structure = self.structure
         if type(structure) is Result and type(result) is not tuple and not structure.axes:
             return PYTHON[structure.weak](result) if structure.weak else result
+        if type(structure) is Cut:
+            return cut(structure, result)
         if is_plain(structure):
             return result
         results = result if isinstance(result, tuple) else (result,)

@@ -96,16 +96,20 @@ def assemble(structure: Structure, results: Sequence[Any], arguments: Mapping[st
             if axes:
                 return results[position].transpose(axes)
             return PYTHON[weak](results[position]) if weak else results[position]
-        case Cut(position=position, counts=counts):
-            whole = results[position]
-            part = whole
-            for axis, count in counts:
-                part = part[(slice(None),) * axis + (slice(int(results[count])),)]
-            return part if 2 * part.size >= whole.size else part.copy()
+        case Cut():
+            return cut(structure, results)
         case Argument(name=name):
             return arguments[name]
         case Several(parts=parts, maker=maker):
             return MAKERS[maker]([assemble(part, results, arguments) for part in parts])
+
+
+def cut(structure: Cut, results: Sequence[Any]) -> Any:
+    """As much of a result as others say; where that is little, it has memory of its own."""
+    whole = part = results[structure.position]
+    for axis, count in structure.counts:
+        part = part[(slice(None),) * axis + (slice(int(results[count])),)]
+    return part if 2 * part.size >= whole.size else part.copy()
 
 
 def structure_to_json(structure: Structure) -> Any:

@@ -5,6 +5,7 @@
 | `np.sort(x, axis)`, `np.argsort(x, axis, kind="stable")` | SortOp, ArgsortOp | `sort`, `argsort` |
 | `np.sort(x)[..., k : k + n]`, for `np.median` | OrderStatisticsOp | `order_statistics(x, k, n)` |
 | `np.flatnonzero(mask)`, for masks and `np.nonzero` | TruePositionsOp | `true_positions` |
+| `x[mask]` | PickOp | `pick(x, mask)` |
 | `np.cumsum`, `np.cumprod`, `np.maximum.accumulate` ... | ScanOp | `scan(kind, x, axis)` |
 | `np.linspace(low, high, count)` | LinspaceOp | `linspace` |
 | `np.searchsorted(a, v, side)` | SearchSortedOp | `searchsorted` |
@@ -95,6 +96,20 @@ class TruePositionsOp(ArrayOperation):
 
     def infer(self) -> tuple[Attribute, ...]:
         return (inference.true_positions_type(self.source.type),)
+
+
+@irdl_op_definition
+class PickOp(ArrayOperation):
+    """The elements of a vector where a mask of its length is true, in order; behind them stands anything."""
+
+    name = "array.pick"
+    source = operand_def()
+    mask = operand_def()
+    result = result_def()
+    assembly_format = FORMAT
+
+    def infer(self) -> tuple[Attribute, ...]:
+        return (inference.pick_type(self.source.type, self.mask.type),)
 
 
 @irdl_op_definition
@@ -256,5 +271,5 @@ class RandomOp(ArrayOperation):
 ELEMENTWISE = TakeAlongOp | SearchSortedOp | LinspaceOp | RandomOp
 """Those whose elements are computed one at a time, wherever they are asked for."""
 
-TWICE = ScanOp | SegmentOp | HistogramOp | ScatterOp | TruePositionsOp
+TWICE = ScanOp | SegmentOp | HistogramOp | ScatterOp | TruePositionsOp | PickOp
 """Those that may evaluate an element of an operand twice."""

@@ -47,6 +47,13 @@ def true_positions(source: SSAValue) -> irregular.TruePositionsOp:
     )
 
 
+def pick(source: SSAValue, mask: SSAValue) -> irregular.PickOp:
+    """The elements of a vector where as many bools are true, in order, and anything behind."""
+    return irregular.PickOp.create(
+        operands=[source, mask], result_types=[inference.pick_type(source.type, mask.type)]
+    )
+
+
 def scan(kind: str, source: SSAValue, axis: int = -1) -> irregular.ScanOp:
     """Running sums, products, minima or maxima along an axis."""
     return irregular.ScanOp.create(

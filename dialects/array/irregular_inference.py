@@ -55,6 +55,16 @@ def true_positions_type(source: Attribute) -> Attribute:
     return array_type("i64", shape_of(source))
 
 
+def pick_type(source: Attribute, mask: Attribute) -> Attribute:
+    """The type of what a mask picks, as many as there are elements."""
+    if dtype_of(mask) != "bool" or len(shape_of(mask)) != 1 or len(shape_of(source)) != 1:
+        raise ShapeError(
+            f"a vector of bools picks from a vector, not {shape_text(shape_of(mask))} "
+            f"from {shape_text(shape_of(source))}"
+        )
+    return array_type(dtype_of(source), shape_of(mask))
+
+
 def scan_type(kind: str, source: Attribute, axis: int) -> Attribute:
     """The type of a scan: the dtype of the reduction, the shape of the source."""
     if kind not in SCANS:

@@ -50,6 +50,16 @@ def _true_positions(op: irregular.TruePositionsOp, inputs: Sequence[NumpyArray])
     return found
 
 
+def _picked(op: irregular.PickOp, inputs: Sequence[NumpyArray]) -> NumpyArray:
+    source, mask = inputs
+    if source.shape != mask.shape:
+        raise KernelFault(f"a mask of {mask.shape} bools for {source.shape} elements")
+    found = np.zeros_like(source)
+    places = np.flatnonzero(mask)
+    found[: len(places)] = source[places]
+    return found
+
+
 def _accumulated(array: NumpyArray, dtype: str) -> NumpyArray:
     """Sums and products of floats are taken in f64, those of integers in i64."""
     return array.astype(np.float64 if is_float(dtype) else np.int64)
@@ -212,6 +222,7 @@ evaluators: dict[type[Operation], Callable[[Any, Sequence[NumpyArray]], NumpyArr
     irregular.ArgsortOp: _argsort,
     irregular.OrderStatisticsOp: _order_statistics,
     irregular.TruePositionsOp: _true_positions,
+    irregular.PickOp: _picked,
     irregular.ScanOp: _scan,
     irregular.SearchSortedOp: _searchsorted,
     irregular.TakeAlongOp: _take_along,

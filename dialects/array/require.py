@@ -6,10 +6,10 @@ from xdsl.irdl import IRDLOperation, irdl_op_definition, operand_def, prop_def, 
 from xdsl.traits import MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
-REASONS = ("decomposition", "assertion", "extents", "position", "extent", "share", "nothing")
+REASONS = ("decomposition", "assertion", "extents", "position", "extent", "share", "nothing", "power")
 """What it can mean that a condition does not hold: a matrix is singular or not positive definite, the program
 says so itself, two extents differ, a position lies outside, an extent is negative, a share is none of 0
-to 1, or there is nothing to reduce."""
+to 1, there is nothing to reduce, or the exponent of a whole number is negative."""
 
 
 @irdl_op_definition

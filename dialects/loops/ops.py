@@ -226,6 +226,25 @@ class PairDotOp(IRDLOperation):
 
 
 @irdl_op_definition
+class QuadDotOp(IRDLOperation):
+    """Adds the products of the signed bytes of two words, four and four, to each number, wrapping around."""
+
+    name = "loops.quad_dot"
+    left = operand_def(VectorType.constr(i32))
+    right = operand_def(VectorType.constr(i32))
+    sums = operand_def(VectorType.constr(i32))
+    result = result_def(VectorType)
+    traits = traits_def(Pure())
+    assembly_format = (
+        "$left `,` $right `,` $sums attr-dict `:` "
+        "type($left) `,` type($right) `,` type($sums) `->` type($result)"
+    )
+
+    def __init__(self, left: SSAValue, right: SSAValue, sums: SSAValue) -> None:
+        super().__init__(operands=[left, right, sums], result_types=[sums.type])
+
+
+@irdl_op_definition
 class DotOp(IRDLOperation):
     """Adds the products of pairs of signed bytes to numbers, four to each, wrapping around.
 

@@ -1,51 +1,50 @@
-"""Vectors of sort keys: several sorted as one sequence, and those elements picked that a mask holds."""
+"""Sorting by vectors: neighbours in memory, and those elements of a vector picked that a mask holds."""
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import IndexType, IntegerType, VectorType, i1
+from xdsl.dialects.builtin import IndexType, IntegerAttr, IntegerType, MemRefType, VectorType, i1, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
     operand_def,
+    prop_def,
     result_def,
     traits_def,
     var_operand_def,
-    var_result_def,
 )
-from xdsl.traits import Pure
+from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
 from xdsl.utils.exceptions import VerifyException
 
 
 @irdl_op_definition
 class SortOp(IRDLOperation):
-    """Sorts the integers of all vectors, taken as one sequence, in rising unsigned order.
+    """Puts neighbouring integers in memory in rising unsigned order, by vectors of so many lanes.
 
-    There are two vectors or a greater power of two, and as many elements in each.
+    There are at most as many as 32 vectors hold.
     """
 
     name = "loops.sort"
-    vectors = var_operand_def(VectorType)
-    sorted = var_result_def(VectorType)
-    traits = traits_def(Pure())
-    assembly_format = "$vectors attr-dict `:` type($vectors) `->` type($sorted)"
+    keys = operand_def(MemRefType)
+    first = var_operand_def(IndexType)
+    count = operand_def(IndexType)
+    lanes = prop_def(IntegerAttr)
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "$count `of` $keys `[` $first `]` attr-dict `:` type($keys) `by` $lanes"
 
-    def __init__(self, vectors: Sequence[SSAValue]) -> None:
-        super().__init__(operands=[vectors], result_types=[[vector.type for vector in vectors]])
+    def __init__(self, keys: SSAValue, first: Sequence[SSAValue], count: SSAValue, lanes: int) -> None:
+        super().__init__(operands=[keys, first, count], properties={"lanes": IntegerAttr(lanes, i64)})
 
     def verify_(self) -> None:
-        """Checks that all vectors have one type, of integers, and powers of two."""
-        types = {value.type for value in (*self.vectors, *self.sorted)}
-        if len(types) != 1 or len(self.vectors) != len(self.sorted):
-            raise VerifyException("loops.sort takes vectors of one type and gives as many")
-        (type_,) = types
-        assert isinstance(type_, VectorType)
+        """Checks that there are integers, an index for each axis, and a vector of a power of two."""
+        type_, lanes = self.keys.type, self.lanes.value.data
+        assert isinstance(type_, MemRefType)
         if not isinstance(type_.get_element_type(), IntegerType):
             raise VerifyException(f"loops.sort orders integers, not {type_}")
-        if len(self.vectors) < 2 or any(
-            count & (count - 1) for count in (len(self.vectors), type_.element_count())
-        ):
-            raise VerifyException(f"{len(self.vectors)} of {type_} are not two or a greater power")
+        if len(self.first) != type_.get_num_dims():
+            raise VerifyException(f"{type_} has {type_.get_num_dims()} axes, not {len(self.first)}")
+        if lanes < 2 or lanes & (lanes - 1):
+            raise VerifyException(f"{lanes} lanes are not two or a greater power")
 
 
 @irdl_op_definition

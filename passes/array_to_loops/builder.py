@@ -271,9 +271,11 @@ class LoopBuilder:
         self.append(loop)
         return tuple(loop.results)
 
-    def sweep(self, ranges: Sequence[Range], body: Callable[[tuple[Index, ...]], None]) -> None:
+    def sweep(
+        self, ranges: Sequence[Range], body: Callable[[tuple[Index, ...]], None], plain: bool = False
+    ) -> None:
         """A perfect nest of loops over `ranges`, the last innermost. There is none for a single position, nor
-        for a few of the last: then the loop around them has the vectors."""
+        for a few of the last: then the loop around them has the vectors. `plain` as for `loop`."""
 
         def level(at: tuple[Index, ...]) -> None:
             if len(at) == len(ranges):
@@ -292,15 +294,12 @@ class LoopBuilder:
                 level((*at, i))
                 return ()
 
-            self.loop(here.low, here.high, (), inside)
+            self.loop(here.low, here.high, (), inside, plain=plain)
 
         level(())
 
     def nest(
-        self,
-        extents: Sequence[Index],
-        body: Callable[[tuple[SSAValue, ...]], None],
-        plain: bool = False,
+        self, extents: Sequence[Index], body: Callable[[tuple[SSAValue, ...]], None], plain: bool = False
     ) -> None:
         """A perfect nest of loops from 0 over `extents`, the last innermost; `plain` as for `loop`."""
 

@@ -12,7 +12,8 @@ from flowc.dialects.loops import StreamOp
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
-from flowc.passes.array_to_loops.streams import LINE_BYTES, Stream, before_line, line_at
+from flowc.passes.array_to_loops.stored import LINE_BYTES, line_at
+from flowc.passes.array_to_loops.streams import Stream, before_line
 
 
 def sweep_lines(

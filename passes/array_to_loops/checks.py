@@ -19,7 +19,7 @@ from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.lifetimes import Result, end_lifetimes
 
 INDEX_RANGE, TOO_MANY, EXTENTS_DIFFER, NOTHING_TO_REDUCE, KEY_RANGE, EDGES = range(2, 8)
-DECOMPOSITION, ASSERTION, NEGATIVE_EXTENT, SHARE_RANGE = range(8, 12)
+DECOMPOSITION, ASSERTION, NEGATIVE_EXTENT, SHARE_RANGE, NEGATIVE_POWER = range(8, 13)
 """Codes of a status."""
 NO_MEMORY = 1
 """The status where memory could not be had, which the back end reports itself."""

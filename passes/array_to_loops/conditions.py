@@ -18,6 +18,7 @@ from flowc.passes.array_to_loops.checks import (
     EXTENTS_DIFFER,
     INDEX_RANGE,
     NEGATIVE_EXTENT,
+    NEGATIVE_POWER,
     NO_MEMORY,
     NOTHING_TO_REDUCE,
     SHARE_RANGE,
@@ -35,6 +36,7 @@ _REASONS = {
     "extent": NEGATIVE_EXTENT,
     "share": SHARE_RANGE,
     "nothing": NOTHING_TO_REDUCE,
+    "power": NEGATIVE_POWER,
 }
 
 
@@ -77,6 +79,8 @@ def check(s: Lowering, checks: Checks, op: Operation) -> None:
                 require_equal(s, checks, s.extents.extent(op.source, axis), own, op)
         case irregular.TakeAlongOp():
             _check_take_along(s, checks, op)
+        case irregular.PickOp():
+            require_equal(s, checks, s.extents.extent(op.source, 0), s.extents.extent(op.mask, 0), op)
         case irregular.ScatterOp():
             _check_positions(s, checks, op.indices, s.extents.extent(op.base, 0), op)
             _check_values(s, checks, op)

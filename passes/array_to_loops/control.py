@@ -166,6 +166,8 @@ def _for(s: Lowering, checks: Checks, op: scf.ForOp) -> None:
         return _body(s, checks, op.body.block, [s.b.to_integer(i), *travelling])
 
     results = s.b.loop(low, high, carried, body, step)
+    if results:
+        s.written.append(results[0].owner)
     s.registers.update(zip(op.results, results, strict=True))
 
 

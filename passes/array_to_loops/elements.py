@@ -17,7 +17,7 @@ from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE, KernelOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.types import Shape, dtype_of, promote, shape_of
-from flowc.passes.array_extents import Expression, ExtentAnalysis, says_extent
+from flowc.passes.array_extents import Expression, ExtentAnalysis, combine, says_extent
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.random import draw
@@ -53,6 +53,18 @@ class Place:
         return self.whole and isinstance(layout, NoneAttr)
 
 
+@frozen
+class Between:
+    """What is known of positions: they are at least each of `lows`, and below each of `highs`."""
+
+    lows: tuple[Expression, ...]
+    highs: tuple[Expression, ...]
+
+    def moved(self, by: Expression) -> "Between":
+        """The same of positions so much further on."""
+        return Between(*(tuple(combine("add", at, by) for at in side) for side in (self.lows, self.highs)))
+
+
 class Lowering:
     """What is known of a kernel while it is lowered.
 
@@ -61,7 +73,8 @@ class Lowering:
     `tiles` has the values of which only a part is at hand; `groups` the operators lowered together so far;
     `nested` counts the loops and branches of the kernel itself around the code being built; `scattered` has
     the values that go to memory which does not hold them in row-major order, `inside` the operators whose
-    positions are known to lie where they may.
+    positions are known to lie where they may; `between` says what is known of positions, and `written` has
+    the loops of the program itself that carry numbers.
     """
 
     def __init__(
@@ -88,8 +101,10 @@ class Lowering:
         self.allocated: list[SSAValue] = []
         self.groups: list[tuple[Operation, ...]] = []
         self.nested = 0
+        self.written: list[Operation | Block] = []
         self.scattered: set[SSAValue] = set()
         self.inside: set[Operation] = set()
+        self.between: dict[SSAValue, Between] = {}
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
 
@@ -240,7 +255,25 @@ class Lowering:
 
     def _sliced(self, op: ops.SliceOp, axis: int, i: Index) -> Index:
         start, step, _ = self.extents.slice_range(op, axis)
-        return self.b.add(self.size(start), self.b.mul(i, step))
+        place = self.b.add(self.size(start), self.b.mul(i, step))
+        if step == 1:
+            self._move(i, start, place)
+        return place
+
+    def _move(self, i: Index, by: Expression, place: Index) -> None:
+        """Says of a place what is known of the position before it."""
+        if isinstance(i, SSAValue) and isinstance(place, SSAValue) and i in self.between:
+            self.between[place] = self.between[i].moved(by)
+
+    def _is_inside(self, i: Index, extent: Expression) -> bool | None:
+        """Whether a position lies within an extent, if that is known of all positions of a sweep."""
+        between = self.between.get(i) if isinstance(i, SSAValue) else None
+        if between is None:
+            return None
+        if extent in between.highs or any(self.extents.is_below(high, extent) for high in between.highs):
+            return True
+        below = extent in between.lows or any(self.extents.is_below(extent, low) for low in between.lows)
+        return False if below else None
 
     def _elementwise(self, op: ops.ElementwiseOp, at: Indices) -> SSAValue:
         kind = op.kind.data
@@ -311,14 +344,20 @@ class Lowering:
                 held = self.element(source, (*at[:axis], i, *at[axis + 1 :]))
                 return (self._widened(held, dtype_of(source.type), target),)
 
-            if number == len(op.inputs) - 1:
+            def after() -> Sequence[SSAValue]:
+                return (part(number + 1, self._beyond(i, source, axis)),)
+
+            known = self._is_inside(i, self.extents.extent(source, axis))
+            if known or number == len(op.inputs) - 1:
                 return own()[0]
             extent = self.size(self.extents.extent(source, axis))
+            if known is False:
+                return after()[0]
             inside = self.b.compare("slt", self.b.index(i), self.b.index(extent))
             if any(isinstance(each.owner, ops.BroadcastOp) for each in op.inputs[number : number + 2]):
-                return self.b.branch(inside, own, lambda: (part(number + 1, self.b.sub(i, extent)),))[0]
+                return self.b.branch(inside, own, after)[0]
             # LLVM would make one load of two on both sides of a condition, which vectors have to gather.
-            rest = self.b.index(self.b.sub(i, extent))
+            rest = self.b.index(self._beyond(i, source, axis))
             beyond = self.b.compare("sge", rest, self.b.index(0))
             nothing = self.b.constant(0, scalars.held_type(target))
             (first,) = self.b.branch(inside, own, lambda: (nothing,))
@@ -326,6 +365,13 @@ class Lowering:
             return self.b.select(inside, first, later)
 
         return part(0, at[axis])
+
+    def _beyond(self, i: Index, part: SSAValue, axis: int) -> Index:
+        """A position behind a part, counted from its end."""
+        extent = self.extents.extent(part, axis)
+        place = self.b.sub(i, self.size(extent))
+        self._move(i, combine("sub", 0, extent), place)
+        return place
 
     def as_dtype(self, value: SSAValue, at: Sequence[Index], dtype: str) -> SSAValue:
         """An element promoted to another dtype."""

@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import f32, f64
+from xdsl.dialects.builtin import f32, f64, i64
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kinds import reduction_dtype
-from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.dialects.array.types import dtype_of, is_float, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_to_loops.long_vectors import accumulate_long, arrays_along
 from flowc.passes.array_to_loops.reductions import (
     Carried,
     Reducer,
@@ -26,6 +27,7 @@ from flowc.passes.array_to_loops.reductions import (
     combine,
     identity,
 )
+from flowc.passes.array_to_loops.short_extremes import accumulate_extremes, are_short_extremes
 
 ROWS_AT_ONCE = 8
 """Rows of the source added to one another before their sum is added to the partial row."""
@@ -46,9 +48,12 @@ class Fold:
 
 
 def reducer_of(op: ops.ReduceOp) -> Reducer:
-    """What the op carries; a mean is a sum until it is finished."""
-    kind = "sum" if op.kind.data == "mean" else op.kind.data
-    return Reducer(kind, reduction_dtype(op.kind.data, dtype_of(op.source.type)))
+    """What the op carries; a mean is a sum until it is finished, that of narrow integers one of integers,
+    which rounds nothing."""
+    kind, dtype = op.kind.data, dtype_of(op.source.type)
+    if kind != "mean" or is_float(dtype) or dtype == "i64":
+        return Reducer("sum" if kind == "mean" else kind, reduction_dtype(kind, dtype))
+    return Reducer("sum", reduction_dtype("sum", dtype))
 
 
 def axes_of(op: ops.ReduceOp) -> list[int]:
@@ -65,11 +70,13 @@ def by_rows(op: ops.ReduceOp, ranges: Sequence[Range]) -> bool:
 def finished(s: Lowering, op: ops.ReduceOp, carried: Carried) -> SSAValue:
     """The held result of a reduction."""
     value = close(s.b, carried)
+    held = scalars.held_type(reduction_dtype(op.kind.data, dtype_of(op.source.type)))
     if op.kind.data == "mean":
+        if value.type == i64:
+            value = s.b.convert(arith.SIToFPOp, value, held)
         number = s.b.product(s.sizes(op.source)[axis] for axis in axes_of(op))
         count = s.b.convert(arith.SIToFPOp, s.b.to_integer(number), value.type)
         value = s.b.insert(arith.DivfOp(value, count))
-    held = reducer_of(op).held
     return value if value.type == held else s.b.insert(arith.TruncFOp(value, held))
 
 
@@ -110,11 +117,30 @@ def lower_folds(
             return [element_of(s, fold.op, position) for fold in folds]
 
         reducers = [reducer_of(fold.op) for fold in folds]
-        carried = accumulate_all(s.b, reducers, [ranges[axis] for axis in axes], elements)
+        along = [ranges[axis] for axis in axes]
+        long = not kept and not stores and _is_long(s, folds, along)
+        arrays = arrays_along(s, [fold.op.source for fold in folds]) if long else []
+        if arrays:
+            carried = accumulate_long(s, reducers, along, elements, arrays)
+        elif not stores and are_short_extremes(reducers, along):
+            carried = accumulate_extremes(s.b, reducers, along, elements)
+        else:
+            carried = accumulate_all(s.b, reducers, along, elements)
         for fold, result in zip(folds, carried, strict=True):
             fold.sink(position_of(fold.op, dict(zip(kept, at, strict=True))), result)
 
     s.b.sweep([ranges[axis] for axis in kept], whole)
+
+
+def _is_long(s: Lowering, folds: Sequence[Fold], along: Sequence[Range]) -> bool:
+    """Whether a vector of any length is reduced by a few operators: by no more, so that reading it is what
+    takes the time, and in no certain order."""
+    if s.ordered or not along or not all(here.single and here.low == 0 for here in along[:-1]):
+        return False
+    last = along[-1]
+    if last.single or last.bound is not None or isinstance(last.high, int):
+        return False
+    return sum(_size(s, fold.op.source) for fold in folds) <= CHEAP
 
 
 def position_of(op: ops.ReduceOp, kept: dict[int, Index]) -> list[Index]:

@@ -11,9 +11,11 @@ from flowc.dialects.array.kernel import KernelOp, ReturnOp
 from flowc.dialects.array.types import Shape, dtype_of, shape_of
 from flowc.passes.array_extents import least_extents
 from flowc.passes.array_to_loops import scalars
+from flowc.passes.array_to_loops.chains import fuse_chains
 from flowc.passes.array_to_loops.checks import EXTENTS_DIFFER, Checks
 from flowc.passes.array_to_loops.conditions import require_equal
 from flowc.passes.array_to_loops.control import lower_block
+from flowc.passes.array_to_loops.distribution import part_loops
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.lifetimes import Result
 from flowc.passes.array_to_loops.order import keep_order
@@ -54,6 +56,8 @@ def lower_kernel(
     function = func.FuncOp(name, ([*arguments, *results], [i64]), Region(block))
     function.location = kernel.location
     keep_order(kernel, function)
+    part_loops(s.written)
+    fuse_chains(function)
     mark_short_loops(function, vector_bits)
     return function, checks
 

@@ -86,29 +86,40 @@ def accumulate_all(
     b: LoopBuilder, reducers: Sequence[Reducer], ranges: Sequence[Range], elements: ElementsAt
 ) -> list[Carried]:
     """Several reductions in one sweep over `ranges`; `elements` gives an element of each."""
-    first = [start(b, reducer) for reducer in reducers]
+    return accumulate_on(b, reducers, ranges, elements, [start(b, reducer) for reducer in reducers])
+
+
+def accumulate_on(
+    b: LoopBuilder,
+    reducers: Sequence[Reducer],
+    ranges: Sequence[Range],
+    elements: ElementsAt,
+    first: Sequence[Carried],
+) -> list[Carried]:
+    """`accumulate_all` from what is carried already."""
     blocked = any(reducer.sums_floats for reducer in reducers)
 
     def level(at: tuple[Index, ...], carried: Carried) -> Carried:
         if len(at) == len(ranges):
-            return _flat(absorb(b, reducers, _split(reducers, carried), elements(at)))
+            return flat(absorb(b, reducers, split(reducers, carried), elements(at)))
         here = ranges[len(at)]
         if here.single:
             return level((*at, here.low), carried)
         if blocked and len(at) == len(ranges) - 1:
-            before = _split(reducers, carried)
-            return _flat(_blocks(b, reducers, here, before, lambda i: elements((*at, i))))
+            before = split(reducers, carried)
+            return flat(_blocks(b, reducers, here, before, lambda i: elements((*at, i))))
         return b.loop(here.low, here.high, carried, lambda i, inner: level((*at, i), inner))
 
-    return _split(reducers, level((), _flat(first)))
+    return split(reducers, level((), flat(first)))
 
 
-def _flat(parts: Sequence[Carried]) -> Carried:
+def flat(parts: Sequence[Carried]) -> Carried:
+    """What several reductions carry, in a row."""
     return tuple(value for part in parts for value in part)
 
 
-def _split(reducers: Sequence[Reducer], flat: Sequence[SSAValue]) -> list[Carried]:
-    """What `_flat` joined, by reduction."""
+def split(reducers: Sequence[Reducer], flat: Sequence[SSAValue]) -> list[Carried]:
+    """What `flat` joined, by reduction."""
     rest = iter(flat)
     return [tuple(next(rest) for _ in reducer.carried) for reducer in reducers]
 
@@ -156,10 +167,10 @@ def _blocks(
     if isinstance(whole.low, int) and isinstance(whole.high, int) and whole.high - whole.low <= BLOCK:
         return block(whole.low, whole.high, carried)
 
-    def step(low: SSAValue, flat: Carried) -> Sequence[SSAValue]:
-        return _flat(block(low, b.min(b.add(low, BLOCK), whole.high), _split(reducers, flat)))
+    def step(low: SSAValue, joined: Carried) -> Sequence[SSAValue]:
+        return flat(block(low, b.min(b.add(low, BLOCK), whole.high), split(reducers, joined)))
 
-    return _split(reducers, b.loop(whole.low, whole.high, _flat(carried), step, step=BLOCK))
+    return split(reducers, b.loop(whole.low, whole.high, flat(carried), step, step=BLOCK))
 
 
 def _add_block(b: LoopBuilder, carried: Carried, block: SSAValue) -> Carried:

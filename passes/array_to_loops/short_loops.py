@@ -1,8 +1,9 @@
 """Loops over short rows whose length is known: of which of their rounds a vector is made.
 
 LLVM makes vectors that leave nothing over: of four numbers each for rows of 20. With masks the last vector
-of a row may as well be a part of one. Where rows are so short that a vector has elements of several, those of
-eight numbers of 64 bits are the one kind that LLVM would gather number by number.
+of a row may as well be a part of one, and the few vectors of a row are written out. Where rows are so short
+that a vector has elements of several, those of eight numbers of 64 bits are the one kind that LLVM would
+gather number by number.
 """
 
 from xdsl.dialects import arith, memref, scf
@@ -15,7 +16,7 @@ from flowc.passes.array_to_loops.builder import FEW
 MASKS = 512
 """Vectors of so many bits have masks, on all processors that have them."""
 ONE, MOST = 16, 64
-"""Rounds that LLVM makes one vector of by itself, masked if need be, and as many as may be written out."""
+"""Rounds of one vector of narrow numbers, and as many as may be written out."""
 
 
 def mark_short_loops(function: Operation, vector_bits: int) -> None:
@@ -28,7 +29,7 @@ def mark_short_loops(function: Operation, vector_bits: int) -> None:
         if any(isinstance(inner, scf.ForOp | scf.WhileOp) for inner in op.body.walk()):
             continue
         rounds = _rounds(op)
-        if ONE < rounds <= MOST and rounds % ONE:
+        if FEW < rounds <= MOST and rounds % ONE:
             op.attributes[MASKED] = UnitAttr()
         elif not rounds and any(map(_is_one_of_eight, op.body.walk())):
             op.attributes[LANES] = IntegerAttr(vector_bits // 128, i64)

@@ -96,7 +96,7 @@ def reads(
     `members` are values that will be stored. With FLAT, raises NoFlatForm where the order differs.
     """
     if stage.space is stage.result:
-        start = _operands(s, stage.op, stage.result, axis)
+        start = operands_along(s, stage.op, stage.result, axis)
     elif stage.space is not None:
         start = [(stage.space, axis)]
     else:
@@ -120,16 +120,18 @@ def reads_of(
                 raise NoFlatForm
             yield value, here
         elif isinstance(value.owner, Operation):
-            pending += _operands(s, value.owner, value, here)
+            pending += operands_along(s, value.owner, value, here)
 
 
 def _row_major(s: Lowering, value: SSAValue) -> bool:
     return value in s.registers or value in s.contiguous
 
 
-def _operands(
+def operands_along(
     s: Lowering, op: Operation, value: SSAValue, axis: int | None
 ) -> list[tuple[SSAValue, int | None]]:
+    """The operands of an operator, each with the axis along which it is read at the same position, as `reads`
+    gives them."""
     if isinstance(op, ops.DimOp | ops.ConstantOp | ops.IotaOp):
         if axis == FLAT and shape_of(value.type)[1:]:
             raise NoFlatForm

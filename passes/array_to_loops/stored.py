@@ -4,7 +4,8 @@ neighbours are neighbours there."""
 from collections.abc import Container
 from typing import TypeGuard
 
-from xdsl.dialects.builtin import MemRefType, NoneAttr, StridedLayoutAttr
+from xdsl.dialects import memref
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, NoneAttr, StridedLayoutAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from flowc.dialects.array import ops
@@ -13,6 +14,9 @@ from flowc.passes.array_positions import stride
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Lowering, Viewing
+
+LINE_BYTES = 64
+"""A line of the cache."""
 
 
 def is_viewed(op: Operation | Block, s: Lowering) -> TypeGuard[Viewing]:
@@ -88,3 +92,11 @@ def has_unit_stride(buffer: SSAValue) -> bool:
     if isinstance(layout, NoneAttr):
         return True
     return isinstance(layout, StridedLayoutAttr) and list(layout.get_strides() or ())[-1:] == [1]
+
+
+def line_at(s: Lowering, buffer: SSAValue, start: Index, length: Index) -> SSAValue:
+    """Elements that lie together, as an array of one axis."""
+    element = scalars.element_type(buffer)
+    type_ = MemRefType(element, [DYNAMIC_INDEX], StridedLayoutAttr([1], None))
+    operands = [s.b.index(start)], [s.b.index(length)]
+    return s.b.insert(memref.ReinterpretCastOp.from_dynamic(buffer, *operands, [1], type_))

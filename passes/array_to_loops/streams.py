@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from attrs import frozen
 from xdsl.dialects import memref, vector
 from xdsl.dialects.builtin import (
-    DYNAMIC_INDEX,
     FixedBitwidthType,
-    MemRefType,
-    StridedLayoutAttr,
     VectorType,
     i1,
 )
@@ -26,13 +23,13 @@ from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.groups import Group
 from flowc.passes.array_to_loops.stages import FLAT, reads
+from flowc.passes.array_to_loops.stored import LINE_BYTES, line_at
 from flowc.passes.array_to_loops.tiling import Tiling
 
 LARGE_BYTES = 16 << 20
 """A result of this size is streamed: with what it is made of it fills the last-level cache."""
 ROW_BYTES = 128 << 10
 """Longer rows would not stay in the caches until they are copied."""
-LINE_BYTES = 64
 
 
 @frozen
@@ -163,14 +160,6 @@ def before_line(s: Lowering, stream: Stream, address: Index) -> Index:
     """The elements between an address and the beginning of a line."""
     beyond = s.b.remainder(address, LINE_BYTES)
     return s.b.quotient(s.b.remainder(s.b.sub(LINE_BYTES, beyond), LINE_BYTES), stream.size)
-
-
-def line_at(s: Lowering, buffer: SSAValue, start: Index, length: Index) -> SSAValue:
-    """Elements that lie together, as an array of one axis."""
-    element = scalars.element_type(buffer)
-    type_ = MemRefType(element, [DYNAMIC_INDEX], StridedLayoutAttr([1], None))
-    operands = [s.b.index(start)], [s.b.index(length)]
-    return s.b.insert(memref.ReinterpretCastOp.from_dynamic(buffer, *operands, [1], type_))
 
 
 def write_out(s: Lowering, tile: StreamTile) -> None:

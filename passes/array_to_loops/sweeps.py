@@ -21,6 +21,7 @@ from flowc.passes.array_to_loops.folds import Fold, axes_of, by_rows, in_registe
 from flowc.passes.array_to_loops.lines import lower_scan, lower_softmax
 from flowc.passes.array_to_loops.partials import Partial
 from flowc.passes.array_to_loops.positions import Best, lower_argreduce
+from flowc.passes.array_to_loops.seams import sweep_pieces
 from flowc.passes.array_to_loops.stages import Stage, reads
 from flowc.passes.array_to_loops.streams import Stream
 from flowc.passes.array_to_loops.tiling import MOST_TOGETHER, stage_operations
@@ -149,13 +150,20 @@ def _sweep(
 
         streamed = [lines[value] for value in values if value in lines]
 
-        def sweep(part: Sequence[Range]) -> None:
-            if streamed and not single:  # one position fills no line, and its numbers are computed once
-                sweep_lines(s, streamed, part, store)
-            else:
-                s.b.sweep(part, store)
+        def sweep(part: Sequence[Range], know: Callable[[tuple[Index, ...]], None], short: bool) -> None:
+            def element(at: tuple[Index, ...], instead: Places = MappingProxyType({})) -> None:
+                know(at)
+                store(at, instead)
 
-        sweep_in_blocks(s, values, ranges, sweep)
+            if streamed and not short:
+                sweep_lines(s, streamed, part, element)
+            else:
+                s.b.sweep(part, element, plain=short)
+
+        if single:  # one position fills no line, and its numbers are computed once
+            s.b.sweep(ranges, store)
+        else:
+            sweep_in_blocks(s, values, ranges, lambda part: sweep_pieces(s, values, part, sweep))
 
 
 def _fold(s: Lowering, op: ops.ReduceOp, places: Places, ended: Ended) -> Fold:

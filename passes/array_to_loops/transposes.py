@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
+from flowc.dialects.array.kernel import ReturnOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
@@ -61,7 +62,9 @@ def _turn(s: Lowering, value: SSAValue, place: Place, rows: Range, columns: Rang
 
 
 def _transposes(s: Lowering, values: Sequence[SSAValue]) -> list[SSAValue]:
-    """The transposed matrices that elements of `values` are computed from, position for position."""
+    """The transposed matrices that elements of `values` are computed from, position for position, and in no
+    other way: a slice of one asks for positions outside of the block.
+    """
 
     def further(value: SSAValue) -> Sequence[SSAValue]:
         op = value.owner
@@ -69,8 +72,15 @@ def _transposes(s: Lowering, values: Sequence[SSAValue]) -> list[SSAValue]:
             return [each for each in op.operands if s.extents.shape(each) == s.extents.shape(value)]
         return ()
 
+    def is_read_in_place(value: SSAValue) -> bool:
+        users = (use.operation for use in value.uses)
+        return all(isinstance(user, ops.ElementwiseOp | ops.CastOp | ops.DimOp | ReturnOp) for user in users)
+
     return [
         value
         for value in origins(values, further)
-        if isinstance(value.owner, ops.TransposeOp) and not s.stored(value) and len(shape_of(value.type)) == 2
+        if isinstance(value.owner, ops.TransposeOp)
+        and not s.stored(value)
+        and len(shape_of(value.type)) == 2
+        and is_read_in_place(value)
     ]

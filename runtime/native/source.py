@@ -61,9 +61,9 @@ def _numbers() -> dict[str, int]:
         # As many processors as the sets of the C library hold.
         "PROCESSORS": 1024,
         "PROCESSOR_BYTES": 1024 // 8,
-        "SLOTS": 8,
+        "SLOTS": 16,
         "KEPT_BYTES": 256 * 1024 * 1024,
-        "LARGE": 1024 * 1024,
+        "LARGE": 128 * 1024,
         "LARGEST": 1 << 47,
         "HUGE_PAGE": 2 * 1024 * 1024,
         "CLOCK_MONOTONIC": time.CLOCK_MONOTONIC,

@@ -10,10 +10,11 @@ from flowc.runtime.limits import Budget, charge_call, charge_memory, is_limited
 from flowc.runtime.plan import Limits
 from flowc.runtime.providers.base import ProviderError
 from flowc.runtime.scheduler.blocks import Instruction
-from flowc.runtime.scheduler.choices import may_retry, timed_out
+from flowc.runtime.scheduler.choices import timed_out
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import UNCATCHABLE, problem_of
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.retrying import begin_retry, may_retry
 from flowc.runtime.values import size_of
 
 Once = Callable[[int, tuple[Budget, ...]], Awaitable[Any]]
@@ -56,8 +57,7 @@ async def with_attempts(
         if attempt > limits.retries or not may_retry(error.problem) or error.problem.code in UNCATCHABLE:
             raise error
         with engine.lock:
-            engine.log_retry(frame, instruction, error.problem, attempt)
-            delay = engine.backoff(frame, instruction, limits.backoff, attempt)
+            delay = begin_retry(engine, frame, instruction, limits, error.problem, attempt)
         await asyncio.sleep(max(delay, after))
 
 

@@ -41,6 +41,7 @@ from flowc.runtime.scheduler.planned import ExecutePlan
 from flowc.runtime.scheduler.prompts import Template, without
 from flowc.runtime.scheduler.session import Kernels
 from flowc.runtime.scheduler.speculation import enter_speculate
+from flowc.runtime.scheduler.step_calls import PlanTools
 from flowc.runtime.scheduler.streaming import ITEM, STEP, STREAM, Parts, Streamed
 from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_map, enter_while
 from flowc.runtime.scheduler.tools import bind_tool, is_async
@@ -272,8 +273,8 @@ def _execute(bindings: Bindings, node: Node) -> Behaviour:
     operations = {text_of(name): bindings.plan.operations[text_of(name)] for name in names}
     found = {name: bindings.function(operation) for name, operation in operations.items()}
     functions = {name: function for name, function in found.items() if function is not None}
-    early = beginning_early(operations)
-    return Behaviour(WAIT, ExecutePlan(operations, functions, bindings.convert, early), effectful=True)
+    tools = PlanTools(operations, functions, bindings.convert)
+    return Behaviour(WAIT, ExecutePlan(tools, beginning_early(operations)), effectful=True)
 
 
 def _plain(make: Callable[[Node], Any]) -> Callable[[Bindings, Node], Behaviour]:

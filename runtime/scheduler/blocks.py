@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define
 
 from flowc.runtime.plan import Node, Operation, Region
-from flowc.runtime.plan_check import predecessors
+from flowc.runtime.plan_order import predecessors
 from flowc.runtime.values import from_constant
 
 BODY, WAIT, STRUCTURE = 0, 1, 2

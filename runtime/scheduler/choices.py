@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from heapq import nlargest
 from typing import Any
 
-from flowc.runtime.errors import OVER_BUDGET, Problem
+from flowc.runtime.errors import Problem
 from flowc.runtime.limits import Budget, is_limited
 from flowc.runtime.plan import Limits
 from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.retrying import begin_retry, may_retry
 from flowc.runtime.scheduler.structure import Return, Step
 from flowc.runtime.values import canonical
 
@@ -186,7 +187,7 @@ class Limited:
         """Starts the deadline and the first try."""
         if self.limits.timeout is not None:
             self.deadline = min(self.deadline, self.engine.loop.time() + self.limits.timeout)
-            self.engine.later(self.limits.timeout, self._time_is_up)
+            self.engine.waiting.later(self.limits.timeout, self._time_is_up)
         self._try()
 
     def _try(self) -> None:
@@ -221,15 +222,9 @@ class Limited:
             self.over = True
             self.engine.fail(self.frame, self.instruction, problem)
             return
-        self.engine.log_retry(self.frame, self.instruction, problem, self.tries)
         self.scope = Scope(self.frame.scope, self._failed, *self.budgets)
-        delay = self.engine.backoff(self.frame, self.instruction, self.limits.backoff, self.tries)
-        self.engine.later(delay, self._try)
-
-
-def may_retry(problem: Problem) -> bool:
-    """Whether trying again could help: never where a budget is spent."""
-    return problem.code not in OVER_BUDGET
+        delay = begin_retry(self.engine, self.frame, self.instruction, self.limits, problem, self.tries)
+        self.engine.waiting.later(delay, self._try)
 
 
 def timed_out(instruction: Instruction, seconds: float) -> Problem:

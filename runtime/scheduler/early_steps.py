@@ -6,8 +6,8 @@ Steps that turn out to be part of no sound plan are cancelled; of those that are
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from flowc.runtime.errors import FlowError, Problem, fail
 from flowc.runtime.fingerprint import fingerprint
@@ -16,31 +16,7 @@ from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.plan_steps import MOST_STEPS, Step, check_arguments, read_step
-
-
-class Performer(Protocol):
-    """What runs plans: their tools, those of which calls may begin early, and how a step is made."""
-
-    @property
-    def operations(self) -> Mapping[str, Operation]:
-        """The tools of the plan."""
-
-    @property
-    def early(self) -> frozenset[str]:
-        """What `beginning_early` gives for them."""
-
-    def check_function(self, step: Step) -> None:
-        """Raises E0803 where nothing says what the tool of a step does."""
-
-    def perform(
-        self,
-        engine: Engine,
-        frame: Frame,
-        instruction: Instruction,
-        step: Step,
-        futures: Mapping[str, "asyncio.Task[Any]"],
-    ) -> Coroutine[Any, Any, Any]:
-        """The result of a step, after those that it waits for."""
+from flowc.runtime.scheduler.step_calls import PlanTools
 
 
 def beginning_early(operations: Mapping[str, Operation]) -> frozenset[str]:
@@ -64,7 +40,8 @@ class BegunPlan:
         self.engine = engine
         self.frame = frame
         self.instruction = instruction
-        self.plan: Performer = instruction.act
+        self.tools: PlanTools = instruction.act.tools
+        self.early: frozenset[str] = instruction.act.early
         self.scope = Scope(frame.scope, _ignore)
         self.count = 0
         self.ids: set[str] = set()
@@ -85,13 +62,13 @@ class BegunPlan:
                 self.give_up()
 
     def _hear(self, place: int, item: Any) -> None:
-        step = read_step(place + 1, item, self.ids, self.plan.operations)
+        step = read_step(place + 1, item, self.ids, self.tools.operations)
         if place >= MOST_STEPS:
             raise fail("E0840", f"a plan has at most {MOST_STEPS} steps")
-        check_arguments(step, self.plan.operations[step.tool])
-        self.plan.check_function(step)
+        check_arguments(step, self.tools.operations[step.tool])
+        self.tools.check_function(step)
         self.ids.add(step.id)
-        if step.tool not in self.plan.early:
+        if step.tool not in self.early:
             return
         missing = [other for other in step.after if other not in self.tasks]
         self.missing[step.id] = len(missing)
@@ -112,12 +89,9 @@ class BegunPlan:
                     ready.append(later)
 
     def _task(self, step: Step) -> "asyncio.Task[Any]":
-        run = self.plan.perform(self.engine, self.frame, self.instruction, step, self.tasks)
-        task = self.engine.loop.create_task(run)
+        run = self.tools.perform(self.engine, self.frame, self.instruction, step, self.tasks)
+        task = self.engine.waiting.start(run, self.scope)
         self.scope.waiting += 1
-        for tasks in (self.scope.tasks, self.engine.tasks):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
         task.add_done_callback(self._ended)
         return task
 

@@ -8,7 +8,6 @@ posted to the loop. Control flow happens under the lock.
 """
 
 import asyncio
-import random
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,13 +17,13 @@ from typing import Any
 
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_memory
-from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
 from flowc.runtime.scheduler.failure import UNCATCHABLE, cancelled_from_outside, placed, problem_of
-from flowc.runtime.scheduler.frames import Frame, Scope, step_of
+from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.holding import Held, Turn
 from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.session import Session
+from flowc.runtime.scheduler.waiting import Waiting
 from flowc.runtime.scheduler.workers import Workers
 from flowc.runtime.values import size_of
 
@@ -53,11 +52,9 @@ class Engine:
         self.ready: list[tuple[float, int, Frame, Instruction]] = []
         self.sequence = count().__next__
         self.log: list[Entry] = []
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.outbox: deque[tuple[Frame, Instruction]] = deque()
-        self.posted = False
         self._held = Held(self.lock, self.broke)
         self._turn = Turn(self.lock, self.broke, self._end_turn)
+        self.waiting = Waiting(loop, self._turn, self._perform, self._never_began)
         self.go_on: Callable[[], None] = _nothing
         self.complete: deque[Frame] = deque()
         self.completing = False
@@ -88,7 +85,7 @@ class Engine:
         self.workers.stop()
         for scope in self.root.tree():
             scope.cancelled = True
-        self.soon(self._settle_outcome, outcome)
+        self.waiting.soon(self._settle_outcome, outcome)
 
     def _settle_outcome(self, outcome: Problem | list[Any] | BaseException) -> None:
         if self.outcome.done():
@@ -115,8 +112,8 @@ class Engine:
 
     def _end_turn(self) -> None:
         self.go_on()
-        while self.outbox:  # to drop what was posted in a scope that has failed since may end the scope
-            self._start_posted()
+        while self.waiting.outbox:  # to drop what was posted in a scope that failed since may end the scope
+            self.waiting.start_posted()
             self.go_on()
 
     def broke(self, error: BaseException) -> None:
@@ -186,9 +183,7 @@ class Engine:
     def dispatch(self, frame: Frame, instruction: Instruction) -> None:
         """Starts a node that is no body: control flow here and now, waiting on the loop."""
         if instruction.kind == WAIT:
-            frame.scope.waiting += 1
-            self.outbox.append((frame, instruction))
-            self._post()
+            self.waiting.post(frame, instruction)
             return
         try:
             instruction.act(self, frame, instruction)
@@ -199,8 +194,7 @@ class Engine:
 
     def fail(self, frame: Frame, instruction: Instruction, problem: Problem) -> None:
         """A node failed: its scope ends, and whoever owns the scope hears of it once all has come to rest."""
-        now = self.clock()
-        self.log.append(("node.failed", frame, instruction, now, now, problem))
+        self.note("node.failed", frame, instruction, problem)
         scope = self.root if problem.code in UNCATCHABLE else frame.scope
         self.fail_scope(scope, placed(problem, instruction))
 
@@ -220,7 +214,7 @@ class Engine:
             inner.abandoned = inner.abandoned or abandon
             tasks.extend(inner.tasks)
         if tasks:
-            self.soon(_cancel_all, tasks)
+            self.waiting.soon(_cancel_all, tasks)
         if abandon:
             self.workers.abandon()
 
@@ -247,17 +241,7 @@ class Engine:
         turn.
         """
         if self.workers.asleep:
-            self._post()
-
-    def _post(self) -> None:
-        if not self._turn.taken and not self.posted:
-            self.posted = True
-            self.loop.call_soon_threadsafe(self._collect)
-
-    def soon(self, callback: Callable[..., object], *arguments: object) -> None:
-        """Calls back on the loop, which need not be woken for it in its own turn."""
-        call = self.loop.call_soon if self._turn.taken else self.loop.call_soon_threadsafe
-        call(callback, *arguments)
+            self.waiting.call()
 
     def _at_rest(self) -> None:
         """No thread has anything to do: a loop that waits for that, as the virtual one does, may look
@@ -266,20 +250,13 @@ class Engine:
         if self.virtual:
             self.loop.call_soon_threadsafe(_nothing)
 
-    def intend(self, frame: Frame, instruction: Instruction, attempt: int) -> None:
-        """Notes, before it happens, that an effect is about to be tried."""
-        if self.observed:
-            now = self.clock()
-            values = [frame.slots[slot] for slot in instruction.inputs]
-            self.log.append(("effect.intent", frame, instruction, now, now, (attempt, values)))
-
     def ended(
         self, frame: Frame, instruction: Instruction, value: object, problem: Problem | None
     ) -> tuple[float, int, Frame, Instruction] | None:
         """A body has ended, in whatever way; what it made ready is returned as `release` does."""
         scope = frame.scope
         if scope.cancelled:
-            self.log.append(("node.dropped", frame, instruction, self.clock(), self.clock(), None))
+            self.note("node.dropped", frame, instruction, None)
             self.settle(scope)
             return None
         if problem is None and not scope.plain:
@@ -291,8 +268,7 @@ class Engine:
             self.fail(frame, instruction, problem)
             return None
         if self.observed and instruction.effectful:
-            now = self.clock()
-            self.log.append(("effect.done", frame, instruction, now, now, value))
+            self.note("effect.done", frame, instruction, value)
         if isinstance(value, tuple) and len(instruction.outputs) > 1:  # a kernel with several results
             for slot, part in zip(instruction.outputs, value, strict=True):
                 frame.slots[slot] = part
@@ -300,23 +276,20 @@ class Engine:
             frame.slots[instruction.output] = value
         return self.release(frame, instruction)
 
-    # ---- waiting, on the loop
+    # ---- the log
 
-    def _collect(self) -> None:
-        """On the loop: starts what was posted from elsewhere."""
-        with self.guarded():
-            self.posted = False
+    def note(self, kind: str, frame: Frame, instruction: Instruction, more: Any) -> None:
+        """Writes a line of the log about something that takes no time."""
+        now = self.clock()
+        self.log.append((kind, frame, instruction, now, now, more))
 
-    def _start_posted(self) -> None:
-        while self.outbox:
-            frame, instruction = self.outbox.popleft()
-            if frame.scope.cancelled:
-                self._never_began(frame)
-                continue
-            task = self.loop.create_task(self._perform(frame, instruction))
-            for tasks in (frame.scope.tasks, self.tasks):
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+    def intend(self, frame: Frame, instruction: Instruction, attempt: int) -> None:
+        """Notes, before it happens, that an effect is about to be tried."""
+        if self.observed:
+            values = [frame.slots[slot] for slot in instruction.inputs]
+            self.note("effect.intent", frame, instruction, (attempt, values))
+
+    # ---- waiting
 
     def _never_began(self, frame: Frame) -> None:
         frame.scope.waiting -= 1
@@ -351,24 +324,6 @@ class Engine:
             else:
                 self.queue(self.ended(frame, instruction, value, problem))
 
-    def backoff(self, frame: Frame, instruction: Instruction, first: float, tries: int) -> float:
-        """Seconds to wait before another try: exponential, with jitter from the run's seed and the step, so
-        that it does not depend on which of several calls happened to fail first.
-        """
-        step = step_of(frame, instruction, self.session.root)
-        chance = random.Random(seed_of(self.session.seed, "backoff", step, tries))
-        return first * 2.0 ** (tries - 1) * (0.5 + chance.random() / 2)
-
-    def log_retry(self, frame: Frame, instruction: Instruction, problem: Problem, tries: int) -> None:
-        """Notes that something failed and is tried again."""
-        now = self.clock()
-        self.log.append(("retry", frame, instruction, now, now, (problem, tries)))
-
-    def note(self, kind: str, frame: Frame, instruction: Instruction, more: Any) -> None:
-        """Writes a line of the log about something that takes no time."""
-        now = self.clock()
-        self.log.append((kind, frame, instruction, now, now, more))
-
     async def in_thread(self, function: Callable[[], Any], scope: Scope | None = None) -> Any:
         """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
         outcome, job = promised(self.loop, function)
@@ -380,15 +335,6 @@ class Engine:
             with self.lock:
                 self.workers.give_up(job)
             raise
-
-    def later(self, delay: float, callback: Callable[[], None]) -> None:
-        """Calls `callback`, under the lock, after `delay` seconds of the loop's time."""
-
-        def fire() -> None:
-            with self.guarded():
-                callback()
-
-        self.soon(self.loop.call_later, delay, fire)
 
 
 def _nothing() -> None:

@@ -101,13 +101,13 @@ def _task(engine: Engine, work: Awaitable[T], lasting: bool) -> "asyncio.Task[T]
 
     task = engine.loop.create_task(run())
     if not lasting:
-        engine.tasks.add(task)
+        engine.waiting.tasks.add(task)
     task.add_done_callback(partial(_done, engine))
     return task
 
 
 def _done(engine: Engine, task: "asyncio.Task[Any]") -> None:
-    engine.tasks.discard(task)
+    engine.waiting.tasks.discard(task)
     if not task.cancelled():
         task.exception()  # one that has lost may have failed, and nobody else asks
 

@@ -15,7 +15,7 @@ from attrs import define, evolve, frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch
 from flowc.runtime.json_stream import JsonReader, Path
-from flowc.runtime.plan_check import reads
+from flowc.runtime.plan_order import reads
 from flowc.runtime.providers.base import Request
 from flowc.runtime.scheduler.ahead import Ahead, Beside, Early
 from flowc.runtime.scheduler.blocks import Block, Instruction

@@ -13,6 +13,7 @@ from flowc.dialects.array.types import array_type
 from flowc.runtime import processor
 from flowc.runtime.kernels import load
 from tests.array_programs import Add, as_module, make_kernel
+from tests.kernels.guarded import contiguous, guarded
 
 LENGTHS = (0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 384, 401)
 
@@ -104,4 +105,38 @@ def test_a_machine_with_byte_products_uses_them() -> None:
     host = processor.host()
     options = Options(cached=False, listing=True, layouts=("contiguous", "contiguous"))
     code = compile_kernels(as_module(_sum("i32")), options)
+    assert ("vpdpbusd" in code.assembly) == ("+avx512vnni" in host.features or "+avxvnni" in host.features)
+
+
+def _matrices(form: str) -> Any:
+    turned = form.endswith(".T")
+    types = {"a": array_type("i8", ("m", "k")), "b": array_type("i8", ("n", "k") if turned else ("k", "n"))}
+
+    def body(add: Add, a: SSAValue, b: SSAValue) -> SSAValue:
+        a, b = add(build.cast(a, "i32")), add(build.cast(b, "i32"))
+        return add(build.contract(a, add(build.transpose(b, [1, 0])) if turned else b))
+
+    return make_kernel(types, body)
+
+
+@pytest.mark.parametrize(
+    ("form", "target"), [("a @ b", processor.host()), *(("a @ b.T", target) for target in levels())]
+)
+def test_products_of_matrices_of_bytes_are_exact(form: str, target: processor.Processor) -> None:
+    options = Options(cached=False, target=target, layouts=("contiguous",) * 2)
+    code = compile_kernels(as_module(_matrices(form)), options)
+    native = load(code.object_code, code.signatures)["k"]
+    for m, k, n in [(16, 0, 16), (17, 1, 70), (70, 3, 17), (50, 66, 64), (100, 401, 130), (20, 8209, 20)]:
+        rng = np.random.default_rng(k)
+        a, b = (rng.integers(-128, 128, shape, np.int8) for shape in ((m, k), (k, n)))
+        a[: m // 2], b[:, : n // 2] = -128, -128
+        turned = np.ascontiguousarray(b.T) if form.endswith(".T") else b
+        ends = [guarded(each, contiguous(2), at_end).array for each, at_end in ((a, True), (turned, True))]
+        np.testing.assert_array_equal(native(*ends), a.astype(np.int32) @ b.astype(np.int32))
+
+
+def test_matrices_of_bytes_are_multiplied_by_the_instruction_for_them() -> None:
+    host = processor.host()
+    options = Options(cached=False, listing=True, layouts=("contiguous",) * 2)
+    code = compile_kernels(as_module(_matrices("a @ b")), options)
     assert ("vpdpbusd" in code.assembly) == ("+avx512vnni" in host.features or "+avxvnni" in host.features)

@@ -38,6 +38,12 @@ def positions(bits: int) -> Kernel:
     return loaded({"mask": array_type("bool", ("n",))}, lambda add, x: add(build.true_positions(x)), bits)
 
 
+@cache
+def picks(dtype: str, bits: int) -> Kernel:
+    types = {"x": array_type(dtype, ("n",)), "mask": array_type("bool", ("n",))}
+    return loaded(types, lambda add, x, mask: add(build.pick(x, mask)), bits)
+
+
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_neighbours_in_order_are_those_of_the_sorted_line(dtype: str, bits: int) -> None:
@@ -94,3 +100,17 @@ def test_true_positions_are_in_front_in_rising_order(share: float, bits: int) ->
         turned = mask[::-1]
         wanted = np.flatnonzero(turned)
         np.testing.assert_array_equal(positions(bits)(turned)[: len(wanted)], wanted)
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i32", "i64"])
+def test_what_is_picked_is_in_front_in_order(dtype: str, bits: int) -> None:
+    block, chunk = true_positions.BLOCK, true_positions.LEAST_CHUNK
+    for length in (0, 1, 15, 16, 17, block - 1, block + 1, 2 * chunk + 77):
+        x = array_of(dtype, (length,), length)
+        for share in (0.0, 0.01, 0.5, 1.0):
+            mask = np.random.default_rng(length).random(length) < share
+            for values, bools in ((x, mask), (x[::-1], mask), (x, mask[::-1])):
+                wanted = values[bools]
+                made = picks(dtype, bits)(values, bools)[: len(wanted)]
+                np.testing.assert_array_equal(made, wanted)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,11 @@ import pytest
 from attrs import evolve
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
-from flowc.compiler.backends.llvm.key_vectors import exchanges
 from flowc.dialects.array import irregular_build as build
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.irregular import buckets, quick
-from flowc.passes.array_to_loops.irregular.partition import FEW, FEWER
+from flowc.passes.array_to_loops.irregular.partition import SORTED
+from flowc.passes.array_to_loops.irregular.ranges import BLOCK
 from flowc.passes.array_to_loops.irregular.sorting import SHORTEST
 from flowc.passes.array_to_loops.irregular.wide_positions import FEW as FEW_WRONG
 from flowc.passes.array_to_loops.irregular.wide_positions import LONGEST
@@ -22,7 +21,9 @@ from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import as_module, make_kernel
 
-LENGTHS = (0, 1, 2, 7, 8, 9, FEWER, FEWER + 1, FEW - 1, FEW, FEW + 1, 2 * FEW + 3, 1000, 4099)
+NARROW, FEW = 8 * SORTED, 16 * SORTED
+"""So many keys of 64 bits, and of 32, are sorted at once."""
+LENGTHS = (0, 1, 2, 7, 8, 9, BLOCK - 1, BLOCK, BLOCK + 1, 100, NARROW, NARROW + 1, FEW, FEW + 1, 1027, 4099)
 WIDE = evolve(processor.host(), vector_bits=512)
 """This machine with the code for wide vectors, which LLVM brings to those that it has."""
 
@@ -56,16 +57,6 @@ def inputs(dtype: str, length: int) -> Iterator[Any]:
     for values in (ramp, ramp[::-1], ramp % 3, np.minimum(ramp, ramp[::-1]), 0 * ramp, ramp // 40 % 2):
         yield values.astype(dtype)
     yield np.repeat(anything, 2)[::2]
-
-
-@pytest.mark.parametrize("count", [2, 4, 8, 16])
-def test_the_columns_network_sorts_all_sequences_of_zeros_and_ones(count: int) -> None:
-    pairs = list(exchanges(count))
-    for bits in product((0, 1), repeat=count):
-        keys = list(bits)
-        for one, other in pairs:
-            keys[one], keys[other] = sorted((keys[one], keys[other]))
-        assert keys == sorted(bits)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int16", "float16"])

@@ -40,6 +40,7 @@ def every_operator(
         irregular.linspace(f, f, i),
         irregular.random("bits", i, ("", 3), (i, three)),
         irregular.random("normal", i, (), (), "f64"),
+        irregular.pick(x, add(build.elementwise("lt", [x, x]))),
     ]
     return [add(each) for each in operators]
 
@@ -90,6 +91,7 @@ Refused = Callable[[Any, Any, Any, Any, Any], Operation]
         lambda x, y, k, f, i: irregular.histogram(x, y),
         lambda x, y, k, f, i: irregular.histogram(k, x),
         lambda x, y, k, f, i: irregular.histogram(x, x, y),
+        lambda x, y, k, f, i: irregular.pick(x, k),
         lambda x, y, k, f, i: irregular.random("uniform", i, (), (), "i64"),
         lambda x, y, k, f, i: irregular.random("cauchy", i, (), ()),
         lambda x, y, k, f, i: irregular.random("normal", i, ("n",), ()),

@@ -51,10 +51,10 @@ def test_what_makes_no_sense_is_refused(old: str, new: str, complaint: str) -> N
 
 
 VECTORS = """
-func.func @parted(%v: vector<8xi64>, %m: vector<8xi1>) -> vector<8xi64> {
+func.func @parted(%v: vector<8xi64>, %m: vector<8xi1>, %keys: memref<2x?xi64>, %i: index) -> vector<8xi64> {
   %packed, %count = loops.pack %v, %m : vector<8xi64>, vector<8xi1> -> vector<8xi64>
-  %low, %high = loops.sort %v, %packed : vector<8xi64>, vector<8xi64> -> vector<8xi64>, vector<8xi64>
-  func.return %low : vector<8xi64>
+  loops.sort %count of %keys[%i, %i] : memref<2x?xi64> by 8
+  func.return %packed : vector<8xi64>
 }
 """
 
@@ -75,6 +75,13 @@ def test_products_of_pairs_read_back(flushes: str) -> None:
     assert module.is_structurally_equivalent(parsed(str(module)))
 
 
+def test_products_of_four_bytes_read_back() -> None:
+    types = "vector<16xi32>, vector<16xi32>, vector<16xi32> -> vector<16xi32>"
+    module = parsed(f'%w = "test.op"() : () -> vector<16xi32>\n%d = loops.quad_dot %w, %w, %w : {types}\n')
+    module.verify()
+    assert module.is_structurally_equivalent(parsed(str(module)))
+
+
 def test_a_constant_that_is_not_seen_through_reads_back() -> None:
     lines = "%a = loops.opaque 0xFF800000 : f32\n%b = loops.opaque -128 : i8\n"
     module = parsed(lines)
@@ -87,9 +94,10 @@ def test_a_constant_that_is_not_seen_through_reads_back() -> None:
     [
         ("vector<8xi1>", "vector<4xi1>", "no mask"),
         ("vector<8xi1>", "vector<8xi8>", "no mask"),
-        ("i64", "f64", "orders integers"),
-        ("8x", "6x", "not two or a greater power"),
-        ("%v, %packed : vector<8xi64>,", "%packed, %packed, %v : vector<8xi64>, vector<8xi64>,", "as many"),
+        ("?xi64", "?xf64", "orders integers"),
+        ("[%i, %i]", "[%i]", "2 axes, not 1"),
+        ("by 8", "by 6", "not two or a greater power"),
+        ("by 8", "by 1", "not two or a greater power"),
     ],
 )
 def test_vectors_that_cannot_be_sorted_or_packed_are_refused(old: str, new: str, complaint: str) -> None:

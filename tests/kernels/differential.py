@@ -114,8 +114,8 @@ def _agree(program: Program, got: Sequence[Any], wanted: Sequence[Any]) -> None:
 def _assembled(level: int) -> Iterator[None]:
     """LLVM's optimiser works at level 2 only."""
 
-    def plainly(text: str, target: Target, _: int = 0, listing: bool = False) -> object:
-        return assemble(text, target, 0, listing)
+    def plainly(text: str, target: Target, _: int = 0, listing: bool = False, finished: str = "") -> object:
+        return assemble(text, target, 0, listing, finished)
 
     if level != QUICK:
         yield

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flowc.dialects.array.types import ShapeError
 from tests.array_programs import Program
-from tests.kernels import families, pairing, placing, points, windows
+from tests.kernels import borders, families, pairing, placing, points, windows
 from tests.kernels.differential import QUICK, drawn, examples
 from tests.kernels.sketch import Sketch
 
@@ -15,7 +15,7 @@ FAMILIES = {
     for each in (
         families.contractions, families.rows, families.attentions, families.convolutions, placing.scatters,
         placing.groupings, placing.searches, placing.chances, placing.joins, pairing.pairs,
-        points.points, windows.windows, windows.weighted, windows.slices,
+        points.points, windows.windows, windows.weighted, windows.slices, borders.borders,
     )
 }  # fmt: skip
 
@@ -36,7 +36,9 @@ def test_programs_of_each_family_agree_with_the_reference(family: str, data: st.
     drawn(data, program(data, family, data.draw(st.booleans())), QUICK)
 
 
-@pytest.mark.parametrize("family", ["contractions", "rows", "pairs", "points", "windows", "weighted"])
+@pytest.mark.parametrize(
+    "family", ["contractions", "rows", "pairs", "points", "windows", "weighted", "borders"]
+)
 @examples(0.05)
 @given(st.data())
 def test_what_the_optimiser_makes_of_them_agrees_too(family: str, data: st.DataObject) -> None:

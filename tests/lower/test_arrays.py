@@ -1,17 +1,22 @@
 """Array programs from text to native code: every level gives what the reference and NumPy give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+from attrs import define
+from xdsl.dialects.builtin import ModuleOp
 
 from flowc.compiler import driver
 from flowc.compiler.reference import evaluate
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import run
-from flowc.runtime.kernels import load
+from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.plan import Plan
 from tests.passes.flow_text import GeneratedWorld
+
+pytestmark = pytest.mark.usefixtures("unoptimised")
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.standard_normal((5, 4)).astype(np.float32)
@@ -124,12 +129,16 @@ flow main(x: f32[n, d]) -> f32[2]:
     return values + f32(places) + lowest(x[1])
 """
 
-TEXTS = {
-    title: text + "\n"
-    for title, _, text in (
-        part.partition("\n") for part in PROGRAMS.strip().removeprefix("# ").split("\n\n# ")
-    )
-}
+
+def flow(title: str) -> str:
+    """The name of the flow of a program."""
+    return "main_" + title.replace(" ", "_")
+
+
+TEXT = KERNELS + "\n\n".join(
+    text.replace("flow main(", f"flow {flow(title)}(")
+    for title, _, text in (part.partition("\n") for part in PROGRAMS.removeprefix("# ").split("\n\n# "))
+)
 
 CASES: dict[str, tuple[dict[str, object], Callable[[], Any]]] = {
     "kernel": ({"x": X, "y": Y}, lambda: unit(X) @ unit(Y).T),
@@ -159,18 +168,30 @@ def close(found: Any, wanted: Any) -> None:
         assert found == wanted
 
 
+@define
+class Compiled:
+    """All programs at a level: the module, the plan, and the kernels to call."""
+
+    module: ModuleOp
+    plan: Plan
+    kernels: Mapping[str, Kernel]
+
+
+@pytest.fixture(scope="module", params=[0, 2])
+def compiled(request: pytest.FixtureRequest) -> Compiled:
+    found = driver.compile_text(TEXT, "arrays.flow", level=request.param)
+    module = driver.optimised(found.checked, driver.Options(level=request.param))
+    assert found.kernels is not None
+    return Compiled(module, found.plan, load(found.kernels.object_code, found.kernels.signatures))
+
+
 @pytest.mark.parametrize("title", CASES)
-@pytest.mark.parametrize("level", [0, 2])
-def test_array_programs_give_what_numpy_gives(title: str, level: int) -> None:
+def test_array_programs_give_what_numpy_gives(title: str, compiled: Compiled) -> None:
     arguments, wanted = CASES[title]
-    compiled = driver.compile_text(KERNELS + TEXTS[title], "arrays.flow", level=level)
-    module = driver.optimised(compiled.checked, driver.Options(level=level))
-    outcome = evaluate(module, "main", arguments, GeneratedWorld())
+    outcome = evaluate(compiled.module, flow(title), arguments, GeneratedWorld())
     assert outcome.failure is None
     close(outcome.value, wanted())
-    assert compiled.kernels is not None
-    kernels = load(compiled.kernels.object_code, compiled.kernels.signatures)
-    result = run(compiled.plan, "main", arguments, environment=Environment(kernels=kernels))
+    result = run(compiled.plan, flow(title), arguments, environment=Environment(kernels=compiled.kernels))
     assert result.status == "ok", result.problem
     close(result.result, wanted())
 

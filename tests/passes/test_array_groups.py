@@ -22,6 +22,8 @@ from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
 from tests.array_programs import Program, array_of, as_module, assert_close, make_kernel, programs
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 VECTOR = array_type("f32", ("n",))
 MATRIX = array_type("f32", ("n", "m"))
 ROW = array_type("f32", ("m",))

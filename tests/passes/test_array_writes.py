@@ -20,6 +20,8 @@ from flowc.passes.array_to_loops.folds import ROWS_AT_ONCE
 from flowc.passes.fuse_array import fuse_array
 from tests.python.numeric.agreement import agrees
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 X, PLACES = np.linspace(0.5, 9, 40), np.random.default_rng(0).permutation(40)
 A = np.random.default_rng(1).random((40, 7))
 

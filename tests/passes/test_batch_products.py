@@ -16,6 +16,8 @@ from flowc.passes.batch_products import ELEMENTS, ROUNDS, batch_products
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import sizer
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 Function = Callable[..., Any]
 
 

@@ -52,11 +52,41 @@ def products(made: KernelOp) -> int:
     return sum(isinstance(op, ops.ContractOp) for op in made.walk())
 
 
-def test_a_matrix_that_nothing_else_reads_keeps_its_product() -> None:
-    assert products(kernel(_read_once)) == 1
+@pytest.mark.parametrize("body", [_read_once, _turned])
+def test_a_matrix_that_nothing_else_reads_keeps_its_product(body: Body) -> None:
+    assert products(kernel(body)) == 1
 
 
-@pytest.mark.parametrize("body", [_read_twice, _computed, _turned, _scaled_and_turned])
+def _of_rows(add: Add, matrix: SSAValue, vector: SSAValue) -> SSAValue:
+    return add(build.contract(vector, matrix))
+
+
+def _of_columns(add: Add, matrix: SSAValue, vector: SSAValue) -> SSAValue:
+    return add(build.contract(add(build.transpose(matrix)), vector))
+
+
+def _of_rows_read_twice(add: Add, matrix: SSAValue, vector: SSAValue) -> list[SSAValue]:
+    return [_of_rows(add, matrix, vector), add(build.reduce("max", matrix, [1]))]
+
+
+@pytest.mark.parametrize(
+    ("body", "columns", "left"),
+    [
+        (_of_rows, "n", 1),
+        (_of_columns, "n", 1),
+        (_of_rows_read_twice, "n", 0),
+        (_of_rows, 3, 0),
+        (_of_columns, 3, 0),
+    ],
+)
+def test_a_vector_times_the_rows_of_a_matrix_stays_a_product_unless_rows_are_short_or_read_twice(
+    body: Body, columns: int | str, left: int
+) -> None:
+    types = {"matrix": array_type("f64", ("k", columns)), "vector": array_type("f64", ("k",))}
+    assert products(make_kernel(types, body)) == left
+
+
+@pytest.mark.parametrize("body", [_read_twice, _computed, _scaled_and_turned])
 def test_a_product_that_may_share_a_sweep_becomes_a_sum(body: Body) -> None:
     assert products(kernel(body)) == 0
 

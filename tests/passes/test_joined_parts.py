@@ -10,6 +10,8 @@ from xdsl.ir import Region
 import flowc
 from tests.passes.test_array_writes import lowered
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def joined(x: Any, y: Any) -> Any:
     return np.concatenate((x, y[::-1], x[:3], y))

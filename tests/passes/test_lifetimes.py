@@ -16,6 +16,8 @@ from flowc.passes.fuse_array import fuse_array
 from tests.array_programs import Program, as_module, make_kernel, programs
 from tests.passes.test_array_groups import Add
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SQUARE = array_type("f32", ("n", "n"))
 
 

@@ -20,6 +20,8 @@ from flowc.runtime.kernels import load
 from tests.array_programs import Program, programs
 from tests.passes.test_array_groups import compare
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 X = np.linspace(-1, 1, 21 * 34, dtype=np.float32).reshape(21, 34)
 
 CHAINS = {

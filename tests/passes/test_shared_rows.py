@@ -16,6 +16,8 @@ from flowc.passes.array_to_loops.contract import lower
 from tests.array_programs import Add, array_of, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, compare, elementwise, lowered, native
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 Body = Callable[..., SSAValue | Sequence[SSAValue]]
 
 CORPUS, FEW = array_type("f32", (1000, 512)), array_type("f32", (64, 512))

@@ -27,9 +27,10 @@ def marks(module: ModuleOp, name: str) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("columns", "masked"), [(15, 0), (16, 0), (17, 1), (24, 1), (32, 0), (63, 1), (64, 0), (65, 0), ("m", 0)]
+    ("columns", "masked"),
+    [(8, 0), (9, 1), (15, 1), (16, 0), (17, 1), (24, 1), (32, 0), (63, 1), (64, 0), (65, 0), ("m", 0)],
 )
-def test_rows_of_more_than_a_vector_end_with_a_masked_one(columns: int | str, masked: int) -> None:
+def test_rows_that_are_no_whole_vectors_end_with_a_masked_one(columns: int | str, masked: int) -> None:
     for dtype in ("f32", "f64", "i8"):
         assert len(marks(lowered(dtype, columns), MASKED)) == masked
 

@@ -1,6 +1,7 @@
 """Branches that start early: what they give, what they write, what they spend."""
 
 import asyncio
+import json
 import os
 import re
 
@@ -120,6 +121,22 @@ def test_what_may_not_be_wanted_takes_nothing_from_texts_that_are_embedded_in_pa
         assert (ended.status, ended.result) == ("ok", "no"), ended.problem
 
 
+def asked_for_a_second(text: str, verdict: str, most: int | None = None) -> tuple[RunResult, list[str]]:
+    """What a program gives whose calls each wait a second, and their operations in the order asked."""
+
+    async def answer(request: Request) -> str:
+        await asyncio.sleep(1)
+        return json.dumps({"value": verdict}) if request.operation == "check" else "fine"
+
+    plan = driver.compile_text(text, "checked.flow", level=3).plan
+    check_plan(plan)
+    provider = Scripted(answer)
+    model = ModelSettings("default", "scripted", max_in_flight=most)
+    environment = Environment(config=Config(models={"default": model}), providers={"scripted": provider})
+    result = virtually(plan, environment, q="what")
+    return result, [request.operation for request in provider.requests]
+
+
 CHECKED = (
     DECLARATIONS.format(check="", ask="", answer="")
     + """\
@@ -132,17 +149,9 @@ flow main(q: str) -> str:
 
 
 def test_a_call_that_may_not_be_wanted_takes_only_a_place_that_is_free() -> None:
-    async def answer(request: Request) -> str:
-        await asyncio.sleep(1)
-        return '{"value": "no"}' if request.operation == "check" else "fine"
-
-    plan = driver.compile_text(CHECKED, "checked.flow", level=3).plan
-    for most, asked in ((1, ["check"]), (2, ["check", "answer"])):
-        provider = Scripted(answer)
-        model = ModelSettings("default", "scripted", max_in_flight=most)
-        environment = Environment(config=Config(models={"default": model}), providers={"scripted": provider})
-        assert virtually(plan, environment, q="what").wall_ms == 1_000
-        assert [request.operation for request in provider.requests] == asked
+    for most, wanted in ((1, ["check"]), (2, ["check", "answer"])):
+        result, asked = asked_for_a_second(CHECKED, "no", most)
+        assert (result.result, result.wall_ms, asked) == ("no", 1_000, wanted)
 
 
 NESTED = (
@@ -159,14 +168,7 @@ flow main(q: str) -> str:
 
 
 def test_a_branch_that_starts_early_takes_along_what_starts_early_in_it() -> None:
-    async def answer(request: Request) -> str:
-        await asyncio.sleep(1)
-        return '{"value": "yes"}' if request.operation == "check" else "fine"
-
-    plan = driver.compile_text(NESTED, "nested.flow", level=3).plan
-    check_plan(plan)
-    environment = Environment(provider="scripted", providers={"scripted": Scripted(answer)})
-    result = virtually(plan, environment, q="what")
+    result, _ = asked_for_a_second(NESTED, "yes")
     assert (result.result, result.wall_ms) == ("fine", 1_000)
 
 

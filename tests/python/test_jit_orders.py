@@ -8,6 +8,8 @@ import pytest
 
 import flowc
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 Function = Callable[..., Any]
 
 

@@ -9,6 +9,7 @@ from flowc.compiler.backends.llvm.key import first_line, kernels_key, relative
 from flowc.compiler.backends.llvm.module import emit_module
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.dialects.array.kernel import KernelOp
+from flowc.dialects.array.types import dtype_of, is_array_type
 from flowc.passes.array_memory import settle_reads
 from flowc.passes.fuse_array import fuse_array
 from flowc.passes.round_halves import round_halves
@@ -52,6 +53,12 @@ def kernels_of(module: ModuleOp) -> list[KernelOp]:
     return [op for op in module.ops if isinstance(op, KernelOp)]
 
 
+def reads_narrow(module: ModuleOp) -> bool:
+    """Whether a kernel reads bf16 or signed bytes, for whose products some processors have instructions."""
+    types = [type_ for kernel in kernels_of(module) for type_ in kernel.function_type.inputs]
+    return any(is_array_type(type_) and dtype_of(type_) in ("bf16", "i8") for type_ in types)
+
+
 def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelObject:
     """Compiles every `array.kernel` of a module; the module itself is left as it is.
 
@@ -75,7 +82,8 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     if options.level > 0:
         fuse_array(copies)
     emitted = emit_module(kernels_of(copies), target, options.layouts)
-    result = assemble(emitted.text, target, 2 if options.level > 0 else 0, options.listing)
+    level = 2 if options.level > 0 else 0
+    result = assemble(emitted.text, target, level, options.listing, emitted.finished)
     if key:
         object_cache.write(key, _packed(result, emitted.signatures, base))
     return _object(result, emitted.signatures, target, False)

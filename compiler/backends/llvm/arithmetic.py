@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve
 from xdsl.dialects import arith, llvm, math, vector
 from xdsl.dialects.builtin import AnyFloat, BFloat16Type, Float16Type, Float64Type
+from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Operation
 
 from flowc.compiler.backends.llvm.byte_dots import emit_dot
@@ -15,6 +16,7 @@ from flowc.compiler.backends.llvm.function import FunctionEmitter, llvm_type, nu
 from flowc.compiler.backends.llvm.key_vectors import emit_mask, emit_pack, emit_sort
 from flowc.compiler.backends.llvm.memory import Writer
 from flowc.compiler.backends.llvm.pair_dots import emit_pair_dot
+from flowc.compiler.backends.llvm.quad_dots import emit_quad_dot
 from flowc.dialects import loops
 from flowc.dialects.array.kernel import REPRODUCIBLE
 
@@ -55,6 +57,12 @@ def _intrinsic(name: str) -> Writer:
         e.values[op.results[0]] = e.emit(f"call {_flags(op)}{type_} @{full}({', '.join(arguments)})")
 
     return write
+
+
+def _multiply_add(e: FunctionEmitter, op: math.FmaOp) -> None:
+    """One operation, which may be two where the processor has none and the op allows it."""
+    either = FastMathFlag.ALLOW_CONTRACT in op.fastmath.data
+    _intrinsic("fmuladd" if either else "fma")(e, op)
 
 
 def _polynomial(name: str) -> Writer:
@@ -200,6 +208,7 @@ writers: dict[type[Operation], Writer] = {
     vector.ReductionOp: _total,
     loops.DotOp: emit_dot,
     loops.PairDotOp: emit_pair_dot,
+    loops.QuadDotOp: emit_quad_dot,
     loops.StepOp: _step,
     loops.OpaqueOp: _opaque,
     loops.PackOp: emit_pack,
@@ -207,7 +216,7 @@ writers: dict[type[Operation], Writer] = {
     vector.CreateMaskOp: emit_mask,
     vector.BroadcastOp: _broadcast,
     vector.FMAOp: _intrinsic("fmuladd"),
-    math.FmaOp: _intrinsic("fma"),
+    math.FmaOp: _multiply_add,
     arith.ConstantOp: _constant,
     arith.AddiOp: _binary("add"),
     arith.SubiOp: _binary("sub"),

@@ -19,8 +19,8 @@ def emit_dot(e: FunctionEmitter, op: loops.DotOp) -> None:
     assert isinstance(op.left.type, VectorType)
     number = op.left.type.element_count()
     left, right, sums = e.operand(op.left), e.operand(op.right), e.operand(op.sums)
-    if _has_byte_products(e, 8 * number):
-        e.values[op.result] = _by_bytes(e, number, left, right, sums)
+    if has_byte_products(e, 8 * number):
+        e.values[op.result] = by_bytes(e, number, left, right, sums)
     else:
         e.values[op.result] = _by_words(e, number, left, right, sums)
 
@@ -30,13 +30,15 @@ def has(e: FunctionEmitter, *features: str) -> bool:
     return all(f"+{feature}," in f"{e.attributes},".replace('"', ",") for feature in features)
 
 
-def _has_byte_products(e: FunctionEmitter, width: int) -> bool:
+def has_byte_products(e: FunctionEmitter, width: int) -> bool:
+    """Whether the target multiplies bytes of vectors of so many bits."""
     if has(e, "avx512vnni"):
         return width == 512 or has(e, "avx512vl")
     return width < 512 and has(e, "avxvnni")
 
 
-def _by_bytes(e: FunctionEmitter, number: int, left: str, right: str, sums: str) -> str:
+def by_bytes(e: FunctionEmitter, number: int, left: str, right: str, sums: str) -> str:
+    """The products of vectors of so many signed bytes, added to sums of four neighbours each."""
     lanes = number // 4
     bytes_, words = f"<{number} x i8>", f"<{lanes} x i32>"
     name = f"llvm.x86.avx512.vpdpbusd.{8 * number}"
@@ -57,7 +59,7 @@ def _by_words(e: FunctionEmitter, number: int, left: str, right: str, sums: str)
     for start in (0, half):
         wide = [_widened(e, number, vector, start) for vector in (left, right)]
         for odd in (0, 1):
-            factors = [_every_second(e, half, vector, odd) for vector in wide]
+            factors = [every_second(e, half, vector, odd) for vector in wide]
             total = e.emit(f"add {words} {total}, {e.emit(f'mul {words} {factors[0]}, {factors[1]}')}")
     return total
 
@@ -65,15 +67,17 @@ def _by_words(e: FunctionEmitter, number: int, left: str, right: str, sums: str)
 def _widened(e: FunctionEmitter, number: int, vector: str, start: int) -> str:
     """Half of the bytes, from `start` on, as integers of 16 bits."""
     half = number // 2
-    part = _chosen(e, f"<{number} x i8>", vector, range(start, start + half))
+    part = chosen(e, f"<{number} x i8>", vector, range(start, start + half))
     return e.emit(f"sext <{half} x i8> {part} to <{half} x i16>")
 
 
-def _every_second(e: FunctionEmitter, number: int, vector: str, odd: int) -> str:
-    part = _chosen(e, f"<{number} x i16>", vector, range(odd, number, 2))
+def every_second(e: FunctionEmitter, number: int, vector: str, odd: int) -> str:
+    """Every second of a number of integers of 16 bits, widened."""
+    part = chosen(e, f"<{number} x i16>", vector, range(odd, number, 2))
     return e.emit(f"sext <{number // 2} x i16> {part} to <{number // 2} x i32>")
 
 
-def _chosen(e: FunctionEmitter, type_: str, vector: str, places: range) -> str:
+def chosen(e: FunctionEmitter, type_: str, vector: str, places: range) -> str:
+    """Some elements of a vector."""
     mask = ", ".join(f"i32 {place}" for place in places)
     return e.emit(f"shufflevector {type_} {vector}, {type_} poison, <{len(places)} x i32> <{mask}>")

@@ -200,3 +200,9 @@ def suffix(type_: Attribute) -> str:
         case Float32Type():
             return "f32"
     return llvm_type(type_)
+
+
+def shuffled(e: FunctionEmitter, type_: str, one: str, other: str, places: Sequence[int]) -> str:
+    """Lanes of two vectors of a type, numbered one vector behind the other."""
+    mask = ", ".join(f"i32 {place}" for place in places)
+    return e.emit(f"shufflevector {type_} {one}, {type_} {other}, <{len(places)} x i32> <{mask}>")

@@ -52,9 +52,10 @@ def _sum(e: FunctionEmitter, a: str, b: str) -> str:
     return e.emit(f"add nsw i64 {a}, {b}")
 
 
-def _address(
+def element_address(
     e: FunctionEmitter, value: SSAValue, indices: Sequence[SSAValue], inside: str = "inbounds "
 ) -> tuple[str, str]:
+    """The pointer to an element of a memref, and the element's type."""
     buffer = e.buffers[value]
     offset = "0"
     for index, stride in zip(indices, buffer.strides, strict=True):
@@ -122,36 +123,36 @@ def _dim(e: FunctionEmitter, op: memref.DimOp) -> None:
 
 
 def _load(e: FunctionEmitter, op: memref.LoadOp) -> None:
-    address, element = _address(e, op.memref, op.indices)
+    address, element = element_address(e, op.memref, op.indices)
     e.values[op.res] = e.emit(f"load {element}, ptr {address}")
 
 
 def _store(e: FunctionEmitter, op: memref.StoreOp) -> None:
-    address, element = _address(e, op.memref, op.indices)
+    address, element = element_address(e, op.memref, op.indices)
     e.do(f"store {element} {e.operand(op.value)}, ptr {address}")
 
 
 def _vector_load(e: FunctionEmitter, op: vector.LoadOp) -> None:
-    address, element = _address(e, op.base, op.indices)
+    address, element = element_address(e, op.base, op.indices)
     e.values[op.result] = e.emit(
         f"load {llvm_type(op.result.type)}, ptr {address}, align {_size_in_bytes(element)}"
     )
 
 
 def _vector_store(e: FunctionEmitter, op: vector.StoreOp) -> None:
-    address, element = _address(e, op.base, op.indices)
+    address, element = element_address(e, op.base, op.indices)
     e.do(f"store {e.typed(op.vector)}, ptr {address}, align {_size_in_bytes(element)}")
 
 
 def _masked_load(e: FunctionEmitter, op: vector.MaskedLoadOp) -> None:
-    address, element = _address(e, op.base, op.indices, inside="")
+    address, element = element_address(e, op.base, op.indices, inside="")
     type_ = op.result.type
     arguments = [f"ptr align {_size_in_bytes(element)} {address}", e.typed(op.mask), e.typed(op.pass_thru)]
     e.values[op.result] = e.call(f"llvm.masked.load.{suffix(type_)}.p0", llvm_type(type_), arguments)
 
 
 def _masked_store(e: FunctionEmitter, op: vector.MaskedStoreOp) -> None:
-    address, element = _address(e, op.base, op.indices, inside="")
+    address, element = element_address(e, op.base, op.indices, inside="")
     value, mask = op.value_to_store, op.mask
     name, aligned = f"llvm.masked.store.{suffix(value.type)}.p0", f"ptr align {_size_in_bytes(element)}"
     e.called.add(f"declare void @{name}({llvm_type(value.type)}, {aligned}, {llvm_type(mask.type)})")
@@ -159,7 +160,7 @@ def _masked_store(e: FunctionEmitter, op: vector.MaskedStoreOp) -> None:
 
 
 def _stream(e: FunctionEmitter, op: loops.StreamOp) -> None:
-    address, element = _address(e, op.base, op.indices)
+    address, element = element_address(e, op.base, op.indices)
     vector_type = op.vector.type
     assert isinstance(vector_type, VectorType)
     aligned = vector_type.element_count() * _size_in_bytes(element)
@@ -172,7 +173,7 @@ def _fence(e: FunctionEmitter, op: loops.FenceOp) -> None:
 
 
 def _prefetch(e: FunctionEmitter, op: loops.PrefetchOp) -> None:
-    address, _ = _address(e, op.base, op.indices, inside="")
+    address, _ = element_address(e, op.base, op.indices, inside="")
     e.called.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
     e.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
 

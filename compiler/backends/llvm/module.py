@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from attrs import evolve, frozen
 from xdsl.dialects.builtin import LocationAttr
 
+from flowc.compiler.backends.llvm import sort_networks
 from flowc.compiler.backends.llvm.emit import emit_function
 from flowc.compiler.backends.llvm.entry import Form, emit_entry
 from flowc.compiler.backends.llvm.mathematics import definitions
@@ -22,9 +23,11 @@ from flowc.runtime.processor import BF16_DOTS
 
 @frozen
 class LlvmModule:
-    """LLVM IR text and what a caller must know of the kernels in it."""
+    """LLVM IR text and what a caller must know of the kernels in it; `finished` is text of functions that it
+    calls, and that an optimiser would leave as they are."""
 
     text: str
+    finished: str
     signatures: tuple[KernelSignature, ...]
 
 
@@ -40,9 +43,10 @@ def emit_module(
         parts += texts
         called |= calls
         signatures.append(signature)
+    finished = sort_networks.definitions(called, target.attributes)
     bodies, declared = definitions(called, target)
     lines = [f'target triple = "{target.triple}"', *sorted(declared), *bodies, *parts]
-    return LlvmModule("\n".join(lines) + "\n", tuple(signatures))
+    return LlvmModule("\n".join(lines) + "\n", finished, tuple(signatures))
 
 
 def _emit_kernel(

@@ -17,8 +17,13 @@ class Assembled:
     assembly: str = ""
 
 
-def assemble(llvm_ir: str, target: Target, level: int = 2, listing: bool = False) -> Assembled:
+def assemble(
+    llvm_ir: str, target: Target, level: int = 2, listing: bool = False, finished: str = ""
+) -> Assembled:
     """Verifies and optimises LLVM IR text, then generates code; a listing is the optimised IR and assembly.
+
+    The functions of `finished` are left as they are: long ones in which there is nothing to find take most of
+    the time.
 
     Level 0 leaves the optimiser off, for code that is made quickly. Loops are unrolled only where the text
     asks for it: unrolling what is left over of vector loops made half of the code, and none of the speed. For
@@ -29,15 +34,22 @@ def assemble(llvm_ir: str, target: Target, level: int = 2, listing: bool = False
     machine = binding.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="small"
     )
-    module = binding.parse_assembly(llvm_ir)
-    module.triple = target.triple
-    module.data_layout = str(machine.target_data)
-    module.verify()
+    module, rest = (_parsed(text, target, machine) for text in (llvm_ir, finished))
     options = binding.PipelineTuningOptions(speed_level=level)
     options.loop_vectorization = options.loop_interleaving = level > 0
     options.loop_unrolling = options.slp_vectorization = False
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
+    if finished:
+        module.link_in(rest)
     if not listing:
         return Assembled(machine.emit_object(module))
     return Assembled(machine.emit_object(module), str(module), machine.emit_assembly(module))
+
+
+def _parsed(text: str, target: Target, machine: binding.TargetMachine) -> binding.ModuleRef:
+    module = binding.parse_assembly(text)
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    return module

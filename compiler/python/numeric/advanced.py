@@ -14,7 +14,7 @@ from flowc.compiler.python.numeric.arithmetic import apply, to_dtype, value_of
 from flowc.compiler.python.numeric.basic import Range, basic_views, expanded
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.masks import fitting, require_alike, side_by_side
+from flowc.compiler.python.numeric.masks import require_alike, side_by_side, spread
 from flowc.compiler.python.numeric.picking import positions_by_axis
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
@@ -80,9 +80,13 @@ def _spread(c: Context, picking: Picking, value: object, base: SSAValue) -> SSAV
     order = [*range(width, width + place), *range(width), *range(width + place, len(shape))]
     if place:
         shape, sources = [shape[k] for k in order], [sources[k] for k in order]
-    given = fitting(c, given, tuple(shape))
+
+    def extent(axis: int) -> SSAValue:
+        return c.emit(build.dim(*sources[axis]))
+
+    given = spread(c, given, tuple(shape), extent)
     if shape_of(given.type) != tuple(shape):
-        extents = [c.emit(build.dim(source, axis)) for source, axis in sources]
+        extents = list(map(extent, range(len(shape))))
         given = c.emit(build.broadcast(given, tuple(shape), extents))
     if place:
         given = c.emit(build.transpose(given, [order.index(k) for k in range(len(order))]))

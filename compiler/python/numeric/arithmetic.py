@@ -15,11 +15,13 @@ from flowc.compiler.python.numeric.picking import picked
 from flowc.compiler.python.numeric.values import Array, Listed, Masked, Number, is_run_time
 from flowc.dialects.array import build, ops
 from flowc.dialects.array.kinds import COMPARISON, arity
+from flowc.dialects.array.require import require
 from flowc.dialects.array.types import (
     dtype_of,
     integer_range,
     is_float,
     promote_all,
+    shape_of,
 )
 
 _python: dict[str, Callable[..., Any]] = {
@@ -102,7 +104,7 @@ def _elementwise(c: Context, kind: str, values: Sequence[SSAValue], common: str)
     if kind in _bits and promote_all([dtype_of(value.type) for value in values]) == "bool":
         kind = _bits[kind]
     if kind == "pow" and not is_float(common):
-        _refuse_negative_power(values[1])
+        _require_whole_power(c, values[1])
     return c.wrap(c.emit(elementwise(kind, values)))
 
 
@@ -113,19 +115,24 @@ def elementwise(kind: str, values: Sequence[SSAValue]) -> Operation:
     return build.elementwise(kind, values)
 
 
-def _refuse_negative_power(exponent: SSAValue) -> None:
-    owner = exponent.owner
-    if (
-        isinstance(owner, ops.ConstantOp)
-        and isinstance(owner.value, IntegerAttr)
-        and owner.value.value.data < 0
-    ):
-        raise Refused(
-            "whole numbers have no negative powers",
-            why="NumPy refuses them too: 2**-1 is no whole number",
-            help="make one side a float: `x.astype(np.float64) ** -1`",
-            code=BY_ZERO,
-        )
+def _require_whole_power(c: Context, exponent: SSAValue) -> None:
+    """Whole numbers have no negative powers: one that is known is refused, others the run looks at."""
+    owner, dtype = exponent.owner, dtype_of(exponent.type)
+    if isinstance(owner, ops.ConstantOp) and isinstance(owner.value, IntegerAttr):
+        if owner.value.value.data < 0:
+            raise _negative_power()
+    elif integer_range(dtype)[0] < 0:
+        holds = c.emit(elementwise("ge", [exponent, c.constant(0, dtype)]))
+        c.append(require(c.emit(build.reduce("all", holds)) if shape_of(holds.type) else holds, "power"))
+
+
+def _negative_power() -> Refused:
+    return Refused(
+        "whole numbers have no negative powers",
+        why="NumPy refuses them too: 2**-1 is no whole number",
+        help="make one side a float: `x.astype(np.float64) ** -1`",
+        code=BY_ZERO,
+    )
 
 
 def _now(kind: str, operands: Sequence[object]) -> object:
@@ -224,6 +231,8 @@ def _weakly(c: Context, kind: str, operands: Sequence[object], numpy: bool) -> o
         common = "f64" if kind == "div" else "i64"
     if kind == "pow" and common == "i64":
         exponent = c.static(operands[1], "the exponent of a whole number of Python's")
+        if numpy and isinstance(exponent, int) and exponent < 0:
+            raise _negative_power()
         common = "f64" if isinstance(exponent, int) and exponent < 0 else common
     values = []
     for position, operand in enumerate(operands):
@@ -262,6 +271,8 @@ def _masked(c: Context, kind: str, operands: Sequence[object]) -> Masked:
     """The operator on all elements, under the same mask."""
     plain = [c.array(operand.values) if isinstance(operand, Masked) else operand for operand in operands]
     mask = next(operand.mask for operand in operands if isinstance(operand, Masked))
+    if kind == "pow" and isinstance(operands[1], Masked) and not is_float(python_dtype(operands[1])):
+        plain[1] = apply(c, "where", c.array(mask), plain[1], True)  # no error is made of what is not picked
     return Masked(value_of(c, apply(c, kind, *plain)), mask)
 
 

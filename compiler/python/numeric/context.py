@@ -25,7 +25,8 @@ class Context:
     `mutable` are the origins of the arrays that some statement changes; `found` collects those for the next
     attempt, since an array must be memory from where it is made. `names` are integers that name an extent,
     `extents` the named extents, `open_extents` where they stand among the parameters. `picks` are masks with
-    their true positions, `picked` the greatest that the named numbers of picked elements can be,
+    their true positions, `wholes` the vectors of which what is picked is the first part, and how much
+    of them it is, `picked` the greatest that the named numbers of picked elements can be,
     `aligned` positions that were made as long as each other, by block and what they were made of; `rows` are
     values that the program wants in rows.
     """
@@ -44,6 +45,7 @@ class Context:
     limits: dict[str, frozenset[str]] = field(factory=dict)
     scopes: list[Callable[[], Mapping[str, object]]] = field(factory=list)
     picks: list[tuple[Block, SSAValue, SSAValue]] = field(factory=list)
+    wholes: dict[SSAValue, tuple[SSAValue, SSAValue]] = field(factory=dict)
     picked: dict[str, SSAValue] = field(factory=dict)
     aligned: dict[tuple[object, ...], list[Array]] = field(factory=dict)
     rows: set[SSAValue] = field(factory=set)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from attrs import frozen
 
-from flowc.compiler.diagnostics.model import CompileError, Diagnostic
+from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label
 from flowc.compiler.python.source import File, Sources, problem
 from flowc.dialects.array.types import Extent, RangeError, ShapeError
 
@@ -23,21 +23,38 @@ PICKED = "picked"
 """How the names of extents begin that a mask decides."""
 
 
+@frozen
+class Operand:
+    """A part of what is wrong, and what to say of it."""
+
+    file: File
+    node: ast.expr
+    text: str
+
+
 class Refused(Exception):
     """What is wrong, and where once an enclosing node is known; `conflict` are extents that differ by
-    name."""
+    name, `operands` what an operator is given."""
 
     def __init__(self, title: str, *, why: str = "", help: str = "", code: str = UNSUPPORTED) -> None:
         super().__init__(title)
         self.code, self.title, self.why, self.help = code, title, why, help
         self.place: tuple[File, ast.AST] | None = None
         self.conflict: tuple[Extent, ...] = ()
+        self.operands: tuple[Operand, ...] = ()
 
     def diagnostic(self) -> Diagnostic:
         """The diagnostic, at the innermost node that was being read."""
         if self.place is None:
             return Diagnostic(self.code, self.title, (), self.why, self.help)
         file, node = self.place
+        if self.operands:
+            last = len(self.operands) - 1
+            labels = [
+                Label(each.file.span(each.node), each.text, primary=number == last)
+                for number, each in enumerate(self.operands)
+            ]
+            return Diagnostic(self.code, self.title, tuple(labels), self.why, self.help)
         span = file.first_line(node) if isinstance(node, ast.stmt) else file.span(node)
         return problem(self.code, self.title, span, why=self.why, help=self.help)
 
@@ -57,10 +74,11 @@ class located(AbstractContextManager["located", None]):
         if isinstance(error, Refused):
             error.place = error.place or (self.file, self.node)
         elif isinstance(error, ShapeError):
-            raise _misfit(error, self.file, self.node) from error
+            raise misfit(error, self.file, self.node) from error
 
 
-def _misfit(error: ShapeError, file: File, node: ast.AST) -> Refused:
+def misfit(error: ShapeError, file: File, node: ast.AST) -> Refused:
+    """A problem of an operator's rule, at its place."""
     refused = Refused(str(error), code=RANGE if isinstance(error, RangeError) else SHAPES)
     if any(isinstance(extent, str) and extent.startswith(PICKED) for extent in error.conflict):
         refused = Refused(

@@ -14,7 +14,6 @@ from flowc.compiler.python.numeric.arithmetic import (
     apply,
     beside,
     python_dtype,
-    settled,
     strong_dtypes,
     to_dtype,
     truth_value,
@@ -30,7 +29,9 @@ from flowc.compiler.python.numeric.errors import Refused, located
 from flowc.compiler.python.numeric.frame import Frame
 from flowc.compiler.python.numeric.functions.brackets import of_brackets
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object, instead_of
+from flowc.compiler.python.numeric.lists import as_arrays, of_sequences
 from flowc.compiler.python.numeric.meeting import alike, one_array
+from flowc.compiler.python.numeric.misfits import beside_operands
 from flowc.compiler.python.numeric.nested import NestedFunction
 from flowc.compiler.python.numeric.subscripts import subscript
 from flowc.compiler.python.numeric.values import NUMBERS, Array, Listed, Number, is_run_time
@@ -65,9 +66,13 @@ def _evaluate(frame: Frame, node: ast.expr) -> Any:
         case ast.Attribute(value=value, attr=attribute):
             return _attribute(frame, evaluate(frame, value), attribute)
         case ast.BinOp(left=left, op=operator, right=right):
-            return binary(frame, operator, evaluate(frame, left), evaluate(frame, right))
+            first, second = evaluate(frame, left), evaluate(frame, right)
+            with beside_operands(c, frame.file, node, [(left, first), (right, second)]):
+                return binary(frame, operator, first, second)
         case ast.UnaryOp(op=operator, operand=operand):
-            return _unary(frame, operator, evaluate(frame, operand))
+            value = evaluate(frame, operand)
+            with beside_operands(c, frame.file, node, [(operand, value)]):
+                return _unary(frame, operator, value)
         case ast.Compare():
             return _compare(frame, node)
         case ast.BoolOp():
@@ -156,39 +161,10 @@ def binary(frame: Frame, operator: ast.operator, left: object, right: object) ->
         return call(frame, np.matmul, [left, right], {})
     kind = BINARY[type(operator)]
     if isinstance(left, Listed) or isinstance(right, Listed):
-        left, right = _as_arrays(frame, left, right)
+        left, right = as_arrays(frame.c, left, right)
     if isinstance(left, tuple | list | str) or isinstance(right, tuple | list | str):
-        return _sequences(frame, kind, left, right)
+        return of_sequences(frame.c, kind, left, right)
     return apply(frame.c, kind, left, right)
-
-
-def _as_arrays(frame: Frame, left: object, right: object) -> tuple[object, object]:
-    """Beside an array a list is an array; two lists are joined, which none is here that only the run
-    knows."""
-    if not isinstance(left, Array) and not isinstance(right, Array):
-        raise Refused(
-            "a list that is as long as only the run knows has no operators",
-            help="make it an array: `np.array([... for ...])`",
-        )
-    return settled(frame.c, left), settled(frame.c, right)
-
-
-def _sequences(frame: Frame, kind: str, left: Any, right: Any) -> object:
-    """Joining and repeating tuples, lists and texts; beside an array a list is an array."""
-    if isinstance(left, Array) or isinstance(right, Array):
-        c = frame.c
-        sides = [
-            c.array(value_of(c, side)) if isinstance(side, list | tuple) else side for side in (left, right)
-        ]
-        return apply(c, kind, *sides)
-    if kind == "add" and type(left) is type(right):
-        return left + right
-    if kind == "mul":
-        sequence, times = (left, right) if isinstance(left, tuple | list | str) else (right, left)
-        count = frame.c.static(times, "how often a sequence is repeated")
-        if isinstance(sequence, tuple | list | str) and isinstance(count, int):
-            return sequence * count
-    raise Refused(f"`{kind}` is not defined between these")
 
 
 def _unary(frame: Frame, operator: ast.unaryop, operand: object) -> object:
@@ -222,7 +198,8 @@ def _compare(frame: Frame, node: ast.Compare) -> object:
     result: object = None
     for operator, operand in zip(node.ops, node.comparators, strict=True):
         right = evaluate(frame, operand)
-        found = _compared(frame, operator, left, right)
+        with beside_operands(frame.c, frame.file, node, [(node.left, left), (operand, right)]):
+            found = _compared(frame, operator, left, right)
         result = found if result is None else apply(frame.c, "and", result, found)
         left = right
     return result
@@ -394,4 +371,11 @@ def _call(frame: Frame, node: ast.Call) -> object:
     if any(keyword.arg is None for keyword in node.keywords):
         raise Refused("`**` arguments have no native form", help="write the names out")
     keywords = {str(keyword.arg): evaluate(frame, keyword.value) for keyword in node.keywords}
-    return call(frame, function, arguments, keywords)
+    shown = zip(node.args, arguments, strict=False) if not _spread(node) else ()
+    arrays = [(part, value) for part, value in shown if isinstance(value, Array)]
+    with beside_operands(frame.c, frame.file, node, arrays):
+        return call(frame, function, arguments, keywords)
+
+
+def _spread(node: ast.Call) -> bool:
+    return any(isinstance(argument, ast.Starred) for argument in node.args)

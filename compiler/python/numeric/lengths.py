@@ -43,6 +43,8 @@ def most(c: Context, value: SSAValue, axis: int) -> SSAValue:
             return most(c, source, axis)
         case irregular.ArgsortOp(source=source) | irregular.ScatterOp(base=source):
             return most(c, source, axis)
+        case irregular.PickOp(source=source):
+            return most(c, source, axis)
         case irregular.SearchSortedOp(values=source) | irregular.TakeAlongOp(indices=source):
             return most(c, source, axis)
         case ops.ExpandOp() as op:

@@ -22,7 +22,7 @@ from flowc.compiler.python.numeric.values import Number
 from flowc.dialects.array.types import type_of_dtype
 
 UNROLLED_ROUNDS, UNROLLED_STATEMENTS = 8, 10
-"""A loop of so few rounds with so small a body is written out."""
+"""A loop of so few rounds with so small a body is written out, loops in it included."""
 
 
 def run_for(frame: Frame, node: ast.For, live: Names, run: Runner) -> None:
@@ -131,10 +131,39 @@ def _known_items(sequence: object, node: ast.For) -> Sequence[object] | None:
     if isinstance(sequence, tuple | list):
         return sequence
     if isinstance(sequence, range):
-        nested = any(isinstance(part, ast.For | ast.While) for s in node.body for part in ast.walk(s))
-        statements = sum(isinstance(part, ast.stmt) for s in node.body for part in ast.walk(s))
+        statements = _statements(node.body)
         if len(sequence) <= 1:
             return sequence
-        if len(sequence) <= UNROLLED_ROUNDS and statements <= UNROLLED_STATEMENTS and not nested:
+        if len(sequence) <= UNROLLED_ROUNDS and statements is not None and statements <= UNROLLED_STATEMENTS:
             return sequence
+    return None
+
+
+def _statements(body: Sequence[ast.stmt]) -> int | None:
+    """How many statements a body has when its loops are written out; None if one of them is not."""
+    total = 0
+    for statement in body:
+        nested = [part for part in ast.walk(statement) if isinstance(part, ast.For | ast.While)]
+        inner = _written_rounds(statement)
+        if inner is not None and isinstance(statement, ast.For):
+            each = _statements(statement.body)
+            if each is None:
+                return None
+            total += inner * each
+        elif nested:
+            return None
+        else:
+            total += sum(isinstance(part, ast.stmt) for part in ast.walk(statement))
+    return total
+
+
+def _written_rounds(node: ast.stmt) -> int | None:
+    """The rounds of a loop over a short range of numbers that stand in the program."""
+    match node:
+        case ast.For(iter=ast.Call(func=ast.Name("range"), args=arguments, keywords=[])) if arguments:
+            try:
+                rounds = len(range(*map(ast.literal_eval, arguments)))
+            except (TypeError, ValueError):
+                return None
+            return rounds if rounds <= UNROLLED_ROUNDS else None
     return None

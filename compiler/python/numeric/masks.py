@@ -1,6 +1,6 @@
 """Masks as subscripts: a mask is as long as what it picks from, and several pick side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from xdsl.ir import SSAValue
 
@@ -12,7 +12,7 @@ from flowc.compiler.python.numeric.values import Array
 from flowc.dialects.array import build
 from flowc.dialects.array.require import require
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
-from flowc.dialects.array.types import Extent, Shape, shape_of
+from flowc.dialects.array.types import Extent, Shape, dtype_of, is_float, shape_of
 
 
 def require_alike(c: Context, array: Array, mask: Array, first: int) -> None:
@@ -51,10 +51,40 @@ def _compared(c: Context, array: Array, said: Mapping[int, Extent]) -> Array:
 
 
 def fitting(c: Context, value: SSAValue, shape: Shape) -> SSAValue:
-    """A value that is stored in a place of this shape: where a mask says how long either is, the run
-    compares."""
+    """A value that meets this shape: where a mask says how long either is, the run compares."""
     said = {len(shape) - axis: extent for axis, extent in enumerate(shape) if extent not in ("", 1)}
     return _unnamed(c, value, said)
+
+
+def spread(c: Context, value: SSAValue, shape: Shape, extent: Callable[[int], SSAValue]) -> SSAValue:
+    """A value that goes to a place of this shape, which has this extent at an axis: if a mask picks one
+    element of it, that goes everywhere."""
+    given = shape_of(value.type)
+    first = len(shape) - len(given)
+    if given and first >= 0 and given[0] != shape[first] and _is_of_mask(given[0]):
+        value = _only(c, value) if shape[first] == 1 else _along(c, value, shape[first], extent(first))
+    return fitting(c, value, shape)
+
+
+def _only(c: Context, value: SSAValue) -> SSAValue:
+    """A value of which a mask picks one element, which the run looks at."""
+    counts = [c.emit(build.dim(value, 0)), c.constant(1, "i64")]
+    c.append(require(c.emit(build.elementwise("eq", counts)), "extents"))
+    return c.emit(build.expand(c.emit(build.index(value, c.constant(0, "i64"), 0)), 0))
+
+
+def _along(c: Context, value: SSAValue, name: Extent, extent: SSAValue) -> SSAValue:
+    """A value that is as long as an axis, or stretched to it: so is what is added to nothing of a named
+    extent."""
+    if name == "" and c.block is c.entry:
+        name = name_picked(c, extent, extent)
+    if name == "":
+        return value
+    shape, dtype = shape_of(value.type), dtype_of(value.type)
+    rest = [c.emit(build.dim(value, axis)) for axis in range(1, len(shape))]
+    nothing = c.constant(-0.0 if is_float(dtype) else 0, dtype)
+    whole = c.emit(build.broadcast(nothing, (name, *shape[1:]), [extent, *rest]))
+    return c.emit(build.elementwise("add", [whole, _unnamed(c, value, {len(shape): name})]))
 
 
 def _unnamed(c: Context, value: SSAValue, said: Mapping[int, Extent]) -> SSAValue:

@@ -10,8 +10,16 @@ from flowc.compiler.python.numeric import library
 from flowc.compiler.python.numeric.arithmetic import apply, settled, to_dtype, value_of
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import Refused
-from flowc.compiler.python.numeric.functions import elementwise, linear, positions, reductions, shapes
+from flowc.compiler.python.numeric.functions import (
+    creation,
+    elementwise,
+    linear,
+    positions,
+    reductions,
+    shapes,
+)
 from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_of_object
+from flowc.compiler.python.numeric.functions.layouts import AS_IT_LIES, arranged
 from flowc.compiler.python.numeric.picking import number_picked
 from flowc.compiler.python.numeric.subscripts import fitted
 from flowc.compiler.python.numeric.values import Array, Masked, Number
@@ -63,11 +71,13 @@ def attribute(c: Context, owner: object, name: str) -> object:
 
 def copy(c: Context, a: object, order: object = "C") -> object:
     """A new array of the same elements."""
-    return c.wrap(c.pinned(value_of(c, a)) if order == "C" else value_of(c, a))
+    return arranged(c, c.wrap(value_of(c, a)), order)
 
 
-def astype(c: Context, a: object, dtype: object, copy: object = True) -> object:
+def astype(c: Context, a: object, dtype: object, order: object = "K", copy: object = True) -> object:
     """The elements in another dtype."""
+    if c.static(order, "the order of axes") not in AS_IT_LIES:
+        return creation.array(c, a, dtype, order=order)
     if not c.static(copy, "`copy`") and isinstance(a, Array) and a.dtype == dtype_of_object(dtype):
         return a
     return c.wrap(to_dtype(c, value_of(c, a), dtype_of_object(dtype)))

@@ -11,12 +11,22 @@ from flowc.compiler.python.numeric.values import Masked, Number
 from flowc.dialects.array import build, irregular_build
 from flowc.dialects.array.reshape import reshape
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
-from flowc.dialects.array.types import shape_of
+from flowc.dialects.array.types import bits, dtype_of, is_float, shape_of
+
+FIRST = SliceSpec((AxisSlice(None, "$0", 1),))
+"""The first elements of a vector, as many as a number says."""
+PACKED = (32, 64)
+"""Elements of so many bits are packed by an instruction. Others are sooner gathered."""
 
 
 def picked(c: Context, masked: Masked) -> SSAValue:
     """The elements that a mask picks, one after the other."""
-    return c.emit(build.gather(in_a_row(c, masked.values), true_positions(c, masked.mask)))
+    values, positions = in_a_row(c, masked.values), true_positions(c, masked.mask)
+    name = str(shape_of(positions.type)[0])
+    if not name or bits(dtype_of(values.type)) not in PACKED:
+        return c.emit(build.gather(values, positions))
+    _, total = c.wholes[positions]
+    return _first(c, c.emit(irregular_build.pick(values, in_a_row(c, masked.mask))), total, name)
 
 
 def number_picked(c: Context, masked: Masked) -> Number:
@@ -34,13 +44,18 @@ def true_positions(c: Context, mask: SSAValue) -> SSAValue:
     name = ""
     if c.block is c.entry:
         name = name_picked(c, total, most(c, row, 0))
-    first = SliceSpec((AxisSlice(None, "$0", 1),))
-    used = c.emit(build.slices(c.emit(irregular_build.true_positions(row)), first, [total]))
-    # A sum with nothing has the name of the extent.
-    nothing = c.emit(build.broadcast(c.constant(0, "i64"), (name,), [total]))
-    positions = c.emit(build.elementwise("add", [nothing, used]))
+    positions = _first(c, c.emit(irregular_build.true_positions(row)), total, name)
     c.picks.append((c.block, mask, positions))
     return positions
+
+
+def _first(c: Context, whole: SSAValue, count: SSAValue, name: str) -> SSAValue:
+    """The first elements of a vector, with a name for their number: a sum with nothing has it."""
+    dtype = dtype_of(whole.type)
+    nothing = c.emit(build.broadcast(c.constant(-0.0 if is_float(dtype) else 0, dtype), (name,), [count]))
+    found = c.emit(build.elementwise("add", [nothing, c.emit(build.slices(whole, FIRST, [count]))]))
+    c.wholes[found] = whole, count
+    return found
 
 
 def name_picked(c: Context, count: SSAValue, most: SSAValue) -> str:

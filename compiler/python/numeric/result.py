@@ -79,6 +79,10 @@ class _Collector:
         """An array with as much along an axis as a mask picks: the caller allocates the most that can be, and
         cuts."""
         c, value = self.c, self.c.value(array)
+        position = len(self.values)
+        if value in c.wholes and not is_picked(c, c.wholes[value][0]):
+            self.values += c.wholes[value]
+            return Cut(position, ((0, position + 1),))
         items: list[object] = [Range()] * len(array.shape)
         sizes, shape = list(c.extents_of(array)), list(array.shape)
         counts: dict[int, SSAValue] = {}
@@ -91,9 +95,7 @@ class _Collector:
         type_ = array_type(array.dtype, tuple(shape))
         whole = c.fresh(type_, [c.extent_value(size) for size in sizes])
         store(c, whole, items, array)
-        self.values.append(c.value(whole))
-        position = len(self.values) - 1
-        self.values += counts.values()
+        self.values += [c.value(whole), *counts.values()]
         return Cut(position, tuple((axis, position + 1 + n) for n, axis in enumerate(counts)))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from typing import Any
 
 from flowc.compiler.python.numeric.arithmetic import to_dtype, value_of
 from flowc.compiler.python.numeric.binding import bind, parts
@@ -12,6 +13,7 @@ from flowc.compiler.python.numeric.expressions import binary, evaluate, negated,
 from flowc.compiler.python.numeric.frame import Frame
 from flowc.compiler.python.numeric.liveness import Names, live_behind
 from flowc.compiler.python.numeric.loops import run_for, run_while
+from flowc.compiler.python.numeric.misfits import beside_operands
 from flowc.compiler.python.numeric.nested import Closure
 from flowc.compiler.python.numeric.outcome import Returned
 from flowc.compiler.python.numeric.subscripts import fitted, store, subscript
@@ -126,15 +128,15 @@ def _augment(frame: Frame, node: ast.AugAssign) -> None:
     if isinstance(node.target, ast.Subscript):
         owner = evaluate(frame, node.target.value)
         items = subscripts(frame, node.target.slice)
-        store(c, owner, items, binary(frame, node.op, subscript(c, owner, items), value))
+        store(c, owner, items, _combined(frame, node, subscript(c, owner, items), value))
         return
     if not isinstance(node.target, ast.Name):
         raise Refused("only names and elements of arrays can be assigned")
     old = frame.lookup(node.target.id)
     if not isinstance(old, Array):
-        bind(frame, node.target, binary(frame, node.op, old, value))
+        bind(frame, node.target, _combined(frame, node, old, value))
         return
-    result = binary(frame, node.op, old, value)
+    result = _combined(frame, node, old, value)
     new = value_of(c, result)
     if is_float(_dtype(result)) and (old.dtype in INTEGERS or old.dtype == "bool"):
         raise Refused(
@@ -147,6 +149,11 @@ def _augment(frame: Frame, node: ast.AugAssign) -> None:
         bind(frame, node.target, c.wrap(to_dtype(c, new, old.dtype)))
         return
     c.write(old, fitted(c, result, old))
+
+
+def _combined(frame: Frame, node: ast.AugAssign, old: object, value: object) -> Any:
+    with beside_operands(frame.c, frame.file, node, [(node.target, old), (node.value, value)]):
+        return binary(frame, node.op, old, value)
 
 
 def _dtype(value: object) -> str:

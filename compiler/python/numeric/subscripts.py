@@ -12,7 +12,7 @@ from flowc.compiler.python.numeric.basic import Range, basic_views
 from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.equivalence import equivalent
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
-from flowc.compiler.python.numeric.masks import fitting
+from flowc.compiler.python.numeric.masks import spread
 from flowc.compiler.python.numeric.strides import store_by_steps, with_positions
 from flowc.compiler.python.numeric.values import Array, Masked, Number
 from flowc.dialects.array import build
@@ -115,7 +115,11 @@ def fitted(c: Context, value: object, target: Array) -> SSAValue:
         given = c.emit(build.index(given, c.constant(0, "i64"), 0))
     if len(shape_of(given.type)) > len(target.shape):
         raise Refused("the value has more axes than the place it is stored in", code=SHAPES)
-    return to_dtype(c, fitting(c, given, target.shape), target.dtype)
+
+    def extent(axis: int) -> SSAValue:
+        return c.extent_value(c.extent(target, axis))
+
+    return to_dtype(c, spread(c, given, target.shape, extent), target.dtype)
 
 
 def _store_masked(c: Context, array: Array, mask: Array, value: object) -> bool:

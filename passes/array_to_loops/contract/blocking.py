@@ -12,7 +12,7 @@ from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.microkernel import ROWS, RegisterTile
 from flowc.passes.array_to_loops.contract.packing import pack_right, steps_of
-from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, in_pairs, tile_for
+from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, in_words, tile_for
 from flowc.passes.array_to_loops.contract.product import Product
 from flowc.passes.array_to_loops.contract.stacks import Finish, for_each_matrix
 from flowc.passes.array_to_loops.contract.tiles import Prepared, padded_columns
@@ -89,7 +89,7 @@ def _columns(
 ) -> None:
     """Computes a block of columns, of which `first` is the first."""
     b = s.b
-    p = in_pairs(s, p)
+    p = in_words(s, p)
     shape = tile_for(s, p)
     padded = padded_columns(s, p, shape)
     panels = b.allocate(shape.factor, [b.mul(b.min(DEEP, p.depth), padded)])

@@ -12,12 +12,18 @@ from xdsl.dialects import memref, vector
 from xdsl.dialects.builtin import VectorType, i1
 from xdsl.ir import SSAValue
 
-from flowc.dialects import loops
 from flowc.dialects.array.types import bits
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
-from flowc.passes.array_to_loops.contract.microkernel import ROWS, VECTORS, RegisterTile, multiply, tile_of
-from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Operand, Product
+from flowc.passes.array_to_loops.contract.microkernel import (
+    ROWS,
+    VECTORS,
+    Ahead,
+    RegisterTile,
+    multiply,
+    tile_of,
+)
+from flowc.passes.array_to_loops.contract.product import DEPTH, LINE, SIDE, Operand, Product
 from flowc.passes.array_to_loops.contract.stacks import Finish, for_each_matrix, grain_of
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.reductions import combine, identity
@@ -33,6 +39,15 @@ AHEAD = 4096
 
 CHUNK = 1 << 17
 """Multiplications that are worth a thread."""
+
+ALONE = 4
+"""Times as many columns has a tile of one row: it reads more of each row of the right operand at once."""
+
+ROWS_AHEAD = 8
+"""How many rows of the right operand in advance such a tile asks for."""
+
+MANY_ROWS = 2 * ROWS
+"""Rows of a tile of one vector: sums enough that none waits for the one before it."""
 
 TILES = 8
 """Tiles of rows that are not parted: fewer of them share the columns, so that each is read once."""
@@ -128,17 +143,26 @@ def _by_parts(s: Lowering, p: Product, stack: tuple[Index, ...], finish: Store) 
 def _tiles(s: Lowering, p: Product, stack: tuple[Index, ...], done: Done) -> None:
     """Wide tiles where there are columns enough for one, else narrow ones."""
     b = s.b
-    rows = 1 if p.rows == 1 else ROWS
-    one = Tile(rows, tile_of(p.dtype, s.vector_bits, VECTORS[s.vector_bits >= 512]), True)
-    other = Tile(rows, tile_of(p.dtype, s.vector_bits, 1), False)
+    most = max(p.rows, 1) if isinstance(p.rows, int) else MANY_ROWS
+    rows, vectors = min(most, ROWS), VECTORS[s.vector_bits >= 512]
+    tiles = [Tile(rows, tile_of(p.dtype, s.vector_bits, vectors), True)]
+    if rows == 1:
+        tiles.insert(0, Tile(1, tile_of(p.dtype, s.vector_bits, ALONE * vectors), True))
+    narrow = Tile(min(most, MANY_ROWS), tile_of(p.dtype, s.vector_bits, 1), False)
     each = b.mul(b.mul(p.depth, p.columns), rows)
 
-    def some(low: SSAValue, high: SSAValue) -> None:
+    def widest(tiles: Sequence[Tile], bounds: tuple[SSAValue, SSAValue]) -> None:
+        if not tiles:
+            _sweep(s, p, stack, narrow, bounds, done)
+            return
         b.either(
-            b.compare("sge", b.index(p.columns), b.index(one.shape.width)),
-            lambda: _sweep(s, p, stack, one, (low, high), done),
-            lambda: _sweep(s, p, stack, other, (low, high), done),
+            b.compare("sge", b.index(p.columns), b.index(tiles[0].shape.width)),
+            lambda: _sweep(s, p, stack, tiles[0], bounds, done),
+            lambda: widest(tiles[1:], bounds),
         )
+
+    def some(low: SSAValue, high: SSAValue) -> None:
+        widest(tiles, (low, high))
 
     if p.stack:
         some(b.index(0), b.index(p.rows))
@@ -204,13 +228,20 @@ def _tile(
     def loaded(k: SSAValue) -> SSAValue:
         buffer, at = right(stack, start, k)
         place = [b.index(position) for position in at]
+        if tile.rows == 1 and tile.whole:
+            for column in range(0, width, LINE * 8 // bits(p.dtype)):
+                p.right.ask(s, stack, b.add(start, column), b.add(k, ROWS_AHEAD))
         if mask is None:
             return b.insert(vector.LoadOp(buffer, place, tile.shape.vector))
         if not p.stack:
-            far, away = right(stack, start, b.add(k, distance))
-            b.append(loops.PrefetchOp(far, [b.index(position) for position in away]))
+            p.right.ask(s, stack, start, b.add(k, distance))
         return b.insert(vector.MaskedLoadOp(buffer, place, mask, zero))
 
+    def ask(k: SSAValue) -> None:
+        for number in range(tile.rows):
+            p.left.ask(s, stack, b.add(i, tile.rows + number), k)
+
+    lies = p.left.contiguous == DEPTH and not tile.whole
     sums = multiply(
         s,
         tile.shape,
@@ -218,6 +249,7 @@ def _tile(
         loaded,
         p.depth,
         [zero] * tile.rows,
+        Ahead(LINE * 8 // bits(p.dtype), ask) if lies else None,
     )
     for number, value in enumerate(sums):
         b.append(vector.StoreOp(value, kept, [b.index(number), b.index(0)]))

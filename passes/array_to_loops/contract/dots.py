@@ -6,7 +6,7 @@ read serves several of them. What is left at the end of the contraction is read 
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 from xdsl.dialects import arith, memref, vector
 from xdsl.dialects.builtin import VectorType, f32, f64, i1
 from xdsl.ir import SSAValue
@@ -23,6 +23,9 @@ ALONE = 8
 
 ROWS, COLUMNS = 4, (2, 4)
 """Rows of a tile, and its columns for vectors of at most 256 bits and of 512: they fill the registers."""
+
+NARROW = range(2, 5)
+"""Columns of a narrow right operand: so many dot products take less than vectors of so few columns."""
 
 BLOCK = 4096
 """Steps of the contraction whose sums are kept in the product's own dtype; they are added in f64."""
@@ -57,12 +60,32 @@ def reads_depth(p: Product) -> bool:
     )
 
 
+def is_narrow(s: Lowering, p: Product) -> bool:
+    """Whether rows of floats in memory meet so few columns, known now, that a tile has all of them."""
+    long = not isinstance(p.depth, int) or p.depth >= tile_of(p.dtype, s.vector_bits, 1).width
+    lies = p.left.place is not None and p.left.contiguous == DEPTH and p.right.place is not None
+    return p.dtype in ("f32", "f64") and lies and long and p.columns in NARROW
+
+
 def dots(s: Lowering, p: Product, finish: Finish) -> None:
-    """Computes a product for which `reads_depth` holds."""
-    alone = p.columns == 1
-    rows, columns = (ALONE, 1) if alone else (ROWS, COLUMNS[s.vector_bits >= 512])
+    """Computes a product for which `reads_depth` holds, or `is_narrow`: then the right operand is turned
+    first where its rows lie in memory one after another."""
+    most = COLUMNS[s.vector_bits >= 512]
+    columns = min(max(p.columns, 1), most) if isinstance(p.columns, int) else most
+    rows = ALONE if columns == 1 else ROWS
     tile = Dots(rows, columns, tile_of(p.dtype, s.vector_bits, 1))
-    for_each_matrix(s, p, _work(s, p), lambda stack: _matrix(s, p, stack, tile, finish))
+    for_each_matrix(s, p, _work(s, p), lambda stack: _turned(s, p, stack, tile, finish))
+
+
+def _turned(s: Lowering, p: Product, stack: tuple[Index, ...], tile: Dots, finish: Finish) -> None:
+    if p.right.contiguous == DEPTH:
+        _matrix(s, p, stack, tile, finish)
+        return
+    turned = s.b.allocate(tile.shape.element, [p.columns, p.depth])
+    s.b.nest([p.columns, p.depth], lambda at: s.b.store(p.right.element(stack, *at), turned, at))
+    right = Operand(lambda _, j, k: s.b.load(turned, [j, k]), lambda _, j, k: (turned, [j, k]), DEPTH)
+    _matrix(s, evolve(p, right=right), stack, tile, finish)
+    s.b.append(memref.DeallocOp.get(turned))
 
 
 def _work(s: Lowering, p: Product) -> Index:
@@ -98,8 +121,10 @@ def _matrix(s: Lowering, p: Product, stack: tuple[Index, ...], tile: Dots, finis
     def some(low: SSAValue, high: SSAValue) -> None:
         def one(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             i, j = place_of(number)
-            if across == 1:
-                b.either(streams, lambda: ahead(b.mul(i, tile.rows)), lambda: None)
+            first = streams
+            if across != 1:
+                first = b.insert(arith.AndIOp(streams, b.compare("eq", b.index(j), b.index(0))))
+            b.either(first, lambda: ahead(b.mul(i, tile.rows)), lambda: None)
             _tile(s, p, stack, tile, (b.mul(i, tile.rows), b.mul(j, tile.columns)), finish)
             return ()
 

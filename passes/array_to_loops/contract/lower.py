@@ -12,12 +12,12 @@ from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.blocking import COLUMNS, blocked
 from flowc.passes.array_to_loops.contract.byte_dots import has_byte_dots
 from flowc.passes.array_to_loops.contract.direct import DEEP, SMALL, direct, reads_rows
-from flowc.passes.array_to_loops.contract.dots import dots, reads_depth
+from flowc.passes.array_to_loops.contract.dots import dots, is_narrow, reads_depth
 from flowc.passes.array_to_loops.contract.pairs import are_halves
 from flowc.passes.array_to_loops.contract.product import DEPTH, SIDE, Product, product_of
 from flowc.passes.array_to_loops.contract.stacks import Finish, unflattened
 from flowc.passes.array_to_loops.contract.streamed import streamed
-from flowc.passes.array_to_loops.contract.thin import by_dots, by_updates, dot, tiny
+from flowc.passes.array_to_loops.contract.thin import by_dots, by_parts, by_updates, dot, tiny
 from flowc.passes.array_to_loops.elements import Lowering
 
 FEW_ROWS, FEW_COLUMNS = 4, 8
@@ -26,11 +26,14 @@ FEW_ROWS, FEW_COLUMNS = 4, 8
 FEW_HALVES = 10
 """The same for bf16 that both lie along the contraction: dot products of so few pay."""
 
-FEW_BYTES = 56
+FEW_BYTES = 16
 """The same for signed bytes, whose dot products have an instruction."""
 
 FEW_ROWS_DIRECT = 12
 """With fewer rows than these, an operand in memory is not packed."""
+
+LONG_ROW = 1024
+"""A row of so many columns is taken in tiles of registers; a shorter one is added to in the cache."""
 
 SHORT = 8
 """Of fewer steps than these no row is a vector: it is rows that vectors are made of."""
@@ -94,7 +97,7 @@ def _chosen(s: Lowering, p: Product, finish: Finish) -> None:
     elif _is_tiny(p):
         tiny(s, p, finish)
     elif p.columns == 1 and p.left.contiguous == SIDE:
-        (direct if reads_rows(p.transposed()) else by_updates)(s, p.transposed(), exchanged)
+        _of_row(s, p.transposed(), exchanged)
     elif p.columns == 1 or (p.rows == 1 and deep):
         if s.ordered or not reads_depth(p):
             by_dots(s, p, finish)
@@ -104,7 +107,13 @@ def _chosen(s: Lowering, p: Product, finish: Finish) -> None:
         else:
             dots(s, p.transposed(), exchanged)
     elif p.rows == 1:
-        (direct if reads_rows(p) else by_updates)(s, p, finish)
+        _of_row(s, p, finish)
+    elif not s.ordered and is_narrow(s, p):
+        dots(s, p, finish)
+    elif not s.ordered and is_narrow(s, p.transposed()):
+        dots(s, p.transposed(), exchanged)
+    elif _is_narrower(p) and reads_rows(p.transposed()):
+        _chosen(s, p.transposed(), exchanged)
     elif deep and p.left.contiguous == DEPTH:
         _of_rows(s, p, finish, exchanged)
     elif reads_rows(p):
@@ -125,6 +134,17 @@ def _chosen(s: Lowering, p: Product, finish: Finish) -> None:
                 lambda: blocked(s, p, finish),
             ),
         )
+
+
+def _of_row(s: Lowering, p: Product, finish: Finish) -> None:
+    """A product with one row."""
+    if not reads_rows(p):
+        by_updates(s, p, finish)
+    elif s.ordered:
+        direct(s, p, finish)
+    else:
+        short = _fewer(s, p.columns, LONG_ROW)
+        s.b.either(short, lambda: by_parts(s, p, finish), lambda: direct(s, p, finish))
 
 
 def _of_rows(s: Lowering, p: Product, finish: Finish, exchanged: Finish) -> None:
@@ -152,6 +172,13 @@ def _of_rows(s: Lowering, p: Product, finish: Finish, exchanged: Finish) -> None
         lambda: dots(s, p, finish),
         lambda: b.either(near, lambda: direct(s, p, finish), packed),
     )
+
+
+def _is_narrower(p: Product) -> bool:
+    """Whether there are few columns, known now, and more rows than these."""
+    if not isinstance(p.columns, int) or p.columns > FEW_COLUMNS:
+        return False
+    return not isinstance(p.rows, int) or p.rows > p.columns
 
 
 def _is_tiny(p: Product) -> bool:

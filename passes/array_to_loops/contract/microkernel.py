@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import VectorType, f32, f64
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.types import bits
-from flowc.dialects.loops import PairDotOp
+from flowc.dialects.loops import PairDotOp, QuadDotOp
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Lowering
@@ -27,13 +27,14 @@ class RegisterTile:
     """The shape of a register tile: the vectors of its sums and of the factors.
 
     These differ where factors are words of two bf16. One that `flushes` may take subnormal numbers for zero
-    then.
+    then. The factors of one of `quads` are words of four signed bytes.
     """
 
     width: int
     vector: VectorType[Attribute]
     factors: VectorType[Attribute]
     flushes: bool = False
+    quads: bool = False
 
     @property
     def element(self) -> Attribute:
@@ -116,6 +117,8 @@ def _added(s: Lowering, shape: RegisterTile, a: SSAValue, c: SSAValue, before: S
     """`a * c + before` of vectors."""
     if shape.vector != shape.factors:
         return s.b.insert(PairDotOp(a, c, before, flushes=shape.flushes))
+    if shape.quads:
+        return s.b.insert(QuadDotOp(a, c, before))
     if shape.element in (f32, f64):
         return s.b.insert(vector.FMAOp(a, c, before))
     return s.b.insert(arith.AddiOp(before, s.b.insert(arith.MuliOp(a, c))))

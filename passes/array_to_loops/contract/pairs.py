@@ -14,9 +14,11 @@ from xdsl.dialects import arith, memref
 from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import SSAValue
 
+from flowc.dialects.array.types import is_float
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.microkernel import RegisterTile, of_pairs, register_tile
 from flowc.passes.array_to_loops.contract.product import DEPTH, Operand, Product, Stack
+from flowc.passes.array_to_loops.contract.quads import are_bytes, in_quads
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.reductions import accumulate
 
@@ -42,8 +44,11 @@ def are_halves(p: Product) -> bool:
     return p.dtype in ("bf16", "f32") and p.left.narrow is not None and p.right.narrow is not None
 
 
-def in_pairs(s: Lowering, p: Product) -> Product:
-    """The product as one of words, if the target has the instruction and both operands are bf16 in memory."""
+def in_words(s: Lowering, p: Product) -> Product:
+    """The product as one of words, if both operands are bytes in memory, or bf16 and the target has an
+    instruction for these."""
+    if are_bytes(p):
+        return in_quads(s, p)
     if not s.bf16_dots or s.b.precise or not are_halves(p):
         return p
     left, right = p.left.narrow, p.right.narrow
@@ -62,7 +67,9 @@ def in_pairs(s: Lowering, p: Product) -> Product:
 def tile_for(s: Lowering, p: Product) -> RegisterTile:
     """The register tile of a product, of words or not."""
     shape = register_tile(p.dtype, s.vector_bits, p.columns)
-    return shape if p.single is None else of_pairs(shape)
+    if p.single is None:
+        return shape
+    return of_pairs(shape) if is_float(p.single.dtype) else evolve(shape, quads=True)
 
 
 def _words(s: Lowering, single: Operand, depth: Index, beyond: int) -> Operand:
@@ -97,7 +104,7 @@ def _bits(s: Lowering, single: Operand, at: Stack, i: Index, k: Index) -> SSAVal
 
 def fit_columns(s: Lowering, p: Product, stack: Sequence[Index]) -> SSAValue | None:
     """Whether all numbers of the right operand fit the instruction; None for other products."""
-    if p.single is None:
+    if p.single is None or not is_float(p.single.dtype):
         return None
     b, single = s.b, p.single
     number = b.ceiling(p.columns, COLUMNS)

@@ -97,7 +97,8 @@ class Operand:
 class Product:
     """`result[..., i, j] = sum over k of left[..., i, k] * right[..., k, j]`. Where `folded` is not empty the
     rows are those of a stack of matrices, one after the other; it has the extents of that stack. Where there
-    is `single`, the elements are words of two steps each of that product."""
+    is `single`, the elements are words of several steps each of that product, whose first `skipped` words are
+    left out."""
 
     dtype: str
     stack: tuple[Index, ...]
@@ -108,6 +109,12 @@ class Product:
     right: Operand
     folded: tuple[Index, ...] = ()
     single: "Product | None" = None
+    skipped: Index = 0
+
+    @property
+    def together(self) -> int:
+        """Steps of `single` in an element."""
+        return 1 if self.single is None else 32 // bits(NARROW[is_float(self.single.dtype)])
 
     def transposed(self) -> "Product":
         """The product whose result has rows and columns exchanged."""
@@ -116,7 +123,7 @@ class Product:
     def of_depth(self, b: LoopBuilder, low: Index, count: Index) -> "Product":
         """Part of the sums."""
         left, right = self.left.deeper(b, low), self.right.deeper(b, low)
-        return evolve(self, depth=count, left=left, right=right)
+        return evolve(self, depth=count, left=left, right=right, skipped=b.add(self.skipped, low))
 
     def of_columns(self, b: LoopBuilder, low: Index, count: Index) -> "Product":
         """The product of some of the columns."""

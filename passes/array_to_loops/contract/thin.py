@@ -1,6 +1,6 @@
 """Products with few rows or columns, which the speed of memory bounds: dot products, or updates of a row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import evolve
 from xdsl.dialects import arith, memref
@@ -28,6 +28,9 @@ AHEAD = 4096
 
 COLUMNS = 512
 """Columns of a row that is updated in the first-level cache."""
+
+PART = 256
+"""Rows of the right operand whose sum is kept in the product's own dtype."""
 
 STEPS = 8
 """Rows of the right operand that are added to a row at once."""
@@ -145,6 +148,39 @@ def by_updates(s: Lowering, p: Product, finish: Finish) -> None:
     for_each_matrix(s, p, _work(s, p), matrix)
 
 
+def by_parts(s: Lowering, p: Product, finish: Finish) -> None:
+    """One row times a matrix whose rows stay in the first-level cache: for each part of the contraction they
+    are added to a row of sums, and these are then added in their order."""
+    b = s.b
+    zero = identity(b, "sum", p.dtype)
+
+    def matrix(stack: tuple[Index, ...]) -> None:
+        parts = b.max(b.ceiling(p.depth, PART), 1)
+        sums = b.allocate(scalars.held_type(p.dtype), [parts, p.columns])
+
+        def some(low: SSAValue, high: SSAValue) -> None:
+            def part(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+                start = b.mul(number, PART)
+                own = p.of_depth(b, start, b.min(PART, b.sub(p.depth, start)))
+                b.nest([p.columns], lambda at: b.store(zero, sums, [number, at[0]]))
+                _add_rows(s, own, stack, 0, (0, p.columns), lambda j: (sums, [number, j]))
+                return ()
+
+            b.loop(low, high, (), part)
+
+        b.parallel(parts, 1, _work(s, p), some)
+
+        def add(at: tuple[SSAValue, ...]) -> None:
+            later = b.load(sums, [b.add(at[0], 1), at[1]])
+            b.store(combine(b, "sum", b.load(sums, [0, at[1]]), later), sums, [0, at[1]])
+
+        b.nest([b.sub(parts, 1), p.columns], add)
+        b.nest([p.columns], lambda at: finish(b.load(sums, [0, at[0]]), (*stack, 0, at[0])))
+        b.append(memref.DeallocOp.get(sums))
+
+    for_each_matrix(s, p, _work(s, p), matrix)
+
+
 def _updated(
     s: Lowering,
     p: Product,
@@ -160,17 +196,32 @@ def _updated(
     zero = identity(b, "sum", p.dtype)
     b.nest([count], lambda j: b.store(zero, row, j))
 
+    _add_rows(s, p, stack, i, columns, lambda j: (row, [j]))
+    b.nest([count], lambda j: finish(b.load(row, j), (*stack, i, b.add(low, j[0]))))
+
+
+def _add_rows(
+    s: Lowering,
+    p: Product,
+    stack: tuple[Index, ...],
+    i: Index,
+    columns: tuple[Index, Index],
+    place: Callable[[SSAValue], tuple[SSAValue, list[Index]]],
+) -> None:
+    """Adds to a row of sums, each at its `place`, all rows of the right operand times row `i` of the left."""
+    b = s.b
+    low, high = columns
+
     def add(first: Index, steps: int) -> None:
         factors = [p.left.element(stack, i, b.add(first, step)) for step in range(steps)]
 
         def one(at: tuple[SSAValue, ...]) -> None:
-            total = b.load(row, at)
+            total = b.load(*place(at[0]))
             for step, factor in enumerate(factors):
                 value = p.right.element(stack, b.add(low, at[0]), b.add(first, step))
                 total = combine(b, "sum", total, multiplied(b, factor, value))
-            b.store(total, row, at)
+            b.store(total, *place(at[0]))
 
-        b.nest([count], one)
+        b.nest([b.sub(high, low)], one)
 
     b.by_steps(p.depth, STEPS, add)
-    b.nest([count], lambda j: finish(b.load(row, j), (*stack, i, b.add(low, j[0]))))

@@ -27,9 +27,12 @@ from flowc.passes.array_to_loops.contract.packing import (
     reads_in_place,
     steps_of,
 )
-from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, fit_rows, in_pairs, tile_for
+from flowc.passes.array_to_loops.contract.pairs import Kept, fit_columns, fit_rows, in_words, tile_for
 from flowc.passes.array_to_loops.contract.product import DEPTH, LINE, Product, product_of
 from flowc.passes.array_to_loops.elements import Lowering
+
+UNFIT_ROWS = 2
+"""Rows of a register tile of what does not fit the processor's instruction: it is rare, and its code long."""
 
 AHEAD = 2 * ROWS
 """How many rows before its use a row is asked for."""
@@ -114,7 +117,7 @@ class Prepared:
             first = s.b.compare("eq", s.b.index(start), s.b.index(0))
             first = first if begins is None else s.b.insert(arith.AndIOp(first, begins))
 
-        def run(shape: RegisterTile) -> None:
+        def run(shape: RegisterTile, together: int) -> None:
             sweep(
                 s,
                 shape,
@@ -124,10 +127,14 @@ class Prepared:
                 into,
                 first=first,
                 ahead=ahead,
+                together=together,
             )
 
-        flushing = evolve(self.shape, flushes=True)
-        s.b.either(False if fit is None else fit, lambda: run(flushing), lambda: run(self.shape))
+        if fit is None:
+            run(self.shape, ROWS)
+        else:
+            flushing = evolve(self.shape, flushes=True)
+            s.b.either(fit, lambda: run(flushing, ROWS), lambda: run(self.shape, UNFIT_ROWS))
 
 
 def sweep(
@@ -140,12 +147,14 @@ def sweep(
     first: bool | SSAValue,
     row_at: Callable[[Index], Index] = lambda row: row,
     ahead: Callable[[SSAValue], Ahead] | None = None,
+    together: int = ROWS,
 ) -> None:
     """Adds to `into`, or sets it if `first`, the products of some rows with packed panels.
 
     `extents` are the rows, columns and steps of the contraction; `load(i, k)` is a factor, `panel(j)` where
-    the panel of column j begins. Rows and columns are taken by whole register tiles. `row_at` turns a row's
-    number into what `load` takes for it; `ahead(i)` is asked for while the rows from i on are multiplied.
+    the panel of column j begins. Columns are taken by whole register tiles, rows so many `together`. `row_at`
+    turns a row's number into what `load` takes for it; `ahead(i)` is asked for while the rows from i on are
+    multiplied.
     """
     b, width = s.b, shape.width
     count, columns, deep = extents
@@ -159,8 +168,8 @@ def sweep(
         return b.select(first, zero, found) if isinstance(first, SSAValue) else found
 
     def row(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-        own = [row_at(b.min(b.add(i, number), last)) for number in range(ROWS)]
-        outs = [b.index(b.add(i, number)) for number in range(ROWS)]
+        own = [row_at(b.min(b.add(i, number), last)) for number in range(together)]
+        outs = [b.index(b.add(i, number)) for number in range(together)]
 
         def column(j: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             buffer, base = panel(j)
@@ -185,16 +194,20 @@ def sweep(
         b.loop(0, columns, (), column, step=width)
         return ()
 
-    b.loop(0, count, (), row, step=ROWS)
+    b.loop(0, count, (), row, step=together)
 
 
 def _rows_ahead(s: Lowering, p: Product, stack: Sequence[Index], row: Index, start: Index) -> Ahead:
     """Asks for some rows of the left operand, which need not exist, line by line."""
-    left, each = (p.left, 1) if p.single is None else (p.single.left, 2)
+    b = s.b
 
     def ask(k: SSAValue) -> None:
+        step = b.add(start, k)
         for number in range(ROWS):
-            left.ask(s, stack, s.b.add(row, number), s.b.mul(each, s.b.add(start, k)))
+            if p.single is None:
+                p.left.ask(s, stack, b.add(row, number), step)
+            else:
+                p.single.left.ask(s, stack, b.add(row, number), b.mul(p.together, b.add(p.skipped, step)))
 
     return Ahead(max(LINE * 8 // bits(p.dtype), 1), ask)
 
@@ -219,7 +232,7 @@ def prepare(s: Lowering, op: ops.ContractOp, axis: str) -> Prepared:
     memory of the panels lasts as long as that of other temporaries.
     """
     product = product_of(s, op)
-    product = in_pairs(s, product if axis == "rows" else product.transposed())
+    product = in_words(s, product if axis == "rows" else product.transposed())
     shape = tile_for(s, product)
     padded = padded_columns(s, product, shape)
     panels = s.allocate(shape.factor, [s.b.mul(product.depth, padded)])

@@ -16,13 +16,14 @@ from flowc.passes.array_to_loops.irregular.scan import lower_prefix
 from flowc.passes.array_to_loops.irregular.scatter import lower_scatter
 from flowc.passes.array_to_loops.irregular.segments import lower_segments
 from flowc.passes.array_to_loops.irregular.sorting import lower_argsort, lower_sort
-from flowc.passes.array_to_loops.irregular.true_positions import lower_true_positions
+from flowc.passes.array_to_loops.irregular.true_positions import lower_pick, lower_true_positions
 
 _STAGES = (
     irregular.SortOp
     | irregular.ArgsortOp
     | irregular.OrderStatisticsOp
     | irregular.TruePositionsOp
+    | irregular.PickOp
     | irregular.SegmentOp
     | irregular.HistogramOp
     | irregular.ScatterOp
@@ -49,6 +50,8 @@ def lower_irregular(s: Lowering, checks: Checks, op: Operation, destination: SSA
             lower_order_statistics(s, op, destination)
         case irregular.TruePositionsOp():
             lower_true_positions(s, op, destination)
+        case irregular.PickOp():
+            lower_pick(s, op, destination)
         case irregular.SegmentOp():
             lower_segments(s, checks, op, destination)
         case irregular.HistogramOp():

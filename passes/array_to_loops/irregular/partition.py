@@ -9,15 +9,14 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from xdsl.dialects import arith, vector
-from xdsl.dialects.builtin import IntegerAttr, IntegerType, VectorType, i1, i64
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import IntegerAttr, VectorType, i1, i64
+from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.loops import PackOp, SortOp
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 
-FEW = 128
-FEWER = 32
-"""So many keys are sorted at once, or fewer in less time."""
+SORTED = 32
+"""So many vectors are sorted at once."""
 UNROLLED = 4
 BELOW = 6
 """The comparison of unsigned integers, as `arith.cmpi` numbers it."""
@@ -36,7 +35,7 @@ class KeyVectors:
     """Vectors of keys of one type."""
 
     b: LoopBuilder
-    type: IntegerType
+    type: Attribute
     lanes: int
 
     @property
@@ -47,6 +46,11 @@ class KeyVectors:
     def splat(self, value: SSAValue) -> SSAValue:
         """The key in every lane."""
         return self.b.insert(vector.BroadcastOp(value, self.vector_type))
+
+    @property
+    def few(self) -> int:
+        """So many keys are sorted at once."""
+        return SORTED * self.lanes
 
     @property
     def mask_type(self) -> VectorType:
@@ -87,19 +91,9 @@ class KeyVectors:
 
 
 def sort_few(k: KeyVectors, row: Row, low: Index, high: Index) -> None:
-    """Sorts a range of at most `FEW` keys."""
-
-    def network(keys: int) -> Sequence[SSAValue]:
-        places = [k.b.add(low, place) for place in range(0, keys, k.lanes)]
-        masks = [k.mask(k.b.sub(high, place)) for place in places]
-        op = SortOp([k.load(row, place, mask) for place, mask in zip(places, masks, strict=True)])
-        k.b.append(op)
-        for value, place, mask in zip(op.results, places, masks, strict=True):
-            k.store(value, row, place, mask)
-        return ()
-
-    fewer = k.b.compare("sle", k.b.index(k.b.sub(high, low)), k.b.index(FEWER))
-    k.b.branch(fewer, lambda: network(FEWER), lambda: network(FEW))
+    """Sorts a range of at most `few` keys."""
+    first = [k.b.index(i) for i in (*row.at, low)]
+    k.b.append(SortOp(row.buffer, first, k.b.index(k.b.sub(high, low)), k.lanes))
 
 
 def part(k: KeyVectors, row: Row, spare: Row, low: Index, high: Index, pivot: SSAValue) -> SSAValue:

@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import i64
 from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder, index_type
-from flowc.passes.array_to_loops.irregular.partition import FEW, KeyVectors, Row, part, sort_few
+from flowc.passes.array_to_loops.irregular.partition import KeyVectors, Row, part, sort_few
 
 BY_MEDIAN = 48
 DEPTH = BY_MEDIAN + 64
@@ -57,6 +57,23 @@ def quicksort(
     """Sorts a range whose keys lie within bounds; with `wanted`, only until the keys from one position to
     another are those of the sorted range."""
     b = w.k.b
+    short = b.compare("sle", b.index(b.sub(high, low)), b.index(w.k.few))
+
+    def network() -> None:
+        sort_few(w.k, w.row, low, high)
+
+    b.either(short, network, lambda: _parted(w, low, high, bounds, wanted))
+
+
+def _parted(
+    w: Work,
+    low: Index,
+    high: Index,
+    bounds: tuple[SSAValue, SSAValue],
+    wanted: tuple[SSAValue, SSAValue] | None,
+) -> None:
+    """The same for a range that no network sorts."""
+    b = w.k.b
     _push(w, b.index(0), _Range(b.index(low), b.index(high), *bounds, b.constant(0, i64)))
 
     def test(height: tuple[SSAValue, ...]) -> tuple[SSAValue, Sequence[SSAValue]]:
@@ -73,7 +90,7 @@ def _step(w: Work, here: _Range, top: SSAValue, wanted: tuple[SSAValue, SSAValue
     """Sorts a range or puts its parts on the stack; gives the new height of the stack."""
     b = w.k.b
     size = b.index(b.sub(here.high, here.low))
-    short = b.compare("sle", size, b.index(FEW))
+    short = b.compare("sle", size, b.index(w.k.few))
     same = b.compare("eq", here.least, here.most)
 
     def done() -> Sequence[SSAValue]:

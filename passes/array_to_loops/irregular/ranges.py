@@ -8,6 +8,8 @@ from xdsl.ir import Attribute, SSAValue
 
 from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 
+BLOCK = 16
+"""LLVM makes vectors of so many rounds, and leaves none over."""
 CHUNKS = 64
 """At most this many chunks; more would leave each too little work."""
 
@@ -65,3 +67,31 @@ def scratch(
     body(*buffers)
     for buffer in reversed(buffers):
         b.append(memref.DeallocOp.get(buffer))
+
+
+def in_blocks(b: LoopBuilder, low: Index, high: Index, body: Callable[[Index], None]) -> None:
+    """`body` at each position of a range, by vectors also in a short one; at some positions it runs twice."""
+
+    def block(first: Index) -> None:
+        b.nest([BLOCK], lambda at: body(b.add(first, at[0])))
+
+    def whole(first: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        block(first)
+        return ()
+
+    def one(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+        body(i)
+        return ()
+
+    def single() -> None:
+        b.loop(low, high, (), one, plain=True)
+
+    length = b.sub(high, low)
+    even = b.add(low, b.mul(b.floordiv(length, BLOCK), BLOCK))
+    b.loop(low, even, (), whole, BLOCK, plain=True)
+
+    def rest() -> None:
+        long = b.compare("sge", b.index(length), b.index(BLOCK))
+        b.either(long, lambda: block(b.sub(high, BLOCK)), single)
+
+    b.either(b.compare("slt", b.index(even), b.index(high)), rest, lambda: None)

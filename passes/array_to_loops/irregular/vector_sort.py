@@ -18,7 +18,7 @@ from flowc.passes.array_to_loops.irregular.buckets import NANOSECONDS, Vector, s
 from flowc.passes.array_to_loops.irregular.keys import decode, encode, key_form
 from flowc.passes.array_to_loops.irregular.partition import KeyVectors, Row
 from flowc.passes.array_to_loops.irregular.quick import STACK, Work, quicksort
-from flowc.passes.array_to_loops.irregular.ranges import rows
+from flowc.passes.array_to_loops.irregular.ranges import in_blocks, rows
 
 PACKING_BITS = 512
 """Vectors of this width can be packed by one instruction."""
@@ -52,25 +52,20 @@ def lower_by_vectors(s: Lowering, op: irregular.SortOp | irregular.ArgsortOp, de
             return _with_position(s, key, i) if positions else key
 
         def emit(row: Row, low: Index, high: Index) -> None:
-            def one(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            def one(i: Index) -> None:
                 key = b.load(row.buffer, [*row.at, i])
                 if positions:
                     b.store(_position(s, key), destination, place(i))
                 else:
                     scalars.store(b, decode(b, form, key), destination, place(i))
-                return ()
 
-            b.loop(low, high, (), one)
+            in_blocks(b, low, high, one)
 
         if stack is None:
             sort_vector(Vector(vectors, keys, extent, key_of), emit)
             return
 
-        def fill(i: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
-            b.store(key_of(i), keys, [0, i])
-            return ()
-
-        b.loop(0, extent, (), fill)
+        in_blocks(b, 0, extent, lambda i: b.store(key_of(i), keys, [0, i]))
         work = Work(vectors, Row(keys, [0]), Row(keys, [1]), stack)
         quicksort(work, 0, extent, (b.constant(0, type_), b.constant(-1, type_)))
         emit(work.row, 0, extent)

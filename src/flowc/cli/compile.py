@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "mermaid", "dot", "json")
 PICTURES = ("mermaid", "dot")
-PROCESSORS = ("portable", "native", "avx512", "avx2", "baseline")
+PROCESSORS = ("portable", "native", "avx512dots", "avx512", "avx2", "baseline")
 
 
 @click.command("compile")

@@ -55,8 +55,10 @@ def report(error: BaseException, words: Sequence[str]) -> int:
 
 
 def status_of(code: str) -> int:
-    """The status where a run never began: arguments and flowc.toml are usage, an artifact is the program."""
-    if "E0647" <= code <= "E0652" or "E0701" <= code <= "E0706":
+    """The status where a run never began: arguments, flowc.toml and what describes a simulation are usage, an
+    artifact is the program.
+    """
+    if code in ("E0658", "E0659") or "E0647" <= code <= "E0655" or "E0701" <= code <= "E0706":
         return USAGE
     return PROGRAM if code.startswith("E06") else RUN
 

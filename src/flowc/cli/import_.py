@@ -6,17 +6,22 @@ from flowc.cli import files, options, streams
 
 
 @click.command("import")
-@click.argument("form", metavar="FORMAT", type=click.Choice(["halo", "llmcompiler"]))
+@click.argument("form", metavar="FORMAT", type=click.Choice(["halo", "llmcompiler", "wfcommons"]))
 @click.argument("path", metavar="FILE")
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")
-@click.option("--config", metavar="FILE", help="halo: write the models of the graph as a flowc.toml, too.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Write a flowc.toml, too: the models of a halo graph, the exact times of a wfcommons workflow.",
+)
 @options.colour
 def command(form: str, path: str, output: str | None, config: str | None) -> None:
     """Print FILE, a program of another system, as a program that checks and runs alone.
 
-    FORMAT is halo (a graph of agents, SQL and HTTP as YAML) or llmcompiler (a plan of lines
-    `N. tool(arguments)`). `-` reads stdin. Steps become calls of tools that `--provider simulated` can stand
-    in for, until they are given functions.
+    FORMAT is halo (a graph of agents, SQL and HTTP as YAML), llmcompiler (a plan of lines
+    `N. tool(arguments)`) or wfcommons (a recorded workflow, WfFormat 1.5, as JSON or compressed by gzip).
+    `-` reads stdin. Steps become calls of tools that `--provider simulated` can stand in for, until they
+    are given functions.
     """
     from flowc.compiler.importers import CONFIGURED, configuration, importer
     from flowc.compiler.parser import decode
@@ -24,8 +29,19 @@ def command(form: str, path: str, output: str | None, config: str | None) -> Non
     if config is not None and form not in CONFIGURED:
         raise click.UsageError(f"--config belongs to {', '.join(CONFIGURED)}: {form} knows no settings")
     shown = "<stdin>" if path == files.STDIN else path
-    given = decode(files.read_bytes(path), shown)
+    data = files.read_bytes(path)
+    if form == "wfcommons":
+        from flowc.compiler.importers.wfcommons.packed import unpacked
+
+        given = unpacked(data, shown)
+    else:
+        given = decode(data, shown)
     text = importer(form)(given, shown)
+    if form == "wfcommons":
+        from flowc.compiler.importers.wfcommons import warnings
+
+        for warning in warnings(given, shown):
+            streams.show_diagnostic(warning, None)
     if config is not None:
         files.write_file(config, configuration(form)(given, shown))
     if output is None:

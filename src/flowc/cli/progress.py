@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,27 @@ def hidden() -> Iterator[None]:
     finally:
         for status in _on_screen:
             status.start()
+
+
+@contextmanager
+def share(what: str) -> Iterator[Callable[[float, int], None]]:
+    """Shows on stderr how much of something is done, from 0 to 1, and what was counted so far; nothing where
+    it is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, count: None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[count]:,} calls"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=streams.stderr(), transient=True) as bar:
+        task = bar.add_task(what, total=1.0, count=0)
+        yield lambda done, count: bar.update(task, completed=done, count=count)
 
 
 class _Line:

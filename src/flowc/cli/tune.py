@@ -1,4 +1,4 @@
-"""`flowc tune`: what a real endpoint did, as the parameters of a simulated one."""
+"""`flowc tune`: what kernels take on this machine, and what a real endpoint did, as models to go by."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,32 +6,80 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowc.cli import options, streams
+from flowc.cli import options, progress, streams
+from flowc.cli.failure import UsageProblem
 
 if TYPE_CHECKING:
     from flowc.runtime.providers.simulated.traces import Trace
 
 
+SECONDS = 240
+
+
 @click.command("tune")
-@click.option("--trace", "path", metavar="FILE", required=True, help="The trace of a real endpoint.")
+@click.option("--trace", "path", metavar="FILE", help="Fit a simulated endpoint to the trace of a real one.")
 @click.option(
     "--model",
     metavar="NAME",
     default="",
     help="Fit the calls of this model alone: a name in the trace, or its alias in flowc.toml.",
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1, max=270),
+    help=f"How long to measure this machine for; {SECONDS} where nothing is said.",
+)
 @options.colour
-def command(path: str, model: str) -> None:
-    """Fit a simulated server to a trace, and print its sections for flowc.toml.
+def command(path: str | None, model: str, seconds: float | None) -> None:
+    """Measure this machine, so that what `--explain` expects of kernels is about it.
 
-    FILE is what `flowc run --trace` wrote, or a CSV with the header arrival,tokens_in,tokens_out,latency and,
-    where known, model; times are in seconds. How far the fit is off is said in its first lines.
+    The model is kept for later runs. The machine should have nothing else to do meanwhile.
+
+    With --trace, fit a simulated server instead, and print its sections for flowc.toml. FILE is what `flowc
+    run --trace` wrote, or a CSV with the header arrival,tokens_in,tokens_out,latency and, where known, model;
+    times are in seconds. How far the fit is off is said in its first lines.
     """
+    if path is None:
+        if model:
+            raise click.UsageError("--model chooses among the calls of a --trace, and there is none")
+        _measure(SECONDS if seconds is None else seconds)
+    elif seconds is not None:
+        raise click.UsageError("--seconds is how long this machine is measured, which --trace does not do")
+    else:
+        _fit(Path(path), model)
+
+
+def _measure(seconds: float) -> None:
+    """Measures, stores the model, and says how good it is."""
+    from flowc.compiler.tuning.session import tune
+    from flowc.passes.cost.kernel_model import as_json
+    from flowc.passes.cost.stored import prepare, store
+    from flowc.runtime.native.width import usable_cores
+
+    try:
+        prepare()
+        with progress.share("measuring kernels") as show:
+            found = tune(seconds, sorted({1, usable_cores()}), show)
+        where = store(as_json(found.model, found.trees))
+    except OSError as error:
+        help = "name a folder that can be written: FLOWC_MODEL_DIR"
+        raise UsageProblem("E0682", "the model cannot be kept", why=str(error), help=help) from error
+    streams.write(
+        f"{found.model.samples:,} calls of kernels measured. On kernels kept back, the model was off by "
+        f"{found.error:.0%} in the median, and the roofline by {found.roofline_error:.0%}.\n"
+        f"kept in {where}\n"
+    )
+    if found.left_out:
+        streams.say(f"{found.left_out} measurements without a time were left out: did the clock jump?")
+
+
+def _fit(path: Path, model: str) -> None:
+    """Prints the sections of a server fitted to a trace."""
     from flowc.runtime.config import find_config, load_config
     from flowc.runtime.providers.simulated.fitting import as_toml, fit
     from flowc.runtime.providers.simulated.traces import read_trace
 
-    trace = read_trace(Path(path))
+    trace = read_trace(path)
     models = load_config(find_config(Path())).models
     chosen, alias = _chosen(trace, model, {name: each.model for name, each in models.items()})
     streams.write(as_toml(fit(trace, chosen), alias))

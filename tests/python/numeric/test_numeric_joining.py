@@ -285,12 +285,29 @@ def test_a_border_of_no_width_is_a_copy() -> None:
     assert (x.tolist(), y.tolist(), z.tolist()) == ([0.0, 0.0], [7.0, 0.0], [8.0, 0.0])
 
 
-def test_an_empty_axis_has_no_border_of_its_own() -> None:
-    def bordered(x):
-        return np.pad(x, 1, mode="edge")
+def edge(x):
+    return np.pad(x, 1, mode="edge")
 
-    with pytest.raises(flowc.FlowError, match="E0751"):
-        flowc.jit(bordered)(np.zeros(0))
+
+def reflect(x):
+    return np.pad(x, 1, mode="reflect")
+
+
+def symmetric(x):
+    return np.pad(x, 1, mode="symmetric")
+
+
+def wrap(x):
+    return np.pad(x, 1, mode="wrap")
+
+
+@pytest.mark.parametrize("function", [edge, reflect, symmetric, wrap])
+def test_an_empty_axis_has_no_border_of_its_own(function: Any) -> None:
+    for x in (np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0))):
+        with pytest.raises(ValueError, match="empty axis"):
+            function(x)
+        with pytest.raises(flowc.FlowError, match="E0754"):
+            flowc.jit(function)(x)
 
 
 def beyond(x, k):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import flowc
-from flowc.compiler.python.numeric.library import sets
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=9), rng.normal(size=9)
@@ -375,19 +374,3 @@ def test_a_matrix_that_cannot_be_decomposed_is_an_error_as_in_numpy(matrix: Any)
 
 def _parts(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple | list) else (value,)
-
-
-def among(values, others):
-    return np.isin(values, others)
-
-
-@pytest.mark.parametrize("dtype", ["i8", "f4", "?"])
-@pytest.mark.parametrize("count", [0, 1, sets.FEW, sets.FEW + 1, sets.SOME, sets.SOME + 1])
-def test_elements_are_found_among_few_and_among_many(dtype: str, count: int) -> None:
-    compiled = flowc.jit(among)
-    others = rng.integers(0, 120, count).astype(dtype)
-    for shape in ((), (0,), (7,), (30, 20)):
-        values = np.asarray(rng.integers(0, 120, shape)).astype(dtype)
-        if dtype == "f4" and values.size and count:
-            values.flat[0] = others[0] = np.nan
-        np.testing.assert_array_equal(compiled(values, others), among(values, others), strict=True)

@@ -181,3 +181,49 @@ def test_repeats_are_one_for_each_place_and_not_negative() -> None:
     for counts, code in (([1, 2, 3], "E0753"), ([1, 2, -1, 0, 0], "E0765"), (too_many, "E0765")):
         with pytest.raises(flowc.FlowError, match=code):
             sums_of_repeats(X[:5], np.array(counts))
+
+
+def stored_everywhere(x, m, z):
+    z[:] = x[m]
+
+
+def stored_in_a_part(x, m, z):
+    z[1:] = x[m]
+
+
+def stored_at_positions(x, m, z):
+    z[np.array([2, 0, 1])] = x[m]
+
+
+def stretched_to_a_shape(x, m, z):
+    return np.broadcast_to(x[m], z.shape) + 0
+
+
+def added_in_place(x, m, z):
+    z += x[m]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [stored_everywhere, stored_in_a_part, stored_at_positions, stretched_to_a_shape, added_in_place],
+)
+@pytest.mark.parametrize("level", [0, 2])
+def test_one_picked_element_is_stored_in_every_place_and_others_must_be_as_many(
+    function: Callable[..., Any], level: int
+) -> None:
+    x = np.array([3.0, -0.0, 2.0, 7.0])
+    compiled: Any = flowc.jit(level=level)(function)
+    for mask in (x == 7, x == 0, x > 2, x > 0, x < 0, x < 9):
+        for place in (np.ones(3), np.ones(4), np.ones(1), np.ones((2, 3)), np.ones(3, np.int32)):
+            if place.shape == (1,) and function is stored_at_positions:
+                continue
+            want, have = place.copy(), place.copy()
+            try:
+                expected = function(x, mask, want)
+            except (ValueError, IndexError, TypeError):
+                with pytest.raises((flowc.FlowError, flowc.CompileError), match=r"E0753|E0751|E0201|E0094"):
+                    compiled(x, mask, have)
+                continue
+            np.testing.assert_array_equal(compiled(x, mask, have), expected)
+            np.testing.assert_array_equal(have, want)
+            np.testing.assert_array_equal(np.signbit(have), np.signbit(want))

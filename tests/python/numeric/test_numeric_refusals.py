@@ -133,7 +133,7 @@ def test_what_has_no_native_form_is_refused_where_it_stands(
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == code
     assert words in diagnostic.title
-    (label,) = diagnostic.labels
+    (label,) = [label for label in diagnostic.labels if label.primary]
     first = function.__code__.co_firstlineno
     assert first <= label.span.line <= first + 6
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flowc.runtime.config import load_config
 from flowc.runtime.errors import FlowError
 from flowc.runtime.providers.simulated.behaviour import Behaviour, Serving
 from flowc.runtime.providers.simulated.distributions import Empirical, Family
-from flowc.runtime.providers.simulated.fitting import LEAST, as_toml, fit, non_negative, replayed
+from flowc.runtime.providers.simulated.fitting import LEAST, Fit, as_toml, fit, non_negative, replayed
 from flowc.runtime.providers.simulated.reading import behaviour
 from flowc.runtime.providers.simulated.traces import LEAST_LATENCY, Call, Trace, read_trace
 
@@ -39,9 +40,15 @@ def measured(rate: float, noise: float = 0.0, network: float = 0.25, server: Ser
     )
 
 
+@cache
+def fitted(rate: float, noise: float = 0.0) -> Fit:
+    """What is found of that endpoint; several tests look at it."""
+    return fit(measured(rate, noise))
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5, 2.0])
 def test_a_server_is_found_again_from_its_latencies(rate: float) -> None:
-    found = fit(measured(rate))
+    found = fitted(rate)
     server = found.behaviour.server
     assert server is not None
     assert server.per_prompt_token == pytest.approx(REAL.per_prompt_token, rel=0.15)
@@ -74,18 +81,18 @@ def test_the_largest_batch_is_found_where_calls_waited_for_it(batch: int, rate: 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 2.0])
 def test_no_largest_batch_is_made_up_where_no_call_waited(rate: float, noise: float) -> None:
-    found = fit(measured(rate, noise))
+    found = fitted(rate, noise)
     assert not found.full
     assert "# A trace does not show these two" in as_toml(found, "m")
 
 
 def test_noise_that_nobody_can_explain_is_told_as_an_error() -> None:
-    quiet, noisy = fit(measured(0.5)), fit(measured(0.5, noise=0.3))
+    quiet, noisy = fitted(0.5), fitted(0.5, 0.3)
     assert noisy.median_error > 0.1 > quiet.median_error
 
 
 def test_what_is_printed_is_read_as_it_was_found(tmp_path: Path) -> None:
-    found = fit(measured(0.5))
+    found = fitted(0.5)
     path = tmp_path / "flowc.toml"
     path.write_text(as_toml(found, "a.b"))
     simulation = load_config(path).simulation

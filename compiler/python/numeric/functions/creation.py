@@ -18,6 +18,7 @@ from flowc.compiler.python.numeric.context import INTEGERS, Context
 from flowc.compiler.python.numeric.errors import Refused
 from flowc.compiler.python.numeric.functions.conditions import require_extents
 from flowc.compiler.python.numeric.functions.dtypes import dtype_object, dtype_of_object
+from flowc.compiler.python.numeric.functions.layouts import AS_IT_LIES, arranged, in_columns, turned
 from flowc.compiler.python.numeric.functions.registry import implements
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
@@ -42,14 +43,17 @@ def filled(c: Context, shape: object, value: SSAValue) -> object:
     return c.array(c.emit(build.broadcast(value, names, [c.extent_value(e) for e in extents])))
 
 
-def _full(c: Context, shape: object, value: object, dtype: object, default: str) -> object:
+def _full(
+    c: Context, shape: object, value: object, dtype: object, default: str, columns: bool = False
+) -> object:
+    """An array of one number; one in columns is the transpose of one in rows."""
     name = default if dtype is None else dtype_of_object(dtype)
     number = (
         c.constant(value, name)
         if isinstance(value, bool | int | float) and not (isinstance(value, float) and not is_float(name))
         else to_dtype(c, value_of(c, value), name)
     )
-    return filled(c, shape, number)
+    return turned(c, filled(c, extents_of(shape)[::-1], number)) if columns else filled(c, shape, number)
 
 
 @implements(np.result_type)
@@ -66,30 +70,35 @@ def result_type(c: Context, *arrays_and_dtypes: object) -> object:
 @implements(np.zeros)
 def zeros(c: Context, shape: object, dtype: object = None, order: object = "C") -> object:
     """An array of zeros."""
-    return _full(c, shape, 0, dtype, "f64")
+    return _full(c, shape, 0, dtype, "f64", in_columns(c, order))
 
 
 @implements(np.ones)
 def ones(c: Context, shape: object, dtype: object = None, order: object = "C") -> object:
     """An array of ones."""
-    return _full(c, shape, 1, dtype, "f64")
+    return _full(c, shape, 1, dtype, "f64", in_columns(c, order))
 
 
 @implements(np.full)
-def full(c: Context, shape: object, fill_value: object, dtype: object = None) -> object:
+def full(c: Context, shape: object, fill_value: object, dtype: object = None, order: object = "C") -> object:
     """An array of one number."""
-    return _full(c, shape, fill_value, dtype, python_dtype(fill_value))
+    return _full(c, shape, fill_value, dtype, python_dtype(fill_value), in_columns(c, order))
 
 
 @implements(np.empty, np.ndarray)
 def empty(c: Context, shape: object, dtype: object = None, order: object = "C") -> object:
     """An array to be filled; what it holds before is anything."""
-    extents = extents_of(shape)
+    return _empty(c, shape, dtype, in_columns(c, order))
+
+
+def _empty(c: Context, shape: object, dtype: object, columns: bool) -> object:
+    extents = extents_of(shape)[:: -1 if columns else 1]
     name = "f64" if dtype is None else dtype_of_object(dtype)
     if not extents:
         return Number(c.constant(0, name))
     type_ = array_type(name, tuple(map(c.extent_name, extents)))
-    return c.fresh(type_, [c.extent_value(extent) for extent in extents])
+    made = c.fresh(type_, [c.extent_value(extent) for extent in extents])
+    return turned(c, made) if columns else made
 
 
 def _like(c: Context, a: object, dtype: object) -> tuple[tuple[object, ...], object]:
@@ -103,63 +112,82 @@ def _numpy_name(dtype: str) -> Any:
 
 
 @implements(np.zeros_like)
-def zeros_like(c: Context, a: object, dtype: object = None) -> object:
+def zeros_like(c: Context, a: object, dtype: object = None, order: object = "K") -> object:
     """Zeros in the shape of another array."""
     shape, name = _like(c, a, dtype)
-    return zeros(c, shape, name)
+    return _full(c, shape, 0, name, "", in_columns(c, order, a))
 
 
 @implements(np.ones_like)
-def ones_like(c: Context, a: object, dtype: object = None) -> object:
+def ones_like(c: Context, a: object, dtype: object = None, order: object = "K") -> object:
     """Ones in the shape of another array."""
     shape, name = _like(c, a, dtype)
-    return ones(c, shape, name)
+    return _full(c, shape, 1, name, "", in_columns(c, order, a))
 
 
 @implements(np.empty_like)
-def empty_like(c: Context, prototype: object, dtype: object = None) -> object:
+def empty_like(c: Context, prototype: object, dtype: object = None, order: object = "K") -> object:
     """An array to be filled, in the shape of another."""
     shape, name = _like(c, prototype, dtype)
-    return empty(c, shape, name)
+    return _empty(c, shape, name, in_columns(c, order, prototype))
 
 
 @implements(np.full_like)
-def full_like(c: Context, a: object, fill_value: object, dtype: object = None) -> object:
+def full_like(c: Context, a: object, fill_value: object, dtype: object = None, order: object = "K") -> object:
     """One number in the shape of another array."""
     shape, name = _like(c, a, dtype)
-    return full(c, shape, fill_value, name)
+    return _full(c, shape, fill_value, name, "", in_columns(c, order, a))
 
 
 @implements(np.asarray, np.asanyarray)
-def asarray(c: Context, a: object, dtype: object = None) -> object:
-    """A list of numbers or arrays as an array; an array of that dtype is itself."""
+def asarray(c: Context, a: object, dtype: object = None, order: object = "K") -> object:
+    """A list of numbers or arrays as an array; an array of that dtype that lies in that order is itself."""
+    if c.static(order, "the order of axes") not in AS_IT_LIES:
+        return _lying(c, a, dtype, order)
     if isinstance(a, Array) and (dtype is None or a.dtype == dtype_of_object(dtype)):
         return a
     return array(c, a, dtype)
 
 
-@implements(np.ascontiguousarray)
-def ascontiguousarray(c: Context, a: object, dtype: object = None) -> object:
-    """The same elements, which may not be changed while the other array is in use."""
-    made = array(c, a, dtype)
-    if isinstance(made, Array) and made.storage.value is not None:
-        made.storage.value = c.pinned(made.storage.value)
+def _lying(c: Context, a: object, dtype: object, order: object) -> object:
+    """An array in an order, which is a copy here where NumPy may show the other array."""
+    made = array(c, a, dtype, order=order)
     if isinstance(a, Array) and isinstance(made, Array) and a.dtype == made.dtype:
         return c.copied(made, a)
     return made
 
 
-@implements(np.array, np.copy)
-def array(c: Context, object: object, dtype: object = None, copy: object = True) -> object:
+@implements(np.ascontiguousarray)
+def ascontiguousarray(c: Context, a: object, dtype: object = None) -> object:
+    """The same elements in rows, which may not be changed while the other array is in use."""
+    return _lying(c, a, dtype, "C")
+
+
+@implements(np.asfortranarray)
+def asfortranarray(c: Context, a: object, dtype: object = None) -> object:
+    """The same elements in columns, which may not be changed while the other array is in use."""
+    return _lying(c, a, dtype, "F")
+
+
+@implements(np.array)
+def array(
+    c: Context, object: object, dtype: object = None, copy: object = True, order: object = "K"
+) -> object:
     """A list of numbers or arrays as an array; of an array, a copy."""
     if not c.static(copy, "`copy`"):
-        return asarray(c, object, dtype)
+        return asarray(c, object, dtype, order)
     name = "" if dtype is None else dtype_of_object(dtype)
     if isinstance(object, list | tuple):
-        return stacked(c, object, name)
+        return arranged(c, stacked(c, object, name), order)
     whole = isinstance(object, int) or (isinstance(object, Number) and object.weak and object.dtype == "i64")
     value = beside(c, object, name) if whole and name in INTEGERS else value_of(c, object)
-    return c.wrap(to_dtype(c, value, name or dtype_of(value.type)))
+    return arranged(c, c.wrap(to_dtype(c, value, name or dtype_of(value.type))), order)
+
+
+@implements(np.copy)
+def copy(c: Context, a: object, order: object = "K") -> object:
+    """A new array of the same elements."""
+    return array(c, a, order=order)
 
 
 @implements(np.arange)

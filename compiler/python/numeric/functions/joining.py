@@ -9,6 +9,7 @@ from flowc.compiler.python.numeric.arithmetic import apply, beside, strong_dtype
 from flowc.compiler.python.numeric.basic import Range
 from flowc.compiler.python.numeric.context import Context
 from flowc.compiler.python.numeric.errors import SHAPES, Refused
+from flowc.compiler.python.numeric.functions.conditions import require
 from flowc.compiler.python.numeric.functions.creation import arange, filled
 from flowc.compiler.python.numeric.functions.dtypes import dtype_of_object
 from flowc.compiler.python.numeric.functions.registry import implements
@@ -161,8 +162,13 @@ def _continued(c: Context, source: Array, widths: Sequence[tuple[int, int]], mod
     for axis, (low, high) in enumerate(widths):
         if low or high:
             extent = c.extent(source, axis)
-            along = apply(c, "sub", arange(c, apply(c, "add", extent, low + high)), low)
-            value = gather(c, value, value_of(c, _places_beyond(c, along, extent, mode)), axis)
+            require(c, apply(c, "ge", extent, 1), "nothing")
+            before, after = apply(c, "sub", arange(c, low), low), apply(c, "add", arange(c, high), extent)
+            ends = [
+                gather(c, value, value_of(c, _places_beyond(c, along, extent, mode)), axis)
+                for along in (before, after)
+            ]
+            value = c.emit(build.concat([ends[0], value, ends[1]], axis))
     return c.array(value)
 
 

@@ -14,7 +14,7 @@ from flowc.compiler.python.numeric.errors import SHAPES, Refused
 from flowc.compiler.python.numeric.functions.conditions import require, require_extents
 from flowc.compiler.python.numeric.functions.creation import arange, extents_of
 from flowc.compiler.python.numeric.functions.registry import implements
-from flowc.compiler.python.numeric.masks import fitting
+from flowc.compiler.python.numeric.masks import spread
 from flowc.compiler.python.numeric.subscripts import gather, subscript
 from flowc.compiler.python.numeric.values import Array, Number
 from flowc.dialects.array import build, irregular_build
@@ -197,8 +197,9 @@ def broadcast_to(c: Context, array: object, shape: object) -> object:
     """An array stretched to a shape."""
     extents = extents_of(shape)
     names = tuple(map(c.extent_name, extents))
-    value = fitting(c, value_of(c, array), names)
-    made = c.wrap(c.emit(build.broadcast(value, names, [c.extent_value(e) for e in extents])))
+    sizes = [c.extent_value(extent) for extent in extents]
+    value = spread(c, value_of(c, array), names, sizes.__getitem__)
+    made = c.wrap(c.emit(build.broadcast(value, names, sizes)))
     return c.copied(made, array) if isinstance(made, Array) and isinstance(array, Array) else made
 
 

@@ -95,7 +95,8 @@ def nanquantile(a: Any, q: Any, axis: Any = None, keepdims: Any = False) -> Any:
     place = np.maximum(count - 1, 0) * np.float64(q)
     low = np.floor(place).astype(np.int64)
     two = in_order(lines, low, 2)
-    below, above, share = two[..., 0], two[..., 1], place - low
+    below, above = two[..., 0], two[..., 1]
+    share = (place - low).astype((below * q).dtype)  # a share that is Python's own leaves the dtype as it is
     value = np.where(share > 0, below + (above - below) * share, below)
     return _shaped(np.where(count > 0, value, np.nan), a, axis, keepdims)
 

@@ -8,6 +8,9 @@ FEW = 16
 """As many elements are compared with each of others one after the other, which is sooner than a search."""
 SOME = 64
 """As many are compared with each of others while it is in a register, which is still sooner."""
+ROOM = 8
+"""Whole numbers have a table of all between the least and the greatest, if those are no more than so many for
+each element."""
 VECTORS = 32
 """A multiple of so many has nothing left over that is not a vector."""
 
@@ -28,8 +31,8 @@ def unique(
     if return_inverse:
         more = (*more, np.searchsorted(found, ar))
     if return_counts:
-        below, above = (np.searchsorted(ordered, found, side=side) for side in ("left", "right"))
-        more = (*more, above - below)
+        starts = np.nonzero(first)[0]
+        more = (*more, np.append(starts[1:], len(ordered)) - starts)
     return (found, *more) if more else found
 
 
@@ -46,9 +49,37 @@ def isin(element: Any, test_elements: Any) -> Any:
         whole = (len(others) + VECTORS - 1) // VECTORS * VECTORS
         places = np.minimum(np.arange(whole), len(others) - 1)
         among[...] = (element[..., None] == others[places]).any(axis=-1)
+    elif _are_whole(element) and _are_whole(others) and _are_close(others, _room(element, others)):
+        numbers = others.astype(np.int64)
+        low = np.min(numbers)
+        among[...] = _tabled(element.astype(np.int64) - low, numbers - low)
     else:
         among[...] = _searched(element, np.sort(others))
     return among
+
+
+def _are_whole(x: Any) -> Any:
+    return x.dtype.kind in "iu"
+
+
+def _room(element: Any, others: Any) -> Any:
+    return ROOM * (element.size + len(others))
+
+
+def _are_close(others: Any, room: Any) -> Any:
+    """Whether none of these whole numbers is `room` above another."""
+    numbers = others.astype(np.int64)
+    span = np.max(numbers) - np.min(numbers)
+    return (span >= 0) & (span < room)  # below 0 where 64 bits do not hold it
+
+
+def _tabled(places: Any, others: Any) -> Any:
+    """Whether each place is among others from 0 on, for all of which a table has room."""
+    last = np.max(others)
+    table = np.empty(_room(places, others), np.bool_)
+    table[: last + 1] = False
+    table[others] = True
+    return (places >= 0) & (places <= last) & table[np.clip(places, 0, last)]
 
 
 def _searched(element: Any, ordered: Any) -> Any:

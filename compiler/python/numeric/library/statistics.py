@@ -42,7 +42,8 @@ def nanvar(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> An
     missing = np.isnan(a)
     away = np.where(missing, 0, a - np.nanmean(a, axis=axis, keepdims=True))
     count = np.sum(~missing, axis=axis, keepdims=keepdims) - ddof
-    return np.sum(away * away, axis=axis, keepdims=keepdims) / np.where(count > 0, count, np.nan)
+    squares = np.sum(away * away, axis=axis, keepdims=keepdims)
+    return squares / np.where(count > 0, count, np.nan).astype(squares.dtype)
 
 
 def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:

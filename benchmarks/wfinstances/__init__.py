@@ -1,0 +1,1 @@
+"""Recorded scientific workflows: how well task times are forecast, and what schedules make of it."""

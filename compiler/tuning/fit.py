@@ -1,0 +1,110 @@
+"""Fitting the correction of the roofline to samples, with LightGBM (Ke et al., NeurIPS 2017)."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowc.compiler.tuning.measure import Sample
+from flowc.passes.cost.forest import evaluate, forest_of
+from flowc.passes.cost.kernel_model import KernelModel
+from flowc.passes.cost.kernel_roofline import Machine
+from flowc.runtime.errors import fail
+
+Tree = Mapping[str, Any]
+QUANTILES = (0.1, 0.5, 0.9)
+TREES = (60, 260, 60)
+"""Trees for each quantile. The middle is what decisions go by; the ends only say how sure it is."""
+LEAST_SAMPLES = 50
+_PARAMETERS: Mapping[str, Any] = {
+    "num_leaves": 31,
+    "learning_rate": 0.08,
+    "min_data_in_leaf": 4,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 0.1,
+    "verbose": -1,
+    "seed": 0,
+    "deterministic": True,
+    "num_threads": 1,
+}
+
+
+def fit(
+    samples: Sequence[Sample], machines: Sequence[Machine], margin: float = 0.0
+) -> tuple[KernelModel, list[list[Tree]]]:
+    """The model that samples teach, and the trees that it is stored as.
+
+    `margin` widens its intervals at either end, as a binary logarithm: trees are surer of samples that they
+    were fitted to than of others (`margin_of`). Needs LightGBM, and LEAST_SAMPLES: else raises ValueError.
+    """
+    if len(samples) < LEAST_SAMPLES:
+        raise ValueError(f"{len(samples)} samples are too few to fit a model to: {LEAST_SAMPLES} at least")
+    rows = np.array([sample.features for sample in samples])
+    ratios = np.log2([sample.seconds / sample.roofline for sample in samples])
+    functions = [
+        _trees(rows, ratios, quantile, count) for quantile, count in zip(QUANTILES, TREES, strict=True)
+    ]
+    for function, shift in zip(functions, (-margin, 0.0, margin), strict=True):
+        function.append({"features": [-1], "numbers": [_rounded(shift)]})
+    model = KernelModel(
+        {machine.threads: machine for machine in machines},
+        forest_of(functions),
+        rows.min(axis=0),
+        rows.max(axis=0),
+        len(samples),
+    )
+    return model, functions
+
+
+def margin_of(model: KernelModel, others: Sequence[Sample]) -> float:
+    """By how much a model's intervals have to be wider to hold as many of other samples as they should.
+
+    Romano, Patterson and Candes, "Conformalized Quantile Regression" (NeurIPS 2019).
+    """
+    found = np.array([evaluate(model.forest, np.array(sample.features)) for sample in others])
+    ratios = np.log2([sample.seconds / sample.roofline for sample in others])
+    beyond = np.maximum(found[:, 0] - ratios, ratios - found[:, 2])
+    return float(np.quantile(beyond, QUANTILES[2] - QUANTILES[0]))
+
+
+def require_lightgbm() -> None:
+    """Raises E0653 where LightGBM is not installed: before anything was measured for nothing."""
+    try:
+        importlib.import_module("lightgbm")
+    except (ImportError, OSError):  # OSError: its library lacks one of the system's
+        raise fail("E0653", "tuning needs the package `lightgbm`", help="pip install 'flowc[tune]'") from None
+
+
+def _trees(rows: NDArray[np.float64], ratios: NDArray[np.float64], quantile: float, count: int) -> list[Tree]:
+    import lightgbm
+
+    middle = quantile == 0.5
+    objective = {"objective": "l1"} if middle else {"objective": "quantile", "alpha": quantile}
+    data = lightgbm.Dataset(rows, ratios, free_raw_data=True)
+    booster = lightgbm.train({**_PARAMETERS, **objective}, data, count)
+    return [_flat(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
+
+
+def _flat(node: Mapping[str, Any]) -> Tree:
+    """A tree as `forest_of` takes it, its numbers rounded to what single precision holds."""
+    features: list[int] = []
+    numbers: list[float] = []
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if "leaf_value" in current:
+            features.append(-1)
+            numbers.append(_rounded(current["leaf_value"]))
+        else:
+            features.append(current["split_feature"])
+            numbers.append(_rounded(current["threshold"]))
+            pending += [current["right_child"], current["left_child"]]
+    return {"features": features, "numbers": numbers}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")

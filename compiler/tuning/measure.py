@@ -1,0 +1,125 @@
+"""How long generated kernels take on this machine: the samples that a cost model is fitted to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from xdsl.dialects.builtin import ModuleOp
+
+from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.compiler.driver import Options as Compilation
+from flowc.compiler.driver import check_text, kernels_module
+from flowc.compiler.stopwatch import shortest
+from flowc.compiler.tuning.programs import Trial
+from flowc.dialects.array.kernel import KernelOp
+from flowc.passes.array_to_loops.kernel import lower_kernel
+from flowc.passes.cost.kernel_amounts import KernelCounts, kernel_counts
+from flowc.passes.cost.kernel_features import features
+from flowc.passes.cost.kernel_roofline import Machine
+from flowc.passes.cost.kernel_work import kernel_work
+from flowc.passes.fuse_array import fuse_array
+from flowc.passes.round_halves import round_halves
+from flowc.runtime import processor
+from flowc.runtime.kernel_calls import sizer
+from flowc.runtime.kernel_signature import KernelSignature
+from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.native import set_threads, threads
+
+
+@frozen
+class Sample:
+    """The time of a call of a kernel; `features` as `FEATURES` names them, and what the roofline says."""
+
+    family: str
+    text: str
+    sizes: Mapping[str, int]
+    threads: int
+    seconds: float
+    roofline: float
+    features: tuple[float, ...]
+
+
+@frozen(eq=False)
+class Ready:
+    """A kernel that can be called, and what its calls do."""
+
+    signature: KernelSignature
+    call: Kernel
+    counts: KernelCounts
+
+
+def ready(trial: Trial) -> Ready:
+    """The kernel of a trial, compiled for arrays without gaps."""
+    module = kernels_module(check_text(trial.text, "trial.flow"), Compilation())
+    (kernel,) = (op for op in module.ops if isinstance(op, KernelOp))
+    layouts = ("contiguous",) * len(kernel.function_type.inputs)
+    copy = kernel.clone()
+    alone = ModuleOp([copy])
+    compiled = compile_kernels(alone, Options(layouts=layouts))
+    round_halves(alone)
+    fuse_array(alone)
+    host = processor.host()
+    _, checks = lower_kernel(copy, "k", host.vector_bits, layouts, host.has(processor.BF16_DOTS))
+    (signature,) = compiled.signatures
+    call = load(compiled.object_code, [signature])[signature.name]
+    return Ready(signature, call, kernel_counts(kernel_work(copy, checks.groups)))
+
+
+def measure(trial: Trial, machines: Sequence[Machine], arrays: "Arrays") -> Iterator[Sample]:
+    """Samples of all calls of a trial, with the threads of each machine, into results used before."""
+    kernel = ready(trial)
+    before = threads()
+    try:
+        for sizes in trial.calls:
+            arguments = arrays.of(kernel.signature, sizes, trial.positions)
+            extents = {extent: sizer(extent)(sizes, arguments) for extent in kernel.counts.extents}
+            again = _repeatable(kernel.call, arguments)
+            for machine in machines:
+                set_threads(machine.threads)
+                seconds = shortest(again)
+                found = features(kernel.counts, machine, extents.__getitem__)
+                row = tuple(map(float, found.row))
+                yield Sample(trial.family, trial.text, sizes, machine.threads, seconds, found.roofline, row)
+    finally:
+        set_threads(before)
+
+
+def _repeatable(call: Kernel, arguments: Sequence[Any]) -> Callable[[], Any]:
+    """The call into its own result, where it is one array."""
+    result = call(*arguments)
+    if isinstance(result, np.ndarray) and result.ndim:
+        return lambda: call(*arguments, out=result)
+    return lambda: call(*arguments)
+
+
+class Arrays:
+    """Arguments for calls, cut out of one store a dtype: making them would take longer than the calls."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = np.random.default_rng(seed)
+        self._stores: dict[tuple[str, int], np.ndarray[Any, Any]] = {}
+
+    def of(
+        self, signature: KernelSignature, sizes: Mapping[str, int], positions: Mapping[str, str | int]
+    ) -> list[Any]:
+        """Arrays of numbers between 0.5 and 1.5, and of positions below what `positions` says."""
+        found = []
+        for number, parameter in enumerate(signature.params):
+            shape = tuple(sizes[dim] if isinstance(dim, str) else dim for dim in parameter.dims)
+            bound = positions.get(parameter.name)
+            if bound is not None:
+                below = sizes[bound] if isinstance(bound, str) else bound
+                found.append(self._random.integers(0, below, shape))
+            else:
+                found.append(self._numbers(parameter.dtype, number, shape))
+        return found
+
+    def _numbers(self, dtype: str, number: int, shape: tuple[int, ...]) -> Any:
+        kind = {"f32": np.float32, "f64": np.float64}[dtype]
+        count = int(np.prod(shape, dtype=np.int64))
+        store = self._stores.get((dtype, number))
+        if store is None or store.size < count:
+            store = (self._random.random(max(count, 1 << 16), np.float32) + np.float32(0.5)).astype(kind)
+            self._stores[dtype, number] = store
+        return store[:count].reshape(shape)

@@ -1,0 +1,165 @@
+"""What a call of a kernel is expected to take: the roofline, corrected by a forest that measurements taught.
+
+The forest gives the logarithm of how much longer than the roofline a call takes. It is asked only about what
+it knows: for a kind of work that no measured kernel did the roofline stands alone, since forests do not
+extrapolate, and the answer says so.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from flowc.passes.cost.forest import Forest, ForestError, evaluate, forest_of
+from flowc.passes.cost.kernel_amounts import KernelCounts, Sizes
+from flowc.passes.cost.kernel_features import CLASSES, FEATURES, features
+from flowc.passes.cost.kernel_roofline import Machine
+
+VERSION = 1
+MOST_BYTES = 8 << 20
+"""Of a model's file."""
+MARGIN = 1.0
+"""How far beyond what was measured a feature may lie; most are logarithms to base 2."""
+MOST_CORRECTION = 64
+"""Of a leaf: so many times by two more or less than the roofline."""
+UNSURE = 4.0
+"""How many times more or less a call may take of which nothing but the roofline is known."""
+_BY_MEMORY = FEATURES.index("by memory")
+_FIRST_KIND = FEATURES.index(f"{CLASSES[0]} an element")
+
+
+class ModelError(ValueError):
+    """Data that is no model of this version; the message says why."""
+
+
+@frozen(eq=False)
+class KernelModel:
+    """Machines by their threads; a forest of three functions, the 10, 50 and 90 percent points of the binary
+    logarithm of time over roofline; and between what values the measured features lay."""
+
+    machines: Mapping[int, Machine]
+    forest: Forest
+    lowest: NDArray[np.float64]
+    highest: NDArray[np.float64]
+    samples: int
+
+
+@frozen
+class Prediction:
+    """Seconds expected, and between which they lie in four cases of five; what the roofline alone says, and
+    the share of it that is by memory; `why` there is nothing else to go by, where that is so."""
+
+    seconds: float
+    low: float
+    high: float
+    roofline: float
+    by_memory: float
+    why: str = ""
+
+
+def predict(model: KernelModel, counts: KernelCounts, threads: int, sizes: Sizes) -> Prediction:
+    """The prediction for a call with so many threads, or with as near a number as was measured."""
+    nearest = min(model.machines, key=lambda measured: abs(measured - threads))
+    found = features(counts, model.machines[nearest], sizes)
+    roof, by_memory = found.roofline, float(found.row[_BY_MEMORY])
+    why = unknown(model, found.row)
+    if why:
+        return Prediction(roof, roof / UNSURE, roof * UNSURE, roof, by_memory, why)
+    low, middle, high = map(float, roof * np.exp2(evaluate(model.forest, found.row)))
+    return Prediction(middle, min(low, middle), max(middle, high), roof, by_memory)
+
+
+def unknown(model: KernelModel, row: NDArray[np.float64]) -> str:
+    """Why the forest is not asked about a row of features, if so."""
+    outside = (row > model.highest + MARGIN) | (row < model.lowest - MARGIN)
+    outside[_FIRST_KIND:] = (row[_FIRST_KIND:] > 0) & (model.highest[_FIRST_KIND:] == 0)
+    if not outside.any():
+        return ""
+    name = FEATURES[int(outside.argmax())]
+    if outside.argmax() >= _FIRST_KIND:
+        return f"no kernel with {name.removesuffix(' an element')} was measured"
+    return f"{name} lies outside what was measured"
+
+
+def as_json(model: KernelModel, trees: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """The model as text; `trees` are those that its forest was made of."""
+    machines = [
+        {
+            "name": machine.name,
+            "threads": machine.threads,
+            "sizes": machine.sizes.tolist(),
+            "bandwidths": machine.bandwidths.tolist(),
+            "operations": machine.operations,
+            "multiplications": machine.multiplications,
+            "call": machine.call,
+        }
+        for machine in model.machines.values()
+    ]
+    data = {
+        "version": VERSION,
+        "features": list(FEATURES),
+        "machines": machines,
+        "samples": model.samples,
+        "lowest": model.lowest.tolist(),
+        "highest": model.highest.tolist(),
+        "functions": trees,
+    }
+    return json.dumps(data, separators=(",", ":"))
+
+
+def from_json(text: str) -> KernelModel:
+    """The model in a text; raises ModelError where it is none, or one of another version."""
+    if len(text) > MOST_BYTES:
+        raise ModelError(f"more than {MOST_BYTES:,} bytes")
+    try:
+        data = json.loads(text)
+        if data["version"] != VERSION or data["features"] != list(FEATURES):
+            raise ModelError("it was made by another version")
+        machines = {machine.threads: machine for machine in map(_machine, data["machines"])}
+        lowest, highest = (_numbers(data[name], len(FEATURES)) for name in ("lowest", "highest"))
+        functions, samples = data["functions"], data["samples"]
+        if len(functions) != 3 or not machines or type(samples) is not int:
+            raise ModelError("it is incomplete")
+        forest = forest_of(functions)
+        if forest.features.max() >= len(FEATURES):
+            raise ModelError("it asks for features that there are not")
+        if abs(forest.leaves).max() > MOST_CORRECTION:
+            raise ModelError("it says that kernels take no time, or for ever")
+        return KernelModel(machines, forest, lowest, highest, samples)
+    except ModelError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ModelError(str(error) if isinstance(error, ForestError) else "it is incomplete") from error
+
+
+def _machine(data: Mapping[str, Any]) -> Machine:
+    sizes = _numbers(data["sizes"], len(data["bandwidths"]))
+    speeds = _numbers(data["bandwidths"], len(sizes))
+    rates = _numbers([data["operations"], data["multiplications"], data["call"]], 3)
+    threads = data["threads"]
+    if type(threads) is not int or threads < 1 or not len(sizes) or (np.diff(sizes) <= 0).any():
+        raise ModelError("a machine has no threads, or sizes that do not ascend")
+    if (speeds <= 0).any() or (rates <= 0).any():
+        raise ModelError("a machine has a speed that is not positive")
+    return Machine(str(data["name"])[:200], threads, sizes, speeds, *map(float, rates))
+
+
+def _numbers(values: object, count: int) -> NDArray[np.float64]:
+    if not isinstance(values, list) or len(values) != count:
+        raise ModelError(f"a list that should have {count} numbers has not")
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        raise ModelError("something that is no finite number")
+    return np.array(values, np.float64)
+
+
+@cache
+def shipped() -> KernelModel:
+    """The model that comes with the package."""
+    text = files("flowc.passes.cost").joinpath("kernels.json").read_text(encoding="utf-8")
+    return from_json(text)

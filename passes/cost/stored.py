@@ -1,0 +1,83 @@
+"""The model that this machine was tuned with, on disk; where there is none, the one that comes with flowc."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from attrs import frozen
+
+from flowc.passes.cost.kernel_model import MOST_BYTES, KernelModel, ModelError, from_json, shipped
+from flowc.runtime import processor
+from flowc.runtime.native.width import usable_cores
+
+
+@frozen(eq=False)
+class Chosen:
+    """A model, whether it is this machine's own, and what was wrong with that one, if anything."""
+
+    model: KernelModel
+    tuned: bool
+    problem: str = ""
+
+
+def path() -> Path:
+    """Where `flowc tune` leaves its model: in the user's data folder; FLOWC_MODEL_DIR moves it."""
+    folder = os.environ.get("FLOWC_MODEL_DIR")
+    if not folder:
+        from platformdirs import user_data_dir
+
+        folder = user_data_dir("flowc")
+    return Path(folder) / "kernels.json"
+
+
+@cache
+def chosen() -> Chosen:
+    """The model to go by. One that is damaged, or another machine's, is left alone, which the answer says."""
+    where = path()
+    try:
+        if not where.is_file():
+            return Chosen(shipped(), tuned=_fits(shipped()))
+        if where.stat().st_size > MOST_BYTES:
+            raise ModelError(f"more than {MOST_BYTES:,} bytes")
+        model = from_json(where.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ModelError) as error:
+        return Chosen(shipped(), _fits(shipped()), f"{where} is no model that can be used: {error}")
+    if not _fits(model):
+        return Chosen(shipped(), _fits(shipped()), f"{where} was measured on another machine")
+    return Chosen(model, tuned=True)
+
+
+def this_machine() -> str:
+    """What tells machines apart whose kernels take different times: the processor, and the cores that may be
+    used of it.
+    """
+    return f"{processor.host().cpu} x {usable_cores()}"
+
+
+def _fits(model: KernelModel) -> bool:
+    return all(machine.name == this_machine() for machine in model.machines.values())
+
+
+def prepare() -> None:
+    """Makes the folder for a model; raises OSError where that, or writing there, is not possible."""
+    folder = path().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def store(text: str) -> Path:
+    """Stores a model for later runs, whole or not at all; gives its place."""
+    where = path()
+    prepare()
+    handle, name = tempfile.mkstemp(dir=where.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(where)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    chosen.cache_clear()
+    return where

@@ -1,0 +1,1 @@
+"""Task graphs on described clusters: schedules, policies and lower bounds, by discrete events."""

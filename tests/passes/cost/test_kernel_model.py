@@ -1,0 +1,156 @@
+"""What a model says of a call, what it says of one that it knows nothing about, and what is no model."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flowc.dialects.array import build
+from flowc.dialects.array.kernel import KernelOp
+from flowc.dialects.array.types import array_type
+from flowc.passes.array_to_loops.kernel import lower_kernel
+from flowc.passes.cost.forest import forest_of
+from flowc.passes.cost.kernel_amounts import COLUMNS, KernelCounts, amounts, kernel_counts
+from flowc.passes.cost.kernel_features import FEATURES, features
+from flowc.passes.cost.kernel_model import KernelModel, ModelError, as_json, from_json, predict
+from flowc.passes.cost.kernel_roofline import Machine
+from flowc.passes.cost.kernel_work import kernel_work
+from flowc.passes.fuse_array import fuse_array
+from tests.array_programs import as_module, make_kernel
+
+MACHINE = Machine("some", 1, np.array([10.0, 20.0]), np.array([4e9, 1e9]), 1e10, 1e11, 1e-6)
+
+
+def _counts(kernel: KernelOp) -> KernelCounts:
+    fuse_array(as_module(kernel))
+    layouts = ("contiguous",) * len(kernel.function_type.inputs)
+    _, checks = lower_kernel(kernel, "k", 512, layouts)
+    return kernel_counts(kernel_work(kernel, checks.groups))
+
+
+def _row_sums(operator: str = "exp") -> KernelCounts:
+    """sum(f(a + b), axis=1): one loop, which reads the two and writes the rows."""
+    matrix, row = array_type("f32", ("n", "m")), array_type("f32", ("m",))
+    return _counts(
+        make_kernel(
+            {"a": matrix, "b": row},
+            lambda add, a, b: add(
+                build.reduce(
+                    "sum", add(build.elementwise(operator, [add(build.elementwise("add", [a, b]))])), [1]
+                )
+            ),
+        )
+    )
+
+
+def _sizes(n: int, m: int) -> Any:
+    return lambda extent: {("dim", 0, 0): n, ("dim", 0, 1): m}[extent]
+
+
+def test_the_amounts_of_a_fused_loop_are_those_of_its_arrays_and_operators() -> None:
+    found = amounts(_row_sums(), _sizes(30, 50))
+    loop = dict(zip(COLUMNS, found.loops[0], strict=True))
+    assert len(found.loops) == 1
+    assert {name: amount for name, amount in loop.items() if amount} == {
+        "elements": 1500,
+        "inner": 50,
+        "written": 4 * 30,
+        "plain": 4 * 1500,
+        "repeated": 4 * 50,
+        "add": 1500,
+        "exp": 1500,
+        "reduce_rows": 1500,
+    }
+    assert found.arguments.tolist() == [4 * 1500, 4 * 50, 4 * 30]
+
+
+def test_features_are_finite_for_any_extents() -> None:
+    counts = _row_sums()
+    for n, m in ((0, 0), (1, 1), (0, 9), (1 << 31, 1 << 31)):
+        row = features(counts, MACHINE, _sizes(n, m)).row
+        assert row.shape == (len(FEATURES),)
+        assert np.isfinite(row).all()
+
+
+def _model(correction: float = 1.0) -> KernelModel:
+    """One that says twice the roofline, for anything that `_row_sums` does, between 1.5 and 4 times."""
+    rows = np.array([features(_row_sums(), MACHINE, _sizes(n, n)).row for n in (4, 4000)])
+    return KernelModel({1: MACHINE}, forest_of(_trees(correction)), rows.min(axis=0), rows.max(axis=0), 2)
+
+
+def _trees(correction: float) -> list[list[dict[str, Any]]]:
+    spread = (np.log2(1.5), correction, 2.0)
+    return [[{"features": [-1], "numbers": [float(value)]}] for value in spread]
+
+
+def test_a_prediction_is_the_roofline_times_what_the_forest_says() -> None:
+    found = predict(_model(), _row_sums(), 1, _sizes(100, 100))
+    assert found.seconds == pytest.approx(2 * found.roofline)
+    assert (found.low, found.high) == pytest.approx((1.5 * found.roofline, 4 * found.roofline))
+    assert found.roofline > MACHINE.call
+    assert not found.why
+
+
+def test_an_interval_holds_what_is_expected_even_where_quantiles_cross() -> None:
+    for correction in (-3.0, 5.0):
+        found = predict(_model(correction), _row_sums(), 1, _sizes(100, 100))
+        assert found.low <= found.seconds <= found.high
+
+
+def test_of_an_operator_or_a_size_that_was_never_measured_only_the_roofline_is_said() -> None:
+    for counts, sizes, why in (
+        (_row_sums("log"), _sizes(100, 100), "no kernel with logarithm was measured"),
+        (_row_sums(), _sizes(1 << 20, 1 << 10), "lies outside what was measured"),
+    ):
+        found = predict(_model(), counts, 1, sizes)
+        assert found.seconds == found.roofline
+        assert why in found.why
+        assert found.low < found.seconds < found.high
+
+
+def test_a_model_comes_back_from_its_text() -> None:
+    model = _model()
+    again = from_json(as_json(model, _trees(1.0)))
+    sizes = _sizes(77, 99)
+    assert predict(again, _row_sums(), 1, sizes) == predict(model, _row_sums(), 1, sizes)
+    assert predict(again, _row_sums(), 64, sizes) == predict(model, _row_sums(), 1, sizes)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("version",), 2),
+        (("features",), ["roofline"]),
+        (("machines",), []),
+        (("machines", 0, "threads"), 0),
+        (("machines", 0, "sizes"), [20.0, 10.0]),
+        (("machines", 0, "bandwidths"), [1.0, -1.0]),
+        (("machines", 0, "bandwidths"), [1.0]),
+        (("machines", 0, "call"), "fast"),
+        (("machines", 0, "operations"), float("nan")),
+        (("samples",), None),
+        (("lowest",), [0.0]),
+        (("highest", 3), None),
+        (("highest", 3), 10**400),
+        (("functions", 0), [{"features": [-1], "numbers": [1e300]}]),
+        (("functions",), []),
+        (("functions", 1), [{"features": [999, -1, -1], "numbers": [0.0, 1.0, 2.0]}]),
+        (("functions", 1), [{"features": [0], "numbers": [0.0]}]),
+    ],
+)
+def test_what_is_damaged_is_no_model(place: tuple[Any, ...], value: Any) -> None:
+    data = json.loads(as_json(_model(), _trees(1.0)))
+    *way, last = place
+    inner = data
+    for step in way:
+        inner = inner[step]
+    inner[last] = value
+    with pytest.raises(ModelError):
+        from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"version": 1}'])
+def test_what_is_no_json_or_something_else_is_no_model(text: str) -> None:
+    with pytest.raises(ModelError):
+        from_json(text)
