@@ -10,20 +10,14 @@ from typing import Any
 from attrs import evolve, field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import KernelObject, Options, compile_kernels
+from flowc.compiler.backends.llvm import kernels_of
+from flowc.compiler.kernel_build import Built, build, dense
 from flowc.compiler.kernel_samples import sample
 from flowc.compiler.stopwatch import shortest
 from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_account import Account, account
-from flowc.passes.array_to_loops.checks import Checks
-from flowc.passes.array_to_loops.kernel import lower_kernel
-from flowc.passes.cost.kernel_amounts import kernel_counts
 from flowc.passes.cost.kernel_model import Prediction, predict
-from flowc.passes.cost.kernel_work import kernel_work
 from flowc.passes.cost.stored import Chosen, chosen
-from flowc.passes.fuse_array import fuse_array
-from flowc.passes.round_halves import round_halves
-from flowc.runtime import processor
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import sizer
 from flowc.runtime.kernel_signature import KernelSignature, parameter_text
@@ -51,13 +45,13 @@ class Report:
 
 def report(kernel: KernelOp, layouts: Sequence[str], level: int, arguments: Sequence[Any]) -> Report:
     """The report of a kernel compiled for this machine, and of what a call with these arguments moves."""
-    return _predicted(_build(kernel, layouts, level), arguments, {})
+    return _predicted(build(kernel, layouts, level, listing=True), arguments, {})
 
 
 def sampled_report(kernel: KernelOp, level: int) -> Report:
     """The report of a kernel that nobody calls yet, with arguments made for it; without them where they would
     be too large or it fails on them."""
-    built = _build(kernel, ("contiguous",) * len(kernel.function_type.inputs), level)
+    built = build(kernel, dense(kernel), level, listing=True)
     (signature,) = built.compiled.signatures
     tried = sample(signature.params)
     if tried is None:
@@ -71,29 +65,7 @@ def sampled_report(kernel: KernelOp, level: int) -> Report:
     return evolve(made, measured=taken, sizes=tried.sizes)
 
 
-@frozen
-class _Built:
-    """A kernel after fusion, its loops, and its machine code."""
-
-    kernel: KernelOp
-    layouts: tuple[str, ...]
-    checks: Checks
-    compiled: KernelObject
-
-
-def _build(kernel: KernelOp, layouts: Sequence[str], level: int) -> _Built:
-    copy, words = kernel.clone(), tuple(layouts)
-    module = ModuleOp([copy])
-    compiled = compile_kernels(module, Options(level=level, listing=True, layouts=words))
-    round_halves(module)
-    if level > 0:
-        fuse_array(module)
-    host = processor.host()
-    _, checks = lower_kernel(copy, copy.sym_name.data, host.vector_bits, words, host.has(processor.BF16_DOTS))
-    return _Built(copy, words, checks, compiled)
-
-
-def _report(built: _Built, arguments: Sequence[Any] | None, sizes: Mapping[str, int]) -> Report:
+def _report(built: Built, arguments: Sequence[Any] | None, sizes: Mapping[str, int]) -> Report:
     from flowc.runtime.native import threads
 
     (signature,) = built.compiled.signatures
@@ -101,19 +73,20 @@ def _report(built: _Built, arguments: Sequence[Any] | None, sizes: Mapping[str, 
     return Report(signature, found, registers(built.compiled.assembly), built.layouts, threads())
 
 
-def _predicted(built: _Built, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Report:
+def _predicted(built: Built, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Report:
     """The report of a call, with what the cost model expects of it; it knows nothing of control flow."""
     made = _report(built, arguments, sizes)
     if not made.account.complete:
         return made
-    counts = kernel_counts(kernel_work(built.kernel, built.checks.groups))
-    found = predict(chosen().model, counts, made.threads, lambda extent: _size(extent, arguments, sizes))
+    found = predict(
+        chosen().model, built.counts(), made.threads, lambda extent: _size(extent, arguments, sizes)
+    )
     return evolve(made, prediction=found)
 
 
 def report_module(module: ModuleOp, level: int) -> str:
     """The reports of all kernels of a module, as text; first those that took least as was predicted."""
-    found = [sampled_report(op, level) for op in module.ops if isinstance(op, KernelOp)]
+    found = [sampled_report(op, level) for op in kernels_of(module)]
     return "\n".join(map(text, sorted(found, key=_surprise, reverse=True)))
 
 

@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from flowc.runtime.whole_files import write_whole
+
 LIMIT = 256 << 20
 """Bytes that entries may take before those unused for longest go."""
 
@@ -41,20 +43,8 @@ def read(key: str) -> bytes | None:
 
 def write(key: str, content: bytes) -> None:
     """Stores an entry for later runs, if the folder can be written."""
-    import tempfile  # what only reads does without
-
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder(), prefix=".new-")
-    except OSError:
-        return
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_checksum(key, content) + content)
-        path.replace(folder() / key)
-    except OSError:
-        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_whole(folder() / key, _checksum(key, content) + content)
     if key.startswith("0"):  # one write in sixteen: looking at every entry takes milliseconds
         trim()
 

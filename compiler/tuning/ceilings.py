@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.compiler.backends.llvm import kernels_of
 from flowc.compiler.driver import Options as Compilation
 from flowc.compiler.driver import check_text, kernels_module
+from flowc.compiler.kernel_build import build, dense
 from flowc.compiler.stopwatch import shortest
-from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.cost.kernel_roofline import Machine
 from flowc.passes.cost.stored import this_machine
 from flowc.runtime.kernels import Kernel, load
@@ -82,9 +81,6 @@ def _measured(threads: int) -> Machine:
 def _kernels() -> Mapping[str, Kernel]:
     """As kernels have them: NumPy's would ask another pool of threads."""
     module = kernels_module(check_text(_TEXT, "ceilings.flow"), Compilation())
-    found: dict[str, Kernel] = {}
-    for kernel in (op for op in module.ops if isinstance(op, KernelOp)):
-        layouts = ("contiguous",) * len(kernel.function_type.inputs)
-        compiled = compile_kernels(ModuleOp([kernel.clone()]), Options(layouts=layouts))
-        found |= load(compiled.object_code, compiled.signatures)
-    return found
+    compiled = [build(kernel, dense(kernel)).compiled for kernel in kernels_of(module)]
+    loaded = (load(each.object_code, each.signatures) for each in compiled)
+    return {name: kernel for kernels in loaded for name, kernel in kernels.items()}

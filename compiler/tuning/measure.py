@@ -5,22 +5,16 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.compiler.backends.llvm import kernels_of
 from flowc.compiler.driver import Options as Compilation
 from flowc.compiler.driver import check_text, kernels_module
+from flowc.compiler.kernel_build import build, dense
 from flowc.compiler.stopwatch import shortest
 from flowc.compiler.tuning.programs import Trial
-from flowc.dialects.array.kernel import KernelOp
-from flowc.passes.array_to_loops.kernel import lower_kernel
-from flowc.passes.cost.kernel_amounts import KernelCounts, kernel_counts
+from flowc.passes.cost.kernel_amounts import KernelCounts
 from flowc.passes.cost.kernel_features import features
 from flowc.passes.cost.kernel_roofline import Machine
-from flowc.passes.cost.kernel_work import kernel_work
-from flowc.passes.fuse_array import fuse_array
-from flowc.passes.round_halves import round_halves
-from flowc.runtime import processor
 from flowc.runtime.kernel_calls import sizer
 from flowc.runtime.kernel_signature import KernelSignature
 from flowc.runtime.kernels import Kernel, load
@@ -51,19 +45,11 @@ class Ready:
 
 def ready(trial: Trial) -> Ready:
     """The kernel of a trial, compiled for arrays without gaps."""
-    module = kernels_module(check_text(trial.text, "trial.flow"), Compilation())
-    (kernel,) = (op for op in module.ops if isinstance(op, KernelOp))
-    layouts = ("contiguous",) * len(kernel.function_type.inputs)
-    copy = kernel.clone()
-    alone = ModuleOp([copy])
-    compiled = compile_kernels(alone, Options(layouts=layouts))
-    round_halves(alone)
-    fuse_array(alone)
-    host = processor.host()
-    _, checks = lower_kernel(copy, "k", host.vector_bits, layouts, host.has(processor.BF16_DOTS))
-    (signature,) = compiled.signatures
-    call = load(compiled.object_code, [signature])[signature.name]
-    return Ready(signature, call, kernel_counts(kernel_work(copy, checks.groups)))
+    (kernel,) = kernels_of(kernels_module(check_text(trial.text, "trial.flow"), Compilation()))
+    built = build(kernel, dense(kernel))
+    (signature,) = built.compiled.signatures
+    call = load(built.compiled.object_code, [signature])[signature.name]
+    return Ready(signature, call, built.counts())
 
 
 def measure(trial: Trial, machines: Sequence[Machine], arrays: "Arrays") -> Iterator[Sample]:

@@ -74,24 +74,20 @@ def check(s: Lowering, checks: Checks, op: Operation) -> None:
         case irregular.ArgsortOp() if sorts_by_vectors(s, op):
             _check_countable(s, checks, op)
         case irregular.OrderStatisticsOp():
-            for axis in range(len(shape_of(op.first.type))):
-                own = s.extents.extent(op.first, axis)
-                require_equal(s, checks, s.extents.extent(op.source, axis), own, op)
+            _check_alike(s, checks, op.source, op.first, op)
         case irregular.TakeAlongOp():
             _check_take_along(s, checks, op)
         case irregular.PickOp():
-            require_equal(s, checks, s.extents.extent(op.source, 0), s.extents.extent(op.mask, 0), op)
+            _check_alike(s, checks, op.source, op.mask, op)
         case irregular.ScatterOp():
             _check_positions(s, checks, op.indices, s.extents.extent(op.base, 0), op)
             _check_values(s, checks, op)
         case irregular.SegmentOp():
             _check_not_negative(s, checks, [op.count], op)
             if op.values is not None:
-                require_equal(s, checks, s.extents.extent(op.keys, 0), s.extents.extent(op.values, 0), op)
+                _check_alike(s, checks, op.keys, op.values, op)
         case irregular.HistogramOp() if op.weights is not None:
-            for axis in range(len(shape_of(op.source.type))):
-                own = s.extents.extent(op.weights, axis)
-                require_equal(s, checks, s.extents.extent(op.source, axis), own, op)
+            _check_alike(s, checks, op.source, op.weights, op)
         case ops.TopKOp():
             _check_count(s, checks, op)
         case ops.ReduceOp() if op.kind.data in ("min", "max"):
@@ -117,6 +113,12 @@ def require_equal(s: Lowering, checks: Checks, a: Expression, b: Expression, op:
         return
     left, right = s.size(a), s.size(b)
     checks.require(s.b.compare("eq", s.b.index(left), s.b.index(right)), EXTENTS_DIFFER, op)
+
+
+def _check_alike(s: Lowering, checks: Checks, one: SSAValue, other: SSAValue, op: Operation) -> None:
+    """Goes on only where the first axes of two arrays, as far as both have them, are equally long."""
+    for a, b in zip(s.extents.shape(one), s.extents.shape(other), strict=False):
+        require_equal(s, checks, a, b, op)
 
 
 def _check_attention(s: Lowering, checks: Checks, op: products.AttentionOp) -> None:

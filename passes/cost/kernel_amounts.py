@@ -4,12 +4,13 @@ All amounts are sums of products of extents, so they are laid out once for a ker
 operations on small arrays.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
+from flowc.passes.array_account import Sizes
 from flowc.passes.array_extents import Expression
 from flowc.passes.cost.kernel_work import ACCESS, OPERATORS, KernelWork, LoopWork, Product
 
@@ -19,9 +20,6 @@ read by kind of access, and the amount of each operator."""
 ELEMENTS, INNER, WRITTEN = 0, 1, 2
 READS = slice(3, 3 + len(ACCESS))
 WORK = slice(READS.stop, len(COLUMNS))
-
-Sizes = Callable[[Expression], int]
-"""The number that an extent is in a call."""
 
 
 @frozen(eq=False)

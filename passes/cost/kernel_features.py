@@ -7,6 +7,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from flowc.dialects.array.kinds import BITWISE, COMPARISON, LOGICAL, ROUNDING, TEST
+from flowc.passes.array_account import Sizes
 from flowc.passes.cost.kernel_amounts import (
     ELEMENTS,
     INNER,
@@ -14,7 +15,6 @@ from flowc.passes.cost.kernel_amounts import (
     WORK,
     WRITTEN,
     KernelCounts,
-    Sizes,
     amounts,
 )
 from flowc.passes.cost.kernel_roofline import Machine, roofline

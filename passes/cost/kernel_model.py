@@ -16,8 +16,9 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from flowc.passes.array_account import Sizes
 from flowc.passes.cost.forest import Forest, ForestError, evaluate, forest_of
-from flowc.passes.cost.kernel_amounts import KernelCounts, Sizes
+from flowc.passes.cost.kernel_amounts import KernelCounts
 from flowc.passes.cost.kernel_features import CLASSES, FEATURES, features
 from flowc.passes.cost.kernel_roofline import Machine
 

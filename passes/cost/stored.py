@@ -10,6 +10,7 @@ from attrs import frozen
 from flowc.passes.cost.kernel_model import MOST_BYTES, KernelModel, ModelError, from_json, shipped
 from flowc.runtime import processor
 from flowc.runtime.native.width import usable_cores
+from flowc.runtime.whole_files import write_whole
 
 
 @frozen(eq=False)
@@ -37,15 +38,17 @@ def chosen() -> Chosen:
     where = path()
     try:
         if not where.is_file():
-            return Chosen(shipped(), tuned=_fits(shipped()))
+            return _shipped()
         if where.stat().st_size > MOST_BYTES:
             raise ModelError(f"more than {MOST_BYTES:,} bytes")
         model = from_json(where.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ModelError) as error:
-        return Chosen(shipped(), _fits(shipped()), f"{where} is no model that can be used: {error}")
-    if not _fits(model):
-        return Chosen(shipped(), _fits(shipped()), f"{where} was measured on another machine")
-    return Chosen(model, tuned=True)
+        return _shipped(f"{where} is no model that can be used: {error}")
+    return Chosen(model, tuned=True) if _fits(model) else _shipped(f"{where} was measured on another machine")
+
+
+def _shipped(problem: str = "") -> Chosen:
+    return Chosen(shipped(), _fits(shipped()), problem)
 
 
 def this_machine() -> str:
@@ -70,14 +73,6 @@ def prepare() -> None:
 def store(text: str) -> Path:
     """Stores a model for later runs, whole or not at all; gives its place."""
     where = path()
-    prepare()
-    handle, name = tempfile.mkstemp(dir=where.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(where)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(where, text.encode())
     chosen.cache_clear()
     return where

@@ -7,7 +7,7 @@ second VPDPBUSD gives. Without it, bytes are widened, for VPMADDWD.
 
 from xdsl.dialects.builtin import VectorType
 
-from flowc.compiler.backends.llvm.function import FunctionEmitter
+from flowc.compiler.backends.llvm.function import FunctionEmitter, shuffled
 from flowc.dialects import loops
 
 OFFSET = 128
@@ -59,7 +59,7 @@ def _by_words(e: FunctionEmitter, number: int, left: str, right: str, sums: str)
     for start in (0, half):
         wide = [_widened(e, number, vector, start) for vector in (left, right)]
         for odd in (0, 1):
-            factors = [every_second(e, half, vector, odd) for vector in wide]
+            factors = [_every_second(e, half, vector, odd) for vector in wide]
             total = e.emit(f"add {words} {total}, {e.emit(f'mul {words} {factors[0]}, {factors[1]}')}")
     return total
 
@@ -67,17 +67,11 @@ def _by_words(e: FunctionEmitter, number: int, left: str, right: str, sums: str)
 def _widened(e: FunctionEmitter, number: int, vector: str, start: int) -> str:
     """Half of the bytes, from `start` on, as integers of 16 bits."""
     half = number // 2
-    part = chosen(e, f"<{number} x i8>", vector, range(start, start + half))
+    part = shuffled(e, f"<{number} x i8>", vector, vector, range(start, start + half))
     return e.emit(f"sext <{half} x i8> {part} to <{half} x i16>")
 
 
-def every_second(e: FunctionEmitter, number: int, vector: str, odd: int) -> str:
+def _every_second(e: FunctionEmitter, number: int, vector: str, odd: int) -> str:
     """Every second of a number of integers of 16 bits, widened."""
-    part = chosen(e, f"<{number} x i16>", vector, range(odd, number, 2))
+    part = shuffled(e, f"<{number} x i16>", vector, vector, range(odd, number, 2))
     return e.emit(f"sext <{number // 2} x i16> {part} to <{number // 2} x i32>")
-
-
-def chosen(e: FunctionEmitter, type_: str, vector: str, places: range) -> str:
-    """Some elements of a vector."""
-    mask = ", ".join(f"i32 {place}" for place in places)
-    return e.emit(f"shufflevector {type_} {vector}, {type_} poison, <{len(places)} x i32> <{mask}>")

@@ -206,3 +206,12 @@ def shuffled(e: FunctionEmitter, type_: str, one: str, other: str, places: Seque
     """Lanes of two vectors of a type, numbered one vector behind the other."""
     mask = ", ".join(f"i32 {place}" for place in places)
     return e.emit(f"shufflevector {type_} {one}, {type_} {other}, <{len(places)} x i32> <{mask}>")
+
+
+def joined(e: FunctionEmitter, element: str, width: int, parts: Sequence[str]) -> str:
+    """Vectors of `width` elements as one; there are as many as a power of two."""
+    while len(parts) > 1:
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        parts = [shuffled(e, f"<{width} x {element}>", *pair, range(2 * width)) for pair in pairs]
+        width *= 2
+    return parts[0]

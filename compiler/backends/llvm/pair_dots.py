@@ -9,7 +9,7 @@ and IA-32 Architectures Software Developer's Manual, volume 2).
 from xdsl.dialects.builtin import VectorType
 
 from flowc.compiler.backends.llvm.byte_dots import has
-from flowc.compiler.backends.llvm.function import FunctionEmitter
+from flowc.compiler.backends.llvm.function import FunctionEmitter, joined, shuffled
 from flowc.dialects import loops
 from flowc.runtime.processor import BF16_DOTS
 
@@ -37,23 +37,12 @@ def _by_instruction(e: FunctionEmitter, lanes: int, left: str, right: str, sums:
     parts = []
     for first in range(0, lanes, LANES):
         places = range(first, first + LANES)
-        arguments = [f"{floats} {_chosen(e, f'<{lanes} x float>', sums, sums, places)}"]
+        arguments = [f"{floats} {shuffled(e, f'<{lanes} x float>', sums, sums, places)}"]
         for words in (left, right):
-            chosen = _chosen(e, f"<{lanes} x i32>", words, words, places)
+            chosen = shuffled(e, f"<{lanes} x i32>", words, words, places)
             arguments.append(f"{pairs} {e.emit(f'bitcast <{LANES} x i32> {chosen} to {pairs}')}")
         parts.append(e.call(f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}", floats, arguments))
-    width = LANES
-    while len(parts) > 1:
-        ends = zip(parts[::2], parts[1::2], strict=True)
-        parts = [_chosen(e, f"<{width} x float>", *both, range(2 * width)) for both in ends]
-        width *= 2
-    return parts[0]
-
-
-def _chosen(e: FunctionEmitter, type_: str, one: str, other: str, places: range) -> str:
-    """Lanes of two vectors, one after the other."""
-    mask = ", ".join(f"i32 {place}" for place in places)
-    return e.emit(f"shufflevector {type_} {one}, {type_} {other}, <{len(places)} x i32> <{mask}>")
+    return joined(e, "float", LANES, parts)
 
 
 def _by_halves(e: FunctionEmitter, lanes: int, left: str, right: str, sums: str) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from xdsl.dialects.builtin import VectorType
 
-from flowc.compiler.backends.llvm.byte_dots import by_bytes, chosen, has, has_byte_products
-from flowc.compiler.backends.llvm.function import FunctionEmitter
+from flowc.compiler.backends.llvm.byte_dots import by_bytes, has, has_byte_products
+from flowc.compiler.backends.llvm.function import FunctionEmitter, joined, shuffled
 from flowc.dialects import loops
 
 WIDTHS = (512, 256, 128)
@@ -54,16 +54,8 @@ def _by_parts(e: FunctionEmitter, lanes: int, width: int, operands: tuple[str, s
     parts = []
     for first in range(0, lanes, width):
         places = range(first, first + width)
-        parts.append(part(*(chosen(e, f"<{lanes} x i32>", value, places) for value in operands)))
-    while len(parts) > 1:
-        both = f"<{2 * width} x i32> <{', '.join(f'i32 {place}' for place in range(2 * width))}>"
-        pairs = zip(parts[::2], parts[1::2], strict=True)
-        parts = [
-            e.emit(f"shufflevector <{width} x i32> {low}, <{width} x i32> {high}, {both}")
-            for low, high in pairs
-        ]
-        width *= 2
-    return parts[0]
+        parts.append(part(*(shuffled(e, f"<{lanes} x i32>", value, value, places) for value in operands)))
+    return joined(e, "i32", width, parts)
 
 
 def _by_bytes(e: FunctionEmitter, lanes: int, left: str, right: str, sums: str) -> str:

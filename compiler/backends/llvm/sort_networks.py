@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from flowc.compiler.backends.llvm.function import FunctionEmitter, shuffled
+from flowc.passes.array_to_loops.irregular.partition import SORTED
 
-SIZES = (2, 4, 8, 16)
-"""The rows of each network; the last is also the size of the parts that are merged."""
-PART = SIZES[-1]
+PART = SORTED // 2
+"""The rows of the largest network, and of the parts that are merged."""
+SIZES = (2, 4, 8, PART)
+"""The rows of each network."""
 PREFIX = "flowc_sort_i"
 
 Rows = list[str]

@@ -34,14 +34,14 @@ def assemble(
     machine = binding.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="small"
     )
-    module, rest = (_parsed(text, target, machine) for text in (llvm_ir, finished))
+    module = _parsed(llvm_ir, target, machine)
     options = binding.PipelineTuningOptions(speed_level=level)
     options.loop_vectorization = options.loop_interleaving = level > 0
     options.loop_unrolling = options.slp_vectorization = False
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     if finished:
-        module.link_in(rest)
+        module.link_in(_parsed(finished, target, machine))
     if not listing:
         return Assembled(machine.emit_object(module))
     return Assembled(machine.emit_object(module), str(module), machine.emit_assembly(module))

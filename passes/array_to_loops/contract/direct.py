@@ -14,7 +14,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array.types import bits
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.builder import Index
+from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.contract.microkernel import (
     ROWS,
     VECTORS,
@@ -254,16 +254,26 @@ def _tile(
     for number, value in enumerate(sums):
         b.append(vector.StoreOp(value, kept, [b.index(number), b.index(0)]))
 
-    def each(store: Store) -> None:
-        skipped = b.sub(first, start)
+    count = 1 if tile.rows == 1 else b.min(tile.rows, b.sub(end, i))
+    columns = b.min(width, b.sub(p.columns, first))
+    done(lambda store: _hand_on(b, kept, (count, columns), (i, first), b.sub(first, start), store))
 
-        def element(at: tuple[SSAValue, ...]) -> None:
-            store(b.load(kept, [at[0], b.add(skipped, at[1])]), b.add(i, at[0]), b.add(first, at[1]))
 
-        count = b.min(width, b.sub(p.columns, first))
-        b.nest([1 if tile.rows == 1 else b.min(tile.rows, b.sub(end, i)), count], element)
+def _hand_on(
+    b: LoopBuilder,
+    kept: SSAValue,
+    extents: tuple[Index, Index],
+    origin: tuple[SSAValue, Index],
+    skipped: Index,
+    store: Store,
+) -> None:
+    """Gives the sums of a tile, but for some columns, to `store`; `origin` is the place of the first."""
 
-    done(each)
+    def element(at: tuple[SSAValue, ...]) -> None:
+        i, j = (b.add(first, place) for first, place in zip(origin, at, strict=True))
+        store(b.load(kept, [at[0], b.add(skipped, at[1])]), i, j)
+
+    b.nest(extents, element)
 
 
 def _mask(s: Lowering, count: Index, width: int) -> SSAValue:

@@ -61,7 +61,7 @@ def reads_depth(p: Product) -> bool:
 
 
 def is_narrow(s: Lowering, p: Product) -> bool:
-    """Whether rows of floats in memory meet so few columns, known now, that a tile has all of them."""
+    """Whether rows of floats in memory meet so few columns, known now, that a tile or two hold them."""
     long = not isinstance(p.depth, int) or p.depth >= tile_of(p.dtype, s.vector_bits, 1).width
     lies = p.left.place is not None and p.left.contiguous == DEPTH and p.right.place is not None
     return p.dtype in ("f32", "f64") and lies and long and p.columns in NARROW

@@ -5,8 +5,6 @@ Reading one imports nothing of the compiler.
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.artifact import Artifact, host_target, read, write
 from flowc.runtime.kernel_artifact import kernels_in, members
 from flowc.runtime.plan import Plan
+from flowc.runtime.whole_files import write_whole
 
 if TYPE_CHECKING:
     from flowc.compiler.driver import Compiled
@@ -110,14 +109,5 @@ def _unpacked(sources: Mapping[str, bytes]) -> Path:
     root = user_cache_path("flowc") / "tools" / digest[:32]
     if not all(_unchanged(root / name, content) for name, content in sources.items()):
         for name, content in sources.items():
-            _write_whole(root / name, content)
+            write_whole(root / name, content)
     return root
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    Path(temporary).replace(path)
