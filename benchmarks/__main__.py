@@ -27,14 +27,19 @@ SUITES = {
     "memory": "benchmarks.memory.suite",
     "npbench": "benchmarks.npbench.suite",
     "predictions": "benchmarks.predictions",
+    "decisions": "benchmarks.decisions",
+    "calls_foretold": "benchmarks.calls_foretold",
     "engine": "benchmarks.engine",
     "agents": "benchmarks.agents.suite",
     "batches": "benchmarks.agents.batches",
     "ablation": "benchmarks.agents.ablation",
     "multi_turn": "benchmarks.agents.multi_turn",
     "critical_chain": "benchmarks.agents.critical_chain",
+    "priorities": "benchmarks.priorities",
+    "simulated_executed": "benchmarks.simulated_executed",
     "task_times": "benchmarks.wfinstances.times",
     "wfinstances": "benchmarks.wfinstances.schedules",
+    "search": "benchmarks.search.suite",
 }
 RESULTS = Path(__file__).parent / "results"
 
@@ -42,6 +47,7 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """The command line."""
     names, options = arguments(sys.argv[1:])
+    os.environ["FLOWC_HISTORY"] = "none"  # what this user's runs have shown must not change the figures
     console = Console(width=180)
     for name in names:
         table: Table = importlib.import_module(SUITES[name]).run(options)

@@ -14,14 +14,17 @@ SHOWN = (
     "memory",
     "npbench",
     "predictions",
+    "calls_foretold",
     "agents",
     "batches",
     "multi_turn",
     "critical_chain",
+    "priorities",
     "passes",
     "ablation",
     "runs",
     "engine",
+    "simulated_executed",
     "wfinstances",
     "task_times",
 )
@@ -43,6 +46,9 @@ OpenMP. `of the limit` is the share of the bandwidth, or of the multiply-adds, t
     "memory": "Megabytes beside inputs and outputs; the bar is 2 % of the inputs and 8 MB.\n",
     "npbench": "Milliseconds; `problem` is the diagnostic of a program that does not compile.\n",
     "predictions": "What `--explain` says of kernels ([costs](cost.md)) beside what they took.\n",
+    "calls_foretold": """\
+What `run --explain` says of calls of models ([costs](cost.md#calls-and-steps)) beside what they took.
+""",
     "agents": """\
 Agentic workloads in virtual time: the graphs of Halo (W1, W5, W6: 17 operations each, SQL on generated
 tables), plans and questions of LLMCompiler, a map-reduce, a support desk. The bar is 1.02 of the critical
@@ -51,8 +57,10 @@ path.
     "batches": "The runs of one `--batch` on simulated servers that keep what prompts share.\n",
     "multi_turn": "Programs a second against a server that takes requests as they come.\n",
     "critical_chain": "Mean latency of chains against a server that takes requests as they come.\n",
+    "priorities": "What compiled priorities are worth to generated programs, by what is known of times.\n",
     "passes": "For each pass a program that somebody would write, with it and without.\n",
     "engine": "How fast the simulated server itself is.\n",
+    "simulated_executed": "What `flowc simulate` foretells ([simulate](simulate.md)) beside runs.\n",
     "wfinstances": "Recorded scientific workflows ([simulate](simulate.md)) on identical workers.\n",
     "task_times": "How well the learned policy knows the times of the tasks that it orders.\n",
     "runs": "Programs that are compiled and bound already; every call ends at once.\n",

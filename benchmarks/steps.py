@@ -91,7 +91,7 @@ def _threads(count: int) -> Iterator[None]:
 
 def without_recomputing() -> AbstractContextManager[object]:
     """Every operator is a stage whose value is stored."""
-    return mock.patch.object(llvm, "fuse_array", return_value=None)
+    return mock.patch.object(llvm, "fuse_kernels", return_value=0)
 
 
 def without_groups() -> AbstractContextManager[object]:

@@ -56,7 +56,7 @@ def _texts(root: str) -> list[str]:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 name = entry.name
-                if name.endswith((".py", ".ll")):
+                if name.endswith((".py", ".ll", ".json")):
                     status = entry.stat()
                     found.append(f"{entry.path}\0{status.st_size}\0{status.st_ctime_ns}")
                 elif "." not in name and name not in _APART:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
 from flowc.compiler.syntax import Program, Span
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from flowc.compiler.backends.llvm import KernelObject
     from flowc.compiler.checker.model import Checked
+    from flowc.compiler.learned import History
+    from flowc.passes.cost.decisions import Decision
     from flowc.passes.framework import Remark
-    from flowc.passes.pipelines import PassStatistics, Pipeline
+    from flowc.passes.pipelines import Optimised, PassStatistics, Pipeline
+    from flowc.passes.search.report import SearchReport
+    from flowc.passes.search.search import SearchRequest
 
 DEEPEST = 60_000
 """Python frames that a compilation may use; the parser bounds the depth of programs long before."""
@@ -36,7 +40,8 @@ class Options:
 
     `pipeline` replaces that of the level; without `native` kernels are checked but not compiled. Code is made
     for `processor`: "native" is this machine's, "portable" stands for all levels of `runtime.processor`, of
-    which each machine takes the best it can run; else one of those levels.
+    which each machine takes the best it can run; else one of those levels. At level 3 a `search` looks for
+    the plan; `found` is what it found. What calls take is learned from `history`, where there is one.
     """
 
     level: int = 2
@@ -45,6 +50,9 @@ class Options:
     native: bool = True
     watch: Watch | None = None
     processor: str = "native"
+    search: "SearchRequest | None" = None
+    found: "SearchReport | None" = None
+    history: "History | None" = None
 
 
 @frozen
@@ -59,7 +67,8 @@ class Timing:
 class Compiled:
     """A compiled program: its plan, the native code of its kernels if it has any, what the compiler saw.
 
-    `variants` are the native code by processor; `kernels` is the first of them.
+    `variants` are the native code by processor; `kernels` is the first of them. `found` is what a search for
+    the plan found.
     """
 
     plan: Plan
@@ -70,11 +79,14 @@ class Compiled:
     statistics: "tuple[PassStatistics, ...]" = ()
     timings: tuple[Timing, ...] = ()
     variants: "Mapping[str, KernelObject]" = field(factory=dict)
+    decisions: "tuple[Decision, ...]" = ()
+    found: "SearchReport | None" = None
+    notices: tuple[Diagnostic, ...] = ()
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What the checker found that is no error."""
-        return self.checked.warnings
+        """What the checker found that is no error, and what is wrong with the history."""
+        return (*self.checked.warnings, *self.notices)
 
 
 @contextmanager
@@ -156,25 +168,49 @@ def compile_checked(
     from flowc.compiler.backends.plan import to_plan
 
     options = options or Options()
+    if options.search is not None:
+        start = time.perf_counter()
+        options = settled(checked, options)
+        timings += (Timing("search", _since(start)),)
     with room():
         start = time.perf_counter()
-        module = lowered(checked, options)
+        module, notices = _lowered(checked, options)
         timings += (Timing("lower", _since(start)),)
-        statistics, remarks, module = _optimised(module, options)
-        timings += tuple(Timing(each.name, each.milliseconds) for each in statistics)
-        timings += (Timing("verify", sum(each.verify_milliseconds for each in statistics)),)
+        done = _optimised(module, options)
+        timings += tuple(Timing(each.name, each.milliseconds) for each in done.statistics)
+        timings += (Timing("verify", sum(each.verify_milliseconds for each in done.statistics)),)
         start = time.perf_counter()
         plan, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
+        plan = _completed(plan, options)
         timings += (Timing("plan", _since(start)),)
         start = time.perf_counter()
         variants = _native(kernels, options) if options.native else {}
         timings += (Timing("native", _since(start)),)
     first = next(iter(variants.values()), None)
-    return Compiled(plan, first, checked.source, checked, remarks, statistics, timings, variants)
+    decided = (*done.decisions, *(() if options.found is None else options.found.decisions))
+    passed = done.remarks, done.statistics, timings, variants, decided, options.found, notices
+    return Compiled(plan, first, checked.source, checked, *passed)
+
+
+def settled(checked: "Checked", options: Options) -> Options:
+    """Options that say which passes run: where they ask for a search, with what it found."""
+    if options.search is None or options.level != 3 or options.pipeline is not None:
+        return options
+    from flowc.compiler.plan_search import Making, searched
+
+    native = partial(_native, options=evolve(options, processor="native"))
+    making = Making(checked.source.path, room, partial(_completed, options=options), native)
+    report = searched(lowered(checked, options), options.search, making)
+    return evolve(options, search=None, found=report)
 
 
 def lowered(checked: "Checked", options: Options) -> "ModuleOp":
     """The IR of a checked program before any pass."""
+    return _lowered(checked, options)[0]
+
+
+def _lowered(checked: "Checked", options: Options) -> "tuple[ModuleOp, tuple[Diagnostic, ...]]":
+    """The IR before any pass, with what earlier runs have shown, and what is wrong with their history."""
     from flowc.compiler.lower import TooDeep, lower
 
     with room():
@@ -184,7 +220,20 @@ def lowered(checked: "Checked", options: Options) -> "ModuleOp":
             raise _too_deep(checked.source, error.span) from error
         if options.verify:
             module.verify()
-    return module
+        if options.history is None:
+            return module, ()
+        from flowc.compiler.learned import learn
+
+        return module, learn(module, checked.source.text, options.history)
+
+
+def _completed(plan: Plan, options: Options) -> Plan:
+    """The plan with what earlier runs have shown of what the passes made."""
+    if options.history is None:
+        return plan
+    from flowc.compiler.learned import completed
+
+    return completed(plan, options.history)
 
 
 def _too_deep(source: Source, span: Span | None) -> CompileError:
@@ -198,25 +247,25 @@ def optimised(checked: "Checked", options: Options | None = None) -> "ModuleOp":
     """The IR of a checked program after the passes that the options ask for."""
     options = options or Options()
     with room():
-        return _optimised(lowered(checked, options), options)[2]
+        module = lowered(checked, options)
+        _optimised(module, options)
+    return module
 
 
-def _optimised(
-    module: "ModuleOp", options: Options
-) -> "tuple[tuple[PassStatistics, ...], tuple[Remark, ...], ModuleOp]":
+def _optimised(module: "ModuleOp", options: Options) -> "Optimised":
+    """Runs the passes that the options ask for, in place."""
     from flowc.passes.pipelines import optimise
 
     def watch(each: object, current: "ModuleOp") -> None:
         if options.watch is not None:
             options.watch(str(getattr(each, "name", "")), print_ir(current))
 
-    done = optimise(
+    return optimise(
         module,
         pipeline_of(options),
         verify=options.verify,
         watch=watch if options.watch is not None else None,
     )
-    return done.statistics, done.remarks, module
 
 
 def pipeline_of(options: Options) -> "Pipeline":
@@ -224,6 +273,8 @@ def pipeline_of(options: Options) -> "Pipeline":
     from flowc.passes.outline_kernels import OutlineKernelsPass
     from flowc.passes.pipelines import PIPELINES, PipelineError, parse_pipeline
 
+    if options.found is not None:
+        return options.found.chosen
     if options.pipeline is None:
         return PIPELINES[f"O{options.level}"]
     try:
@@ -278,7 +329,7 @@ def emit(checked: "Checked", form: str, options: Options | None = None) -> str:
         module = lowered(checked, options)
         if form == "flow":
             return print_ir(module)
-        _, _, module = _optimised(module, options)
+        _optimised(module, options)
         if form == "opt":
             return print_ir(module)
         return _emit_back(checked, form, options, module)

@@ -16,8 +16,13 @@ from flowc.compiler.kernel_samples import sample
 from flowc.compiler.stopwatch import shortest
 from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_account import Account, account
+from flowc.passes.array_extents import Expression
+from flowc.passes.cost import variant_model
+from flowc.passes.cost.decisions import Decision, by_gain
 from flowc.passes.cost.kernel_model import Prediction, predict
 from flowc.passes.cost.stored import Chosen, chosen
+from flowc.passes.decide_kernels import decisions
+from flowc.passes.decide_width import width_decision
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import sizer
 from flowc.runtime.kernel_signature import KernelSignature, parameter_text
@@ -30,7 +35,8 @@ _VECTOR_BITS = {"x": 128, "y": 256, "z": 512}
 @frozen
 class Report:
     """What became of a kernel. Without arguments, `account` has axes of one element, and there is no time.
-    `sizes` are those that named dimensions were given to have arguments at all."""
+    `sizes` are those that named dimensions were given to have arguments at all; `decisions` what the cost
+    model chose, with times for this call."""
 
     signature: KernelSignature
     account: Account
@@ -41,6 +47,7 @@ class Report:
     prediction: Prediction | None = None
     measured: float | None = None
     sizes: Mapping[str, int] = field(factory=dict)
+    decisions: Sequence[Decision] = ()
 
 
 def report(kernel: KernelOp, layouts: Sequence[str], level: int, arguments: Sequence[Any]) -> Report:
@@ -78,10 +85,18 @@ def _predicted(built: Built, arguments: Sequence[Any], sizes: Mapping[str, int])
     made = _report(built, arguments, sizes)
     if not made.account.complete:
         return made
-    found = predict(
-        chosen().model, built.counts(), made.threads, lambda extent: _size(extent, arguments, sizes)
-    )
-    return evolve(made, prediction=found)
+    model, counts = chosen().model, built.counts()
+
+    def extent(expression: Expression) -> int:
+        return _size(expression, arguments, sizes)
+
+    def seconds(threads: int) -> float:
+        return predict(model, counts, threads, extent).seconds
+
+    found = predict(model, counts, made.threads, extent)
+    ways = decisions(built.ready, extent, found.seconds * 1e3, built.checks.asked)
+    threads = width_decision(built.kernel, built.function, seconds, extent, built.work, made.threads)
+    return evolve(made, prediction=found, decisions=by_gain([*ways, *([threads] if threads else [])]))
 
 
 def report_module(module: ModuleOp, level: int) -> str:
@@ -151,6 +166,9 @@ def _rows(found: Report) -> list[tuple[str, str]]:
         rows.append(("  memory", f"{_quantity(moved, 'B')}{times}"))
         rows.append(("  work", _quantity(found.account.operations, "op")))
         rows += _expected(found.prediction, chosen())
+        rows += [("  decided", decided_text(each)) for each in found.decisions]
+        if problem := variant_model.chosen().problem:
+            rows.append(("  choices", problem))
     if found.measured is not None:
         rows.append(("  measured", duration(found.measured)))
     return rows
@@ -182,6 +200,15 @@ def _expected(found: Prediction, model: Chosen) -> list[tuple[str, str]]:
     if not model.tuned:
         rows.append(("  model", "of another machine: `flowc tune` measures this one"))
     return rows
+
+
+def decided_text(decision: Decision) -> str:
+    """A decision in a line: the choice, its time, and what else there was."""
+    chosen_way = decision.chosen
+    others = [each for each in decision.alternatives if each is not chosen_way]
+    beside = "; ".join(f"{each.name} {duration(each.ms / 1e3)}" for each in others)
+    basis = f" ({decision.basis})" if decision.basis else ""
+    return f"{decision.what}: {chosen_way.name} {duration(chosen_way.ms / 1e3)}, not {beside}{basis}"
 
 
 def _quantity(number: float, unit: str) -> str:

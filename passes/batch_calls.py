@@ -6,7 +6,7 @@ before, in the same places of the trace, but nothing waits for each element in t
 endpoint for many requests can take all calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
@@ -17,8 +17,18 @@ from flowc.dialects.array.ops import ArrayOperation
 from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import IfOp, MapOp, YieldOp
 from flowc.passes.batch_embeds import batch_embeds
+from flowc.passes.cost.model import CostModel, cost_model
 from flowc.passes.facts import DISPATCHED, name_of, operations_of_flows, reads
-from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before, replace_with
+from flowc.passes.framework import (
+    Findings,
+    FlowPass,
+    Report,
+    check_lines,
+    line_of,
+    place_before,
+    replace_with,
+)
+from flowc.passes.map_decisions import batch_decision
 
 PACKAGING = (
     compute.AbsentOp,
@@ -41,20 +51,25 @@ PACKAGING = (
 
 @dataclass(frozen=True)
 class BatchCallsPass(FlowPass):
-    """Makes the calls of a map one operation."""
+    """Makes the calls of a map one operation, but of the maps on the lines `without`."""
 
     name = "batch-calls"
+    without: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_lines(self.without)
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `batch_calls`."""
-        return batch_calls(module)
+        return batch_calls(module, self.without)
 
 
-def batch_calls(module: ModuleOp) -> Report:
+def batch_calls(module: ModuleOp, without: Collection[int] = ()) -> Report:
     """Batches the model calls and the embeddings of maps; says of the other maps what keeps them."""
     findings = Findings("batch-calls")
+    costs: CostModel | None = None
     for op in operations_of_flows(module):
-        if not isinstance(op, MapOp) or op.width.value.data == 1:
+        if not isinstance(op, MapOp) or op.width.value.data == 1 or line_of(op) in without:
             continue
         calls = [inner for inner in op.walk() if isinstance(inner, GenerateOp) and _map_around(inner) is op]
         if not calls:
@@ -65,6 +80,8 @@ def batch_calls(module: ModuleOp) -> Report:
         else:
             findings.remark(op, f"{name}: one batched call, {op.width.value.data} at once")
             findings.fired += 1
+            costs = costs or cost_model(module)
+            findings.decisions.append(batch_decision(op, costs, name))
             _batch(op)
     batch_embeds(module, findings)
     return findings.report()

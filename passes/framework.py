@@ -4,8 +4,9 @@ A rule looks at one operation and gives the values that replace its results, or 
 needs stand before the old one and take its location, so that no rewrite loses the line it came from.
 """
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
+
+from flowc.passes.cost.decisions import Decision
 
 
 @frozen
@@ -27,19 +30,21 @@ class Remark:
 
 @frozen
 class Report:
-    """How often a pass fired, and its remarks."""
+    """How often a pass fired, its remarks, and what it decided by expected costs."""
 
     fired: int = 0
     remarks: tuple[Remark, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 @define
 class Findings:
-    """What a pass finds out while it works: how often it fired so far, and what it has to say."""
+    """What a pass finds out while it works: how often it fired so far, what it decided and has to say."""
 
     pass_name: str
     fired: int = 0
     remarks: list[Remark] = field(factory=list)
+    decisions: list[Decision] = field(factory=list)
 
     def remark(self, op: Operation, message: str) -> None:
         """Says of an operation what became of it, or why it stays."""
@@ -47,7 +52,24 @@ class Findings:
 
     def report(self) -> Report:
         """All that was found."""
-        return Report(self.fired, tuple(self.remarks))
+        return Report(self.fired, tuple(self.remarks), tuple(self.decisions))
+
+
+class OptionProblem(ValueError):
+    """An option of a pass has a value that it cannot have; the message says which ones it can."""
+
+
+def check_worth(worth: float) -> None:
+    """Refuses what no second can be worth."""
+    if not 0 <= worth < math.inf:
+        raise OptionProblem(f"worth is in dollars a second, 0 or more, not {worth:g}")
+
+
+def check_lines(lines: Iterable[int]) -> None:
+    """Refuses what is no line of a program."""
+    for line in lines:
+        if line < 1:
+            raise OptionProblem(f"without is lines of the program, from 1 on, not {line}")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """fuse-array: marks producers that are recomputed where they are used, so that no temporary is stored for
 them.
 
-An operator is marked `inline` where all its uses together evaluate it about once an element, or where it
-costs less than storing and loading again.
+An operator is marked `inline` where all its uses together evaluate it about once an element, or where that
+costs less than storing and loading again: `recompute` of the kernel's choices says how much that is.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,12 @@ from flowc.passes.batch_products import batch_products
 from flowc.passes.decompose_array import decompose_array
 from flowc.passes.hoist_scales import hoist_scales
 from flowc.passes.hoist_transposes import hoist_transposes
+from flowc.passes.kernel_choices import choices_of
 from flowc.passes.long_extents import is_long
 from flowc.passes.recognise_attention import recognise_attention
 from flowc.passes.recognise_byte_dots import recognise_byte_dots
 from flowc.passes.unroll_rows import unroll_rows
 
-STORE_AND_LOAD = 4
-"""What a temporary costs an element, in cheap operations."""
 LARGEST = 128
 """Operations in one fused expression; more would outgrow the registers and the compiler's time."""
 MANY = 1000
@@ -39,6 +38,17 @@ RECOMPUTABLE = ops.ElementwiseOp | ops.CastOp | ops.GatherOp | ops.ConcatOp | ir
 
 def fuse_array(module: ModuleOp) -> int:
     """Marks what to recompute in every kernel of the module; gives how many operators were marked."""
+    prepare_to_fuse(module)
+    return fuse_kernels(module)
+
+
+def fuse_kernels(module: ModuleOp) -> int:
+    """Marks what to recompute in kernels that are ready for it; gives how many operators were marked."""
+    return sum(fuse_kernel(op) for op in module.walk() if isinstance(op, KernelOp))
+
+
+def prepare_to_fuse(module: ModuleOp) -> None:
+    """Brings every kernel of the module into the form in which operators are fused."""
     recognise_attention(module)
     recognise_byte_dots(module)
     batch_products(module)
@@ -46,10 +56,11 @@ def fuse_array(module: ModuleOp) -> int:
     decompose_array(module)
     unroll_rows(module)
     hoist_scales(module)
-    return sum(_fuse(op) for op in module.walk() if isinstance(op, KernelOp))
 
 
-def _fuse(kernel: KernelOp) -> int:
+def fuse_kernel(kernel: KernelOp) -> int:
+    """Marks what to recompute in a kernel; gives how many operators were marked."""
+    price = choices_of(kernel).recompute
     costs: dict[SSAValue, int] = {}
     nested: dict[SSAValue, int] = {}
     extents = ExtentAnalysis(kernel)
@@ -68,11 +79,11 @@ def _fuse(kernel: KernelOp) -> int:
         if not isinstance(op, RECOMPUTABLE) or not shape_of(result.type):
             continue
         cost = operations(op) + sum(_operand_cost(costs, operand, result) for operand in set(op.operands))
-        times = _evaluations(result)
+        times = evaluations(result)
         extra = max(times - 1, 0) * cost
         depth = max((nested.get(operand, 0) for operand in op.operands), default=0)
         seams = depth < max(len(shape_of(result.type)), 2) and _has_seams_only(extents, op, costs)
-        cheap = cost <= LARGEST and (extra <= STORE_AND_LOAD or seams or _is_counted(extents, op))
+        cheap = cost <= LARGEST and (extra <= price or seams or _is_counted(extents, op))
         if result not in returned and cheap and may_wait(result):
             op.properties["inline"] = UnitAttr()
             costs[result] = 1 if seams else cost
@@ -124,7 +135,7 @@ def _operand_cost(costs: Mapping[SSAValue, int], operand: SSAValue, result: SSAV
     return costs.get(operand, 1)
 
 
-def _evaluations(value: SSAValue) -> int:
+def evaluations(value: SSAValue) -> int:
     """How often the uses of a value evaluate each of its elements; twice in one operator counts once."""
     users = {(use.operation, isinstance(use.operation, ops.ContractOp) and use.index) for use in value.uses}
     columns = [user.operands[1].owner.value for user, _ in users if _is_column(user)]
@@ -171,7 +182,7 @@ def _times(value: SSAValue, user: Operation, position: int) -> int:
     if isinstance(user, ops.BroadcastOp):
         return MANY
     if ops.is_view(user):
-        return max(_evaluations(user.results[0]), 1)
+        return max(evaluations(user.results[0]), 1)
     if isinstance(user, ops.ElementwiseOp):
         return MANY if _stretches(value, user) else 1
     return 1

@@ -7,7 +7,7 @@ are fused only where nobody else reads what lies between them, and where model, 
 same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from attrs import define, field
@@ -21,10 +21,22 @@ from flowc.dialects.flow.compute import FieldOp
 from flowc.dialects.flow.declarations import RecordDeclOp
 from flowc.dialects.flow.effects import Effects
 from flowc.dialects.flow.types import RecordType
-from flowc.passes.cost.model import FIRST_TOKEN_MS, HOLE_TOKENS, PROMPT_TOKEN_MS
-from flowc.passes.cost.money import PROMPT_DOLLARS
+from flowc.passes.cost.decisions import Alternative, Decision
+from flowc.passes.cost.model import FIRST_TOKEN_MS, PROMPT_TOKEN_MS, cost_model
+from flowc.passes.cost.money import PROMPT_DOLLARS, WORTH, Prices
+from flowc.passes.cost.spreads import is_sure, seconds_of
 from flowc.passes.facts import blocks_of_flows, callee_of, is_dispatched, name_of, reads
-from flowc.passes.framework import Findings, FlowPass, Report, block_of, line_of, place_before, replace_with
+from flowc.passes.framework import (
+    Findings,
+    FlowPass,
+    Report,
+    block_of,
+    check_lines,
+    line_of,
+    place_before,
+    replace_with,
+)
+from flowc.runtime.expected import HOLE_TOKENS
 
 LONGEST = 8
 """How many questions one call asks at most: models lose their way in longer ones."""
@@ -35,21 +47,26 @@ OWN = ("timeout", "money", "tokens", "calls", "memory")
 
 @dataclass(frozen=True)
 class FuseCallsPass(FlowPass):
-    """Makes one call of a chain of calls that are `@fusable`."""
+    """Makes one call of a chain of calls that are `@fusable`; those on the lines `without` end a chain."""
 
     name = "fuse-calls"
+    without: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_lines(self.without)
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `fuse_calls`."""
-        return fuse_calls(module)
+        return fuse_calls(module, self.without)
 
 
-def fuse_calls(module: ModuleOp) -> Report:
+def fuse_calls(module: ModuleOp, without: Collection[int] = ()) -> Report:
     """Fuses chains of calls; says what was saved, or what a chain lacks to be one call."""
     state = _State(
         module,
         {op.sym_name.data: op for op in module.ops if isinstance(op, LlmOp)},
         {name.data for op in module.ops if isinstance(name := op.properties.get("sym_name"), StringAttr)},
+        without,
     )
     for block in blocks_of_flows(module):
         for chain in list(_chains(block, state)):
@@ -62,6 +79,7 @@ class _State:
     module: ModuleOp
     llms: dict[str, LlmOp]
     names: set[str]
+    without: Collection[int] = ()
     fused: dict[tuple[object, ...], tuple[LlmOp, str]] = field(factory=dict)
     effects: Effects = field(factory=Effects)
     findings: Findings = field(factory=lambda: Findings("fuse-calls"))
@@ -83,7 +101,7 @@ def _chains(block: Block, state: _State) -> Iterator[list[GenerateOp]]:
             continue
         chain = [op]
         while len(chain) < LONGEST and (following := _reader(chain[-1])) is not None:
-            if not _may_fuse(chain[-1], following, state):
+            if line_of(following) in state.without or not _may_fuse(chain[-1], following, state):
                 break
             chain.append(following)
             linked.add(following)
@@ -174,6 +192,7 @@ def _fuse(chain: Sequence[GenerateOp], state: _State) -> None:
     names = ", ".join(map(name_of, chain))
     saved = _gain(len(chain) - 1)
     state.findings.remark(last, f"{names}: one call instead of {len(chain)}, which saves {saved}")
+    state.findings.decisions.append(_decision(chain, names, state))
     state.findings.fired += 1
     prompts = [op.prompt.owner for op in chain]
     replace_with(last, [answer.result])
@@ -182,6 +201,20 @@ def _fuse(chain: Sequence[GenerateOp], state: _State) -> None:
             block_of(op).erase_op(op)
         if isinstance(prompt, PromptOp) and not any(prompt.result.uses):
             block_of(prompt).erase_op(prompt)
+
+
+def _decision(chain: Sequence[GenerateOp], names: str, state: _State) -> Decision:
+    """What one call instead of many saves: first tokens, and prompts with the answer before."""
+    costs, prices = cost_model(state.module), Prices(state.module)
+    seconds = [seconds_of(op, costs) for op in chain]
+    whole, paid = sum(map(costs.cost, chain)), sum(map(prices.of, chain))
+    fewer = len(chain) - 1
+    saved = min(fewer * (FIRST_TOKEN_MS + HOLE_TOKENS * PROMPT_TOKEN_MS), whole)
+    apart = Alternative(f"{len(chain)} calls", whole, paid)
+    one = Alternative("one call", whole - saved, max(0.0, paid - fewer * HOLE_TOKENS * PROMPT_DOLLARS))
+    gain = saved + 1e3 * (apart.dollars - one.dollars) / WORTH
+    known = f"{min(each.samples for each in seconds)} calls seen of the least known"
+    return Decision("fuse", line_of(chain[-1]), one.name, (apart, one), gain, is_sure(*seconds), names, known)
 
 
 def _members(chain: Sequence[GenerateOp]) -> list[str]:

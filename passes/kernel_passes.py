@@ -9,10 +9,12 @@ from xdsl.passes import ModulePass
 
 from flowc.passes.array_to_loops import ArrayToLoopsPass
 from flowc.passes.batch_products import BatchProductsPass
+from flowc.passes.decide_kernels import DecideKernelsPass
 from flowc.passes.decompose_array import DecomposeArrayPass
 from flowc.passes.fuse_array import FuseArrayPass
 from flowc.passes.hoist_scales import HoistScalesPass
 from flowc.passes.hoist_transposes import HoistTransposesPass
+from flowc.passes.kernel_choices import ChooseKernelsPass
 from flowc.passes.recognise_attention import RecogniseAttentionPass
 from flowc.passes.recognise_byte_dots import RecogniseByteDotsPass
 from flowc.passes.round_halves import RoundHalvesPass
@@ -29,8 +31,11 @@ KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
         DecomposeArrayPass,
         UnrollRowsPass,
         HoistScalesPass,
+        ChooseKernelsPass,
+        DecideKernelsPass,
         FuseArrayPass,
         ArrayToLoopsPass,
     )
 }
-"""Passes over kernels by name; `fuse-array` does what those between `round-halves` and it do."""
+"""Passes over kernels by name; `fuse-array` does what those between `round-halves` and
+`choose-kernels` do."""

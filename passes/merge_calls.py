@@ -56,7 +56,7 @@ def merge_calls(module: ModuleOp) -> Report:
         _block(op.body.block, {}, _State(licensed, findings))
     shared = Findings(NAME)
     share_calls(module, models, tools, shared)
-    return Report(findings.fired, (*shared.remarks, *findings.remarks))
+    return Report(findings.fired, (*shared.remarks, *findings.remarks), tuple(findings.decisions))
 
 
 @define

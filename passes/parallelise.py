@@ -18,32 +18,61 @@ from flowc.dialects.flow import control
 from flowc.dialects.flow.declarations import CallOp, FuncOp
 from flowc.dialects.flow.effects import Effects, join
 from flowc.passes.canonicalise import constant_of
+from flowc.passes.cost.model import CostModel, cost_model
 from flowc.passes.explain_order import does, explain_order, first_keeping_order, kept_by_writes
-from flowc.passes.facts import blocks_inside, callee_of, flows_of, is_dispatched, name_of, operations_inside
+from flowc.passes.facts import (
+    DISPATCHED,
+    blocks_inside,
+    callee_of,
+    flows_of,
+    is_dispatched,
+    name_of,
+    operations_inside,
+)
 from flowc.passes.fold_trees import Chain, against, associative_names, chains_of, explained, fold
-from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before, replace_with
+from flowc.passes.framework import (
+    Findings,
+    FlowPass,
+    OptionProblem,
+    Report,
+    line_of,
+    place_before,
+    replace_with,
+)
 from flowc.passes.hoist_calls import hoist_calls
 from flowc.passes.inline import callees_first
 from flowc.passes.loop_parts import Parts, parts_of, take_apart
 from flowc.passes.loop_results import gathered
+from flowc.passes.map_decisions import width_decision
 from flowc.passes.merge_calls import Licence
 from flowc.passes.order import GUARDED, is_guarded
 from flowc.passes.share_calls import cached_tools, steady_flows, steady_models
 from flowc.passes.split_branches import split_branches
 
 WIDTH = 64
-"""How many elements of a map run at once."""
+"""How many elements of a map run at once, where nothing says it."""
+CHOSEN_WIDTH = "chosen_width"
+"""The attribute of a module whose maps have a width that somebody chose: endpoints do not change it."""
 
 
 @dataclass(frozen=True)
 class ParallelisePass(FlowPass):
-    """Relaxes program order to the order of data and effects; `width` bounds each map."""
+    """Relaxes program order to the order of data and effects; `width` bounds each map, whatever endpoints
+    take at once.
+    """
 
     name = "parallelise"
-    width: int = WIDTH
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.width is not None and self.width < 1:
+            raise OptionProblem(f"width is at least 1, not {self.width}")
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `parallelise`."""
+        if self.width is None:
+            return parallelise(module)
+        module.attributes[CHOSEN_WIDTH] = UnitAttr()
         return parallelise(module, self.width)
 
 
@@ -75,7 +104,18 @@ def parallelise(module: ModuleOp, width: int = WIDTH) -> Report:
                     _loop(op, state)
         _widen(function, state)
         explain_order(function, findings)
+    _decide(module, functions, findings)
     return findings.report()
+
+
+def _decide(module: ModuleOp, functions: Mapping[str, FuncOp], findings: Findings) -> None:
+    """Keeps how wide maps have become, of those worth it."""
+    costs: CostModel | None = None
+    for op in (each for function in functions.values() for each in operations_inside(function)):
+        if isinstance(op, control.MapOp) and op.width.value.data > 1 and is_dispatched(op):
+            costs = costs or cost_model(module)
+            call = next((inner for inner in op.walk() if isinstance(inner, DISPATCHED)), op)
+            findings.decisions.append(width_decision(op, costs, name_of(call)))
 
 
 def _mark_guarded(functions: Mapping[str, FuncOp]) -> None:

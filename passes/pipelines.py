@@ -14,9 +14,10 @@ from xdsl.utils.exceptions import ArgSpecParseError, ParseError, VerifyException
 from flowc.passes.batch_calls import BatchCallsPass
 from flowc.passes.canonicalise import CanonicalisePass
 from flowc.passes.constant_fold import ConstantFoldPass
+from flowc.passes.cost.decisions import Decision
 from flowc.passes.cse import CsePass
 from flowc.passes.dce import DcePass
-from flowc.passes.framework import FlowPass, Remark, Report
+from flowc.passes.framework import FlowPass, OptionProblem, Remark, Report
 from flowc.passes.fuse_calls import FuseCallsPass
 from flowc.passes.hedge import HedgePass
 from flowc.passes.infer_effects import InferEffectsPass
@@ -108,10 +109,11 @@ class PassStatistics:
 
 @frozen
 class Optimised:
-    """What a pipeline did: its passes in order, and all their remarks."""
+    """What a pipeline did: its passes in order, all their remarks and all that they decided."""
 
     statistics: tuple[PassStatistics, ...] = ()
     remarks: tuple[Remark, ...] = field(default=())
+    decisions: tuple[Decision, ...] = field(default=())
 
 
 class PipelineError(Exception):
@@ -140,6 +142,7 @@ def optimise(
     context = context or Context()
     statistics: list[PassStatistics] = []
     remarks: list[Remark] = []
+    decisions: list[Decision] = []
     for each in pipeline:
         start = time.perf_counter()
         report = _run(each, context, module)
@@ -149,9 +152,10 @@ def optimise(
         done = time.perf_counter()
         statistics.append(PassStatistics(each.name, report.fired, (ran - start) * 1e3, (done - ran) * 1e3))
         remarks.extend(report.remarks)
+        decisions.extend(report.decisions)
         if watch is not None:
             watch(each, module)
-    return Optimised(tuple(statistics), tuple(remarks))
+    return Optimised(tuple(statistics), tuple(remarks), tuple(decisions))
 
 
 def _run(each: ModulePass, context: Context, module: ModuleOp) -> Report:
@@ -185,6 +189,9 @@ def parse_pipeline(text: str, others: Mapping[str, Callable[[], type[ModulePass]
         found = PASSES.get(spec.name) or _other(spec.name, others or {})
         try:
             passes.append(found.from_pass_spec(spec))
+        except OptionProblem as error:
+            refused = f"the pass `{spec.name}` does not take these options"
+            raise PipelineError("E0692", refused, str(error)) from error
         except Exception as error:  # xDSL raises bare exceptions for options that do not fit
             raise PipelineError(
                 "E0692", f"the pass `{spec.name}` does not take these options", _options_of(found)
@@ -196,7 +203,8 @@ def _options_of(found: type[ModulePass]) -> str:
     infos = get_pass_option_infos(found)
     if not infos:
         return "it takes none"
-    return "it takes " + ", ".join(f"{each.name} ({each.expected_type})" for each in infos)
+    options = (f"{each.name} ({each.expected_type.removesuffix('|None')})" for each in infos)
+    return "it takes " + ", ".join(options)
 
 
 def _other(name: str, others: Mapping[str, Callable[[], type[ModulePass]]]) -> type[ModulePass]:

@@ -8,7 +8,7 @@ texts first, then what the calls share, then the rest; a hole never leaves its p
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from attrs import define, field, frozen
@@ -20,10 +20,10 @@ from flowc.dialects.agent.declarations import LlmOp
 from flowc.dialects.flow import control
 from flowc.dialects.flow.attributes import Json
 from flowc.dialects.flow.effects import Effects
-from flowc.passes.cost.model import HOLE_TOKENS
 from flowc.passes.facts import callee_of, name_of, operations_of_flows
-from flowc.passes.framework import Findings, FlowPass, Report, place_before
+from flowc.passes.framework import Findings, FlowPass, Report, check_lines, line_of, place_before
 from flowc.passes.paragraphs import joined, paragraphs, place_word
+from flowc.runtime.expected import HOLE_TOKENS
 
 PREFIX = "prefix"
 """The attribute of a call that says how many leading parts of its prompt other calls share."""
@@ -34,13 +34,20 @@ REPEATED = (control.ElementwiseOp, control.ForOp, control.WhileOp, control.VoteO
 
 @dataclass(frozen=True)
 class SharePrefixPass(FlowPass):
-    """Brings forward what prompts share, and marks how far it reaches."""
+    """Brings forward what prompts share, and marks how far it reaches.
+
+    Calls on the lines `without` are left as they are.
+    """
 
     name = "share-prefix"
+    without: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_lines(self.without)
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `share_prefix`."""
-        return share_prefix(module)
+        return share_prefix(module, self.without)
 
 
 @frozen
@@ -62,13 +69,13 @@ class _State:
     varying: dict[Block, set[SSAValue]] = field(factory=dict)
 
 
-def share_prefix(module: ModuleOp) -> Report:
+def share_prefix(module: ModuleOp, without: Collection[int] = ()) -> Report:
     """Rearranges what may be, marks every call, and says what a prompt repeats for want of `@reorder`."""
     state = _State()
     movable = {op.sym_name.data for op in module.ops if isinstance(op, LlmOp) and op.setting.get("reorder")}
     calls: dict[str, list[GenerateOp]] = {}
     for op in operations_of_flows(module):
-        if isinstance(op, GenerateOp):
+        if isinstance(op, GenerateOp) and line_of(op) not in without:
             calls.setdefault(callee_of(op), []).append(op)
     for name, group in calls.items():
         filled = _filled(group)

@@ -7,7 +7,7 @@ expected to be made for nothing. After speculative execution of hardware; of lan
 "LLMCompiler", 2023, and Ye et al., "Speculative actions", 2025, name the case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from attrs import define, field, frozen
@@ -22,35 +22,61 @@ from flowc.dialects.flow.control import IfOp
 from flowc.dialects.flow.effects import Effects, Summary, join, to_items
 from flowc.dialects.flow.speculation import EARLY, SpeculateOp
 from flowc.passes.block_times import Deadlines, Inside, Times, made_in
+from flowc.passes.cost.decisions import Alternative, Decision
 from flowc.passes.cost.model import CostModel, cost_model
-from flowc.passes.cost.money import Prices
+from flowc.passes.cost.money import WORTH, Prices
+from flowc.passes.cost.spreads import ENOUGH
 from flowc.passes.facts import blocks_of_flows, is_terminator
-from flowc.passes.framework import Findings, FlowPass, Report, line_of, place_before
+from flowc.passes.framework import (
+    Findings,
+    FlowPass,
+    OptionProblem,
+    Report,
+    check_lines,
+    check_worth,
+    line_of,
+    place_before,
+)
 from flowc.passes.order import effect_order
 from flowc.passes.spending import Spendings
 
 PROBABILITY = 0.5
 """How likely the first branch is taken, where nothing is known of it."""
-WORTH = 0.01
-"""Dollars that a second saved is worth: 36 an hour."""
 LEAST = 5.0
 """Milliseconds below which nothing is worth starting early."""
+WAIT, EARLY_CALLS = "when the condition is known", "before the condition is known"
 
 
 @dataclass(frozen=True)
 class SpeculatePass(FlowPass):
-    """Starts calls behind conditions early; `probability` of the first branch, `worth` in $ a second."""
+    """Starts calls behind conditions early; `probability` of the first branch, where no run has shown it, and
+    `worth` in $ a second.
+
+    The branches on the lines `without` wait for their conditions.
+    """
 
     name = "speculate"
     probability: float = PROBABILITY
     worth: float = WORTH
+    without: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise OptionProblem(f"probability is between 0 and 1, not {self.probability}")
+        check_worth(self.worth)
+        check_lines(self.without)
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `speculate`."""
-        return speculate(module, self.probability, self.worth)
+        return speculate(module, self.probability, self.worth, self.without)
 
 
-def speculate(module: ModuleOp, probability: float = PROBABILITY, worth: float = WORTH) -> Report:
+def speculate(
+    module: ModuleOp,
+    probability: float = PROBABILITY,
+    worth: float = WORTH,
+    without: Collection[int] = (),
+) -> Report:
     """Marks what may start early in branches; says what that is expected to save, or why it stays."""
     effects = Effects()
     declarations = {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)}
@@ -60,9 +86,10 @@ def speculate(module: ModuleOp, probability: float = PROBABILITY, worth: float =
     )
     # Innermost first: a branch that starts early takes along what starts early in it.
     for block in reversed(blocks_of_flows(module)):
-        _block(block, state)
+        _block(block, without, state)
     found = state.findings
-    return Report(found.fired, tuple(sorted(found.remarks, key=lambda each: each.line)))
+    remarks = sorted(found.remarks, key=lambda each: each.line)
+    return Report(found.fired, tuple(remarks), tuple(found.decisions))
 
 
 @define
@@ -80,20 +107,29 @@ class _State:
 
 @frozen
 class _Early:
-    """What of a branch may start early, what it needs, and what that is expected to bring."""
+    """What of a branch may start early, what it needs, and what that is expected to bring: milliseconds
+    `saved` with a probability of `chance`, dollars of `cost` else. `waiting` is when it ends without that.
+    """
 
     region: Region
     operations: tuple[Operation, ...]
     needs: tuple[SSAValue, ...]
     lines: tuple[int, ...]
     saved: float
+    chance: float
     gain: float
     cost: float
+    waiting: float
 
 
-def _block(block: Block, state: _State) -> None:
+def _block(block: Block, without: Collection[int], state: _State) -> None:
     branches = [
-        op for op in block.ops if isinstance(op, IfOp) and op.started is None and state.inside.lines(op)
+        op
+        for op in block.ops
+        if isinstance(op, IfOp)
+        and op.started is None
+        and line_of(op) not in without
+        and state.inside.lines(op)
     ]
     if not branches:
         return
@@ -106,12 +142,14 @@ def _branch(op: IfOp, times: Times, state: _State) -> None:
     decided = times.of(op.condition)
     if decided < LEAST:
         return
-    chances = (state.probability, 1.0 - state.probability)
+    likely, _ = state.costs.taken(op, state.probability)
+    chances = (likely, 1.0 - likely)
     found = [
         _early(region, chance, op, times, state) for region, chance in zip(op.regions, chances, strict=True)
     ]
     wanted = [each for each in found if each is not None and _is_worth(each, op, state)]
     if not wanted:
+        _decide(op, found, (), state)
         return
     wanted.sort(key=lambda each: each.cost - each.gain)
     known = state.spendings.around(op, wanted[0].region)
@@ -119,7 +157,34 @@ def _branch(op: IfOp, times: Times, state: _State) -> None:
         state.findings.remark(op, f"`if`: no branch starts early: {known.unknown}")
         return
     chosen = wanted[:1] if known.others else wanted
+    _decide(op, found, chosen, state)
     _start(op, chosen, known.others, state)
+
+
+def _decide(op: IfOp, found: Sequence[_Early | None], chosen: Sequence[_Early], state: _State) -> None:
+    """Keeps what was decided of each branch that could start early."""
+    likely, samples = state.costs.taken(op, state.probability)
+    seen = f"the first branch is taken {likely:.0%} of the time by {samples} runs"
+    for early in found:
+        if early is None:
+            continue
+        begins = early in chosen
+        gain = early.chance * early.saved - (1e3 * early.cost / state.worth if state.worth else 0.0)
+        state.findings.decisions.append(
+            Decision(
+                "start",
+                line_of(op),
+                EARLY_CALLS if begins else WAIT,
+                (
+                    Alternative(WAIT, early.waiting),
+                    Alternative(EARLY_CALLS, early.waiting - early.chance * early.saved, early.cost),
+                ),
+                gain=gain if begins else 0.0,
+                sure=samples >= ENOUGH,
+                subject=_calls(early),
+                basis=seen if samples else f"no run seen: a chance of {early.chance:.0%} is assumed",
+            )
+        )
 
 
 def _is_worth(early: _Early, op: IfOp, state: _State) -> bool:
@@ -171,7 +236,8 @@ def _early(region: Region, chance: float, op: IfOp, times: Times, state: _State)
     cost = (1.0 - chance) * sum(map(state.prices.of, kept))
     wanted = tuple(value for value in needs if not isinstance(value.owner, ConstantOp))
     lines = tuple(sorted(frozenset().union(*map(state.inside.lines, kept))))
-    return _Early(region, kept, wanted, lines, saved, chance * saved / 1e3 * state.worth, cost)
+    gain = chance * saved / 1e3 * state.worth
+    return _Early(region, kept, wanted, lines, saved, chance, gain, cost, decided + _path(kept, state))
 
 
 def _reason(summary: Summary, ahead: bool, deadline: bool) -> str:

@@ -8,6 +8,7 @@ elements do not come together. Of a plan those steps may begin whose tools are p
 the plan writes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
@@ -19,7 +20,7 @@ from flowc.dialects.flow.compute import ApplyOp, ConstantOp
 from flowc.dialects.flow.effects import Effects, of_items
 from flowc.dialects.flow.types import ListType, PlanType, RecordType, StrType
 from flowc.passes.facts import name_of, operations_of_flows
-from flowc.passes.framework import Findings, FlowPass, Report
+from flowc.passes.framework import Findings, FlowPass, Report, check_lines, line_of
 from flowc.passes.stream_fields import stream_fields
 from flowc.passes.stream_items import STREAM, against, mapped, mark, readers_of
 from flowc.passes.stream_plans import stream_plans
@@ -32,16 +33,23 @@ SPLITTING = {"lines": "line", "sentences": "sentence", "split": "part"}
 
 @dataclass(frozen=True)
 class StreamPass(FlowPass):
-    """Lets what reads items, fields, sentences or steps begin as soon as a model has written them."""
+    """Lets what reads items, fields, sentences or steps begin as soon as a model has written them.
+
+    The answers of calls on the lines `without` are waited for.
+    """
 
     name = NAME
+    without: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_lines(self.without)
 
     def run(self, module: ModuleOp) -> Report:
         """Runs `stream`."""
-        return stream(module)
+        return stream(module, self.without)
 
 
-def stream(module: ModuleOp) -> Report:
+def stream(module: ModuleOp, without: Collection[int] = ()) -> Report:
     """Marks the calls whose answers may be read early; says of other readers why they wait."""
     findings = Findings(NAME)
     effects = Effects()
@@ -50,7 +58,7 @@ def stream(module: ModuleOp) -> Report:
     }
     said: set[Operation] = set()
     for call in reversed(operations_of_flows(module)):
-        if not isinstance(call, GenerateOp) or STREAM in call.attributes:
+        if not isinstance(call, GenerateOp) or STREAM in call.attributes or line_of(call) in without:
             continue
         match call.result.type:
             case ListType():

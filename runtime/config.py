@@ -24,6 +24,8 @@ MODEL_KEYS: Mapping[str, type] = {
     "api_key_env": str,
     "price_in": float,
     "price_out": float,
+    "price_cached": float,
+    "price_batch": float,
     "requests_per_minute": int,
     "tokens_per_minute": int,
     "max_in_flight": int,
@@ -159,7 +161,7 @@ def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
         model=str(settings.get("model", alias)),
         base_url=base_url if isinstance(base_url, str) else None,
         api_key_env=str(settings.get("api_key_env", "OPENAI_API_KEY")),
-        price=Price(number("price_in", 0.0) / 1e6, number("price_out", 0.0) / 1e6),
+        price=_price(settings, place, path),
         requests_per_minute=whole("requests_per_minute"),
         tokens_per_minute=whole("tokens_per_minute"),
         max_in_flight=whole("max_in_flight"),
@@ -172,6 +174,26 @@ def _model(alias: str, members: dict[str, object], path: Path) -> ModelSettings:
         hedge_after=number("hedge_after", 0.0) or None,
         kv_tokens=whole("kv_tokens"),
     )
+
+
+def _price(settings: Mapping[str, object], place: str, path: Path) -> Price:
+    """Dollars a token: flowc.toml says dollars a million, and for batches the share of them that is paid.
+
+    What is cheaper may not be dearer: budgets reserve the full price.
+    """
+
+    def said(name: str, default: float) -> float:
+        value = settings.get(name)
+        return float(value) if isinstance(value, int | float) else default
+
+    prompt = said("price_in", 0.0)
+    cached, batch = said("price_cached", prompt), said("price_batch", 1.0)
+    if cached > prompt:
+        raise wrong(f"price_cached in {place} must be at most price_in, not {cached:g}", path)
+    if batch > 1:
+        raise wrong(f"price_batch in {place} must be a share of the price, at most 1, not {batch:g}", path)
+    own = "price_cached" in settings
+    return Price(prompt / 1e6, said("price_out", 0.0) / 1e6, cached / 1e6 if own else None, batch)
 
 
 def _known_provider(name: str, place: str, path: Path) -> None:

@@ -9,16 +9,22 @@ FEWEST = 20
 """Calls of which nothing is said about what is usual."""
 KEPT = 200
 """The latest latencies that count."""
+SPARE = 0.05
+"""The share of calls that may be asked again by what earlier runs have shown: as many as are late there."""
 CLEARLY = 1.1
 """How many times the usual a late call has taken at least: calls that all take as long are not late."""
 
 
 @define(eq=False)
 class Sample:
-    """The latest latencies of one operation, in seconds: in the order they came, and sorted."""
+    """The latest latencies of one operation, in seconds: in the order they came, and sorted; how many calls
+    that may be asked again have `begun`, and how many of them were.
+    """
 
     order: deque[float] = field(factory=deque)
     ranked: list[float] = field(factory=list)
+    begun: int = 0
+    again: int = 0
 
     def note(self, seconds: float) -> None:
         """Takes in a latency, and lets go of the oldest."""
@@ -41,7 +47,18 @@ class Latencies:
 
     def note(self, key: tuple[str, str], seconds: float) -> None:
         """Takes in how long a call took."""
-        self.samples.setdefault(key, Sample()).note(seconds)
+        self.of(key).note(seconds)
+
+    def of(self, key: tuple[str, str]) -> Sample:
+        """The sample of an operation and a model."""
+        return self.samples.setdefault(key, Sample())
+
+    def can_spare(self, key: tuple[str, str]) -> bool:
+        """Whether one more call may be asked again before this process knows itself what is late: times of
+        earlier runs may be wrong for all calls of this one.
+        """
+        sample = self.of(key)
+        return sample.again < max(1.0, SPARE * sample.begun)
 
     def late(self, key: tuple[str, str]) -> float | None:
         """Seconds after which a call is later than 95 of 100 were; None where that is not known yet."""

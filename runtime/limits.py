@@ -22,14 +22,20 @@ USUAL_ANSWER = 1024
 
 @frozen
 class Price:
-    """US dollars a token, of the prompt and of the answer."""
+    """US dollars a token, of the prompt and of the answer. `cached` is the price of tokens of the prompt that
+    the provider had computed before, where it is another; calls in a batch cost `batch` of the price.
+    """
 
     prompt: float = 0.0
     answer: float = 0.0
+    cached: float | None = None
+    batch: float = 1.0
 
-    def of(self, prompt: int, answer: int) -> float:
-        """What a call costs."""
-        return self.prompt * prompt + self.answer * answer
+    def of(self, prompt: int, answer: int, cached: int = 0, *, batched: bool = False) -> float:
+        """What a call costs, of whose prompt so many tokens were `cached`."""
+        saved = 0.0 if self.cached is None else (self.prompt - self.cached) * min(max(cached, 0), prompt)
+        whole = self.prompt * prompt + self.answer * answer - saved
+        return whole * self.batch if batched else whole
 
 
 @define(eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from flowc.runtime.expectations import Expectations
 from flowc.runtime.types import Type
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -135,7 +136,10 @@ class Function:
 
 @frozen
 class Plan:
-    """A whole compiled program. Kernel code travels beside it, named by the `kernel` nodes."""
+    """A whole compiled program. Kernel code travels beside it, named by the `kernel` nodes.
+
+    `expectations` are what runs before have shown of its calls, where there were any.
+    """
 
     source: str
     functions: Mapping[str, Function]
@@ -143,4 +147,5 @@ class Plan:
     records: Mapping[str, tuple[tuple[str, Type], ...]]
     enums: Mapping[str, tuple[str, ...]]
     optimisation: int = 2
+    expectations: Expectations | None = None
     format_version: int = FORMAT_VERSION

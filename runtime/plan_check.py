@@ -158,6 +158,8 @@ BATCHED = ("apply", "record", "field", "list", "dict", "tuple", "item", "cast", 
 
 def _check_batch(node: Node) -> None:
     """What is in it runs on the loop, so that nothing else than questions may take long."""
+    if not node.inputs:
+        raise broken_plan("a `generate_batch` of no list")
     inside = [*node.regions[0].nodes]
     for each in inside:
         if each.op not in BATCHED:

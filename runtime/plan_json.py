@@ -1,10 +1,10 @@
 """The plan as JSON, both ways. What is read back is checked, for an artifact may come from anywhere."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TypeVar
 
+from flowc.runtime import expectations_json
 from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.json_members import as_json, as_list, as_number, as_object, exactly, or_none
 from flowc.runtime.plan import (
     FORMAT_VERSION,
     Effect,
@@ -22,9 +22,6 @@ from flowc.runtime.types import Type
 from flowc.runtime.types import from_json as type_from_json
 from flowc.runtime.types import to_json as type_to_json
 
-T = TypeVar("T")
-Members = Mapping[str, object]
-
 
 def to_json(plan: Plan) -> Json:
     """The plan as a plain JSON value that `from_json` reads back to an equal plan."""
@@ -39,6 +36,7 @@ def to_json(plan: Plan) -> Json:
             for name, members in plan.records.items()
         },
         "enums": {name: list(members) for name, members in plan.enums.items()},
+        **_expectations(plan),
     }
 
 
@@ -50,7 +48,7 @@ def dumps(plan: Plan) -> str:
 def from_json(value: object) -> Plan:
     """Reads and checks a plan; raises `FlowError` E0644 or E0645 where it is not one this runtime can run."""
     try:
-        members = _members(value)
+        members = as_object(value)
         version = _int(members["format"])
         if version > FORMAT_VERSION:
             raise fail(
@@ -60,13 +58,16 @@ def from_json(value: object) -> Plan:
             )
         plan = Plan(
             source=_str(members["source"]),
-            functions={name: _read_function(item) for name, item in _members(members["functions"]).items()},
+            functions={name: _read_function(item) for name, item in as_object(members["functions"]).items()},
             operations={
-                name: _read_operation(item) for name, item in _members(members["operations"]).items()
+                name: _read_operation(item) for name, item in as_object(members["operations"]).items()
             },
-            records={name: _read_fields(item) for name, item in _members(members["records"]).items()},
-            enums={name: tuple(map(_str, _list(item))) for name, item in _members(members["enums"]).items()},
+            records={name: _read_fields(item) for name, item in as_object(members["records"]).items()},
+            enums={
+                name: tuple(map(_str, as_list(item))) for name, item in as_object(members["enums"]).items()
+            },
             optimisation=_int(members["optimisation"]),
+            expectations=or_none(expectations_json.from_json, members.get("expectations")),
             format_version=version,
         )
         check_plan(plan)
@@ -97,6 +98,10 @@ def loads(text: str) -> Plan:
 def _type(type_: Type) -> Json:
     value: Json = json.loads(json.dumps(type_to_json(type_)))
     return value
+
+
+def _expectations(plan: Plan) -> dict[str, Json]:
+    return {} if plan.expectations is None else {"expectations": expectations_json.to_json(plan.expectations)}
 
 
 def _limits(limits: Limits) -> Json:
@@ -184,153 +189,112 @@ def _node(node: Node) -> Json:
 _LIMITS = ("timeout", "money", "tokens", "calls", "memory", "retries", "backoff")
 
 
-def _members(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise ValueError(f"an object was expected, not {value!r:.60}")
-    return value
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise ValueError(f"a list was expected, not {value!r:.60}")
-    return value
-
-
-def _exactly(kind: type[T]) -> Callable[[object], T]:
-    def read(value: object) -> T:
-        if type(value) is not kind:
-            raise ValueError(f"{kind.__name__} was expected, not {value!r:.60}")
-        return value
-
-    return read
-
-
-_int = _exactly(int)
-_str = _exactly(str)
-_bool = _exactly(bool)
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"a number was expected, not {value!r:.60}")
-    return float(value)
-
-
-def _or_none(read: Callable[[object], T], value: object) -> T | None:
-    return None if value is None else read(value)
+_int = exactly(int)
+_str = exactly(str)
+_bool = exactly(bool)
 
 
 def _ints(value: object) -> tuple[int, ...]:
-    return tuple(map(_int, _list(value)))
-
-
-def _json(value: object) -> Json:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list):
-        return [_json(item) for item in value]
-    if isinstance(value, dict):
-        return {_str(name): _json(item) for name, item in value.items()}
-    raise ValueError(f"not a JSON value: {value!r:.60}")
+    return tuple(map(_int, as_list(value)))
 
 
 def _read_limits(value: object) -> Limits:
-    members = _members(value)
+    members = as_object(value)
     if unknown := set(members) - set(_LIMITS):
         raise ValueError(f"unknown limit {sorted(unknown)[0]!r}")
     return Limits(
-        timeout=_or_none(_float, members.get("timeout")),
-        money=_or_none(_float, members.get("money")),
-        tokens=_or_none(_int, members.get("tokens")),
-        calls=_or_none(_int, members.get("calls")),
-        memory=_or_none(_int, members.get("memory")),
+        timeout=or_none(as_number, members.get("timeout")),
+        money=or_none(as_number, members.get("money")),
+        tokens=or_none(_int, members.get("tokens")),
+        calls=or_none(_int, members.get("calls")),
+        memory=or_none(_int, members.get("memory")),
         retries=_int(members.get("retries", 0)),
-        backoff=_float(members.get("backoff", 0.0)),
+        backoff=as_number(members.get("backoff", 0.0)),
     )
 
 
 def _read_effect(value: object) -> Effect:
-    kind, resource, idempotent, undo = _list(value)
-    return Effect(_str(kind), _or_none(_str, resource), _bool(idempotent), _or_none(_str, undo))
+    kind, resource, idempotent, undo = as_list(value)
+    return Effect(_str(kind), or_none(_str, resource), _bool(idempotent), or_none(_str, undo))
 
 
 def _read_parameter(value: object) -> Parameter:
-    members = _members(value)
+    members = as_object(value)
     return Parameter(
         _str(members["name"]),
         type_from_json(members["type"]),
-        _json(members.get("default")),
+        as_json(members.get("default")),
         "default" in members,
     )
 
 
 def _read_fields(value: object) -> tuple[tuple[str, Type], ...]:
-    pairs = [_list(item) for item in _list(value)]
+    pairs = [as_list(item) for item in as_list(value)]
     return tuple((_str(name), type_from_json(type_)) for name, type_ in pairs)
 
 
 def _read_function(value: object) -> Function:
-    members = _members(value)
+    members = as_object(value)
     return Function(
         name=_str(members["name"]),
-        parameters=tuple(map(_read_parameter, _list(members["parameters"]))),
+        parameters=tuple(map(_read_parameter, as_list(members["parameters"]))),
         result=type_from_json(members["result"]),
         body=_read_region(members["body"]),
         limits=_read_limits(members["limits"]),
-        effects=tuple(map(_read_effect, _list(members["effects"]))),
+        effects=tuple(map(_read_effect, as_list(members["effects"]))),
         documentation=_str(members["documentation"]),
         line=_int(members["line"]),
     )
 
 
 def _read_operation(value: object) -> Operation:
-    members = _members(value)
+    members = as_object(value)
     return Operation(
         kind=_str(members["kind"]),
         name=_str(members["name"]),
-        parameters=tuple(map(_read_parameter, _list(members["parameters"]))),
+        parameters=tuple(map(_read_parameter, as_list(members["parameters"]))),
         result=type_from_json(members["result"]),
-        effects=tuple(map(_read_effect, _list(members["effects"]))),
+        effects=tuple(map(_read_effect, as_list(members["effects"]))),
         limits=_read_limits(members["limits"]),
-        model=_or_none(_str, members["model"]),
-        temperature=_or_none(_float, members["temperature"]),
-        max_tokens=_or_none(_int, members["max_tokens"]),
+        model=or_none(_str, members["model"]),
+        temperature=or_none(as_number, members["temperature"]),
+        max_tokens=or_none(_int, members["max_tokens"]),
         cached=_bool(members["cached"]),
-        pruned=tuple(map(_str, _list(members.get("pruned", [])))),
-        latency=_or_none(_float, members.get("latency")),
-        module=_or_none(_str, members["module"]),
-        function=_or_none(_str, members["function"]),
+        pruned=tuple(map(_str, as_list(members.get("pruned", [])))),
+        latency=or_none(as_number, members.get("latency")),
+        module=or_none(_str, members["module"]),
+        function=or_none(_str, members["function"]),
         documentation=_str(members["documentation"]),
         line=_int(members["line"]),
     )
 
 
 def _read_region(value: object) -> Region:
-    members = _members(value)
-    captures = tuple(_ints(pair) for pair in _list(members["captures"]))
-    constants = [_list(pair) for pair in _list(members["constants"])]
+    members = as_object(value)
+    captures = tuple(_ints(pair) for pair in as_list(members["captures"]))
+    constants = [as_list(pair) for pair in as_list(members["constants"])]
     return Region(
         size=_int(members["size"]),
         parameters=_ints(members["parameters"]),
         captures=tuple((outer, inner) for outer, inner in captures),
-        constants=tuple((_int(slot), _json(item)) for slot, item in constants),
-        nodes=tuple(map(_read_node, _list(members["nodes"]))),
+        constants=tuple((_int(slot), as_json(item)) for slot, item in constants),
+        nodes=tuple(map(_read_node, as_list(members["nodes"]))),
         results=_ints(members["results"]),
     )
 
 
 def _read_node(value: object) -> Node:
-    members = _members(value)
+    members = as_object(value)
     line, column = _ints(members["at"])
     return Node(
         op=_str(members["op"]),
         name=_str(members["name"]),
         inputs=_ints(members["in"]),
         outputs=_ints(members["out"]),
-        settings={name: _json(item) for name, item in _members(members.get("settings", {})).items()},
-        regions=tuple(map(_read_region, _list(members.get("regions", [])))),
+        settings={name: as_json(item) for name, item in as_object(members.get("settings", {})).items()},
+        regions=tuple(map(_read_region, as_list(members.get("regions", [])))),
         after=_ints(members.get("after", [])),
-        rank=_float(members.get("rank", 0.0)),
+        rank=as_number(members.get("rank", 0.0)),
         line=line,
         column=column,
     )

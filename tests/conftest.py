@@ -16,6 +16,8 @@ settings.register_profile("suite", max_examples=40, deadline=None, derandomize=T
 settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FLOWC_HYPOTHESIS", "suite"))
 
+os.environ["FLOWC_HISTORY"] = "none"  # what runs before have shown must not change what tests see
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update` accepts what is printed now as what must be printed."""

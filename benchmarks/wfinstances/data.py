@@ -1,6 +1,7 @@
 """The recorded workflows of FLOWC_DATA, and forecasts for each of which its own runs are left out."""
 
 import functools
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,16 +27,30 @@ class Recorded:
 
 
 @functools.cache
-def recorded(quick: bool = False) -> tuple[Recorded, ...]:
-    """All instances, none without FLOWC_DATA; with `quick` the small ones."""
+def recorded(quick: bool = False, written: bool = True) -> tuple[Recorded, ...]:
+    """All instances, none without FLOWC_DATA; with `quick` the small ones.
+
+    Without `written` they do not say how large the files are that their own tasks write.
+    """
     folder = Path(os.environ.get("FLOWC_DATA") or "", "wfinstances")
     if not os.environ.get("FLOWC_DATA") or not folder.is_dir():
         return ()
     return tuple(
-        Recorded(path.parent.name, read(unpacked(path.read_bytes(), str(path)), str(path)))
+        Recorded(path.parent.name, read(_text(path, written), str(path)))
         for path in sorted(folder.glob("*/*.json.gz"))
         if not quick or path.stat().st_size < 6_000
     )
+
+
+def _text(path: Path, written: bool) -> str:
+    text = unpacked(path.read_bytes(), str(path))
+    if written:
+        return text
+    found = json.loads(text)
+    specification = found["workflow"]["specification"]
+    outputs = {file for task in specification["tasks"] for file in task.get("outputFiles", ())}
+    specification["files"] = [each for each in specification["files"] if each["id"] not in outputs]
+    return json.dumps(found)
 
 
 Predicted = dict[str, list[Forecast | None]]
@@ -43,9 +58,9 @@ Predicted = dict[str, list[Forecast | None]]
 
 
 @functools.cache
-def without_configuration(quick: bool = False) -> Predicted:
+def without_configuration(quick: bool = False, written: bool = True) -> Predicted:
     """Forecasts from all instances but those of the same configuration."""
-    known = recorded(quick)
+    known = recorded(quick, written)
     model = learn([sample for each in known for sample in samples_of(each.workflow)])
     return {name: forecasts(model, traits, origin) for name, traits, origin in map(_asked, known)}
 
@@ -65,9 +80,9 @@ def without_family(quick: bool = False) -> Predicted:
     return found
 
 
-def medians(predicted: Sequence[Forecast | None]) -> list[float | None]:
+def likely(predicted: Sequence[Forecast | None]) -> list[float | None]:
     """What `learned` is given."""
-    return [None if each is None else each.median for each in predicted]
+    return [None if each is None else each.likely for each in predicted]
 
 
 def _asked(each: Recorded) -> tuple[str, list[Traits], Origin]:

@@ -1,9 +1,10 @@
 """Compiling a decorated function once, and running it as often as it is called."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -18,8 +19,12 @@ from flowc.runtime.config import find_config, load_config
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
 from flowc.runtime.execute import Loaded, load, run, run_plan
+from flowc.runtime.history.place import is_there, path
 from flowc.runtime.people import answers, ask_terminal, has_terminal
 from flowc.runtime.result import RunResult
+
+if TYPE_CHECKING:
+    from flowc.compiler.learned import History
 
 PICTURES = ("mermaid", "dot")
 
@@ -33,7 +38,7 @@ class CompiledDefinition:
 
 
 def compile_definition(
-    definition: Definition[..., Any], level: int, native: bool = True
+    definition: Definition[..., Any], level: int, native: bool = True, history: "History | None" = None
 ) -> CompiledDefinition:
     """Compiles a decorated function with all it reaches; raises CompileError in terms of the Python files."""
     built = build(definition)
@@ -41,7 +46,7 @@ def compile_definition(
         compiled = compile_program(
             built.program,
             built.source,
-            options=Options(level=level, native=native),
+            options=Options(level=level, native=native, history=history),
         )
     except CompileError as error:
         raise built.sources.relocate(error) from None
@@ -67,7 +72,9 @@ class Execution:
     """A compiled function with the world it runs in; made at the first call, used by all."""
 
     def __init__(self, definition: Definition[..., Any], options: RunOptions) -> None:
-        found = compile_definition(definition, options.optimisation)
+        found = compile_definition(definition, options.optimisation, history=_history(options.provider))
+        self._text = found.compiled.source.text
+        self._traced = bool(options.subscribers)
         self._entry = found.built.entry
         self._signature = inspect.signature(definition.function)
         self._convert = converter(hints(definition.function).get("return", Any))
@@ -80,11 +87,25 @@ class Execution:
 
     async def value_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The same on the running loop."""
-        return self._unpack(await run_plan(self._loaded, self._entry, self._bind(args, kwargs)))
+        report = await run_plan(self._loaded, self._entry, self._bind(args, kwargs))
+        self._remember(report)
+        return self._unpack(report)
 
     def report(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RunResult:
         """Runs and gives the whole account."""
-        return run(self._loaded, self._entry, self._bind(args, kwargs))
+        report = run(self._loaded, self._entry, self._bind(args, kwargs))
+        self._remember(report)
+        return report
+
+    def _remember(self, report: RunResult) -> None:
+        """Adds what a run that somebody listened to has shown to the history."""
+        where = path() if self._traced else None
+        if where is None:
+            return
+        from flowc.runtime.history.remembering import remember
+
+        for problem in remember(where, report, self._loaded.plan, self._text):
+            warnings.warn(f"{problem.code}: {problem.message} ({problem.why})", stacklevel=4)
 
     def into(self, out: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Runs a kernel alone, with its result written to the arrays given."""
@@ -101,6 +122,16 @@ class Execution:
         if report.problem is not None:
             raise FlowError(report.problem)
         return report.result if self._convert is None else self._convert(report.result)
+
+
+def _history(provider: str | None) -> "History | None":
+    """Where earlier runs are to be looked up; None where there are none."""
+    where = path()
+    if where is None or not is_there(where):
+        return None
+    from flowc.compiler.learned import History
+
+    return History(where, provider)
 
 
 def _environment(found: CompiledDefinition, folder: Path, options: RunOptions) -> Environment:

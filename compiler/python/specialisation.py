@@ -25,6 +25,7 @@ from flowc.compiler.python.structure import (
     structure_from_json,
     structure_to_json,
 )
+from flowc.passes.cost.fingerprint import fingerprint
 from flowc.runtime import object_cache, processor
 from flowc.runtime.dtypes import integer_range, numpy_dtype
 from flowc.runtime.errors import fail
@@ -194,6 +195,6 @@ def _key(
     function, arrays = found
     target = processor.host()
     kinds = [[t.dtype, t.dims, repr(t.value), t.layout, t.known, t.same, t.least, t.turned] for t in types]
-    options = [mode.level, mode.precise, mode.reproducible, mode.in_rows]
+    options = [mode.level, mode.precise, mode.reproducible, mode.in_rows, fingerprint()]
     parts = [function, kinds, *options, target.cpu, target.features]
     return hashlib.sha256(json.dumps([*parts, build_id()]).encode()).hexdigest(), arrays

@@ -11,16 +11,19 @@ from flowc.compiler.driver import check_text, kernels_module
 from flowc.compiler.kernel_build import build, dense
 from flowc.compiler.stopwatch import shortest
 from flowc.passes.cost.kernel_roofline import Machine
-from flowc.passes.cost.stored import this_machine
+from flowc.passes.cost.place import this_machine
 from flowc.runtime.kernels import Kernel, load
 from flowc.runtime.native import set_threads
 from flowc.runtime.native import threads as used_threads
+from flowc.runtime.processor import host
 
 LEAST_BITS, MOST_BITS = 16, 28
 """Bandwidth is measured for 2 to the power of each of these bytes, read and written together."""
 EDGE = 384
 """Rows and columns of a product whose matrices stay in the caches."""
 ELEMENTS = 1 << 18
+ROW = 8
+"""Elements of a short row."""
 STEPS = 32
 
 _CHAIN = "\n".join(f"    t{number + 1} = t{number} * 0.5 + x" for number in range(STEPS))
@@ -30,6 +33,9 @@ kernel scaled(x: f32[n]) -> f32[n]:
 
 kernel product(x: f32[n, n]) -> f32[n, n]:
     return x @ x
+
+kernel rows(x: f32[n, m]) -> f32[n]:
+    return sum(x, axis=1)
 
 kernel chain(x: f32[n]) -> f32[n]:
     t0 = x
@@ -66,6 +72,9 @@ def _measured(threads: int) -> Machine:
     line, line_into = store[:ELEMENTS], into[:ELEMENTS]
     multiplying = shortest(lambda: product(square))
     chained = shortest(lambda: chain(line, out=line_into))
+    table, row_sums = line.reshape(-1, ROW), line_into[: ELEMENTS // ROW]
+    rows = found["rows"]
+    reduced = shortest(lambda: rows(table, out=row_sums)) - call
     return Machine(
         this_machine(),
         threads,
@@ -74,6 +83,8 @@ def _measured(threads: int) -> Machine:
         2 * STEPS * ELEMENTS / chained,
         2 * EDGE**3 / multiplying,
         call,
+        max(reduced, 1e-9) / len(row_sums),
+        host().vector_bits // 8,
     )
 
 

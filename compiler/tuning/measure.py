@@ -1,5 +1,6 @@
 """How long generated kernels take on this machine: the samples that a cost model is fitted to."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,26 +53,43 @@ def ready(trial: Trial) -> Ready:
     return Ready(signature, call, built.counts())
 
 
-def measure(trial: Trial, machines: Sequence[Machine], arrays: "Arrays") -> Iterator[Sample]:
-    """Samples of all calls of a trial, with the threads of each machine, into results used before."""
-    kernel = ready(trial)
+def measure(
+    trials: Sequence[Trial], machines: Sequence[Machine], arrays: "Arrays", visits: int = 2
+) -> Iterator[Sample]:
+    """Samples of all calls of some trials, with the threads of each machine, into results used before.
+
+    Each call is visited several times, all the others in between, and the fastest counts: a neighbour on the
+    machine slows down one visit, and all the repetitions in it, but seldom all visits.
+    """
+    kernels = [ready(trial) for trial in trials]
+    found: dict[tuple[int, int, int], Sample] = {}
     before = threads()
     try:
-        for sizes in trial.calls:
-            arguments = arrays.of(kernel.signature, sizes, trial.positions)
-            extents = {extent: sizer(extent)(sizes, arguments) for extent in kernel.counts.extents}
-            again = _repeatable(kernel.call, arguments)
-            for machine in machines:
-                set_threads(machine.threads)
-                seconds = shortest(again)
-                found = features(kernel.counts, machine, extents.__getitem__)
-                row = tuple(map(float, found.row))
-                yield Sample(trial.family, trial.text, sizes, machine.threads, seconds, found.roofline, row)
+        for _ in range(visits):
+            for place, (trial, kernel) in enumerate(zip(trials, kernels, strict=True)):
+                for call, sample in enumerate(_visit(trial, kernel, machines, arrays)):
+                    key = place, call, sample.threads
+                    if key not in found or sample.seconds < found[key].seconds:
+                        found[key] = sample
     finally:
         set_threads(before)
+    yield from found.values()
 
 
-def _repeatable(call: Kernel, arguments: Sequence[Any]) -> Callable[[], Any]:
+def _visit(trial: Trial, kernel: Ready, machines: Sequence[Machine], arrays: "Arrays") -> Iterator[Sample]:
+    for sizes in trial.calls:
+        arguments = arrays.of(kernel.signature, sizes, trial.positions)
+        extents = {extent: sizer(extent)(sizes, arguments) for extent in kernel.counts.extents}
+        again = repeatable(kernel.call, arguments)
+        for machine in machines:
+            set_threads(machine.threads)
+            seconds = shortest(again, time.thread_time if machine.threads == 1 else time.perf_counter)
+            found = features(kernel.counts, machine, extents.__getitem__)
+            row = tuple(map(float, found.row))
+            yield Sample(trial.family, trial.text, sizes, machine.threads, seconds, found.roofline, row)
+
+
+def repeatable(call: Kernel, arguments: Sequence[Any]) -> Callable[[], Any]:
     """The call into its own result, where it is one array."""
     result = call(*arguments)
     if isinstance(result, np.ndarray) and result.ndim:

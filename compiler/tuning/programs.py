@@ -232,16 +232,19 @@ FAMILIES: Mapping[str, Callable[[Random], _Draft]] = {
 
 
 def _chain(random: Random, names: Sequence[str], steps: int) -> tuple[list[str], str]:
-    """Statements that combine all `names`, arrays of one shape, in some more steps; the name of the last."""
+    """Statements that combine all `names`, arrays of one shape, in some more steps; the name of the last.
+
+    Nothing meets itself: a compiler knows what `x - x` is.
+    """
     body: list[str] = []
     last = names[0]
     operands = [*names[1:], *[""] * steps]
     for number, operand in enumerate(operands):
-        table = _BINARY if operand or random.random() < 0.3 else _UNARY
+        others = [name for name in names if name != last] or names
+        table = _BINARY if operand or (last not in others and random.random() < 0.3) else _UNARY
         (text,) = random.choices(list(table), list(table.values()))
-        body.append(
-            f"t{number} = " + text.format(x=last, y=operand or random.choice(names), c=_number(random))
-        )
+        filled = text.format(x=last, y=operand or random.choice(others), c=_number(random))
+        body.append(f"t{number} = {filled}")
         last = f"t{number}"
     return body, last
 

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from flowc.compiler.tuning.ceilings import ceilings
-from flowc.compiler.tuning.fit import LEAST_SAMPLES, Tree, fit, margin_of, require_lightgbm
+from flowc.compiler.tuning.fit import LEAST_SAMPLES, fit, margin_of, require_lightgbm
 from flowc.compiler.tuning.measure import Arrays, Sample, measure
 from flowc.compiler.tuning.programs import FAMILIES, trial
 from flowc.passes.cost.forest import evaluate
@@ -24,11 +24,10 @@ KEPT_BACK = 5
 
 @frozen(eq=False)
 class Tuned:
-    """A model and its trees; how far off a model fitted to the other kernels is on those kept back, and the
+    """A model; how far off a model fitted to the other kernels is on those kept back, and the
     roofline alone on the same, as medians of the relative error; quarantined samples."""
 
     model: KernelModel
-    trees: list[list[Tree]]
     error: float
     roofline_error: float
     left_out: int
@@ -44,9 +43,9 @@ def tune(seconds: float, threads: Sequence[int], progress: Callable[[float, int]
     start = time.monotonic()
     machines = [ceilings(each) for each in threads]
     samples: list[Sample] = []
-    for sample in _samples(machines):
+    for some in _samples(machines):
         over = (time.monotonic() - start) / seconds
-        samples.append(sample)
+        samples += some
         progress(min(over, 1.0), len(samples))
         if over >= 1:
             break
@@ -58,16 +57,15 @@ def tune(seconds: float, threads: Sequence[int], progress: Callable[[float, int]
             help="give it longer: flowc tune --seconds 120",
         )
     judged = _judged(usable, machines)
-    model, trees = fit(usable, machines, judged.margin)
-    return Tuned(model, trees, judged.error, judged.roofline_error, len(samples) - len(usable))
+    model = fit(usable, machines, judged.margin)
+    return Tuned(model, judged.error, judged.roofline_error, len(samples) - len(usable))
 
 
-def _samples(machines: Sequence[Machine]) -> Iterator[Sample]:
-    """Samples of one kernel of each family after the other, without end."""
+def _samples(machines: Sequence[Machine]) -> Iterator[list[Sample]]:
+    """Samples of a kernel of each family, then of another of each, without end."""
     arrays = Arrays()
     for seed in count():
-        for family in FAMILIES:
-            yield from measure(trial(family, seed, CALLS), machines, arrays)
+        yield list(measure([trial(family, seed, CALLS) for family in FAMILIES], machines, arrays))
 
 
 @frozen
@@ -86,7 +84,7 @@ def _judged(samples: Sequence[Sample], machines: Sequence[Machine]) -> _Judgemen
         text: place for place, text in enumerate(dict.fromkeys(sample.text for sample in samples))
     }
     kept = [sample for sample in samples if number[sample.text] % KEPT_BACK == 0]
-    model, _ = fit([sample for sample in samples if number[sample.text] % KEPT_BACK], machines)
+    model = fit([sample for sample in samples if number[sample.text] % KEPT_BACK], machines)
     seconds = np.array([sample.seconds for sample in kept])
     roofs = np.array([sample.roofline for sample in kept])
     found = roofs * np.exp2([evaluate(model.forest, np.array(sample.features))[1] for sample in kept])

@@ -53,6 +53,11 @@ class Checks:
         """The operators of the kernel by the loops that compute them, in order."""
         return self._lowering.groups
 
+    @property
+    def asked(self) -> set[str]:
+        """The choices of the kernel that its loops depend on, fusion apart."""
+        return self._lowering.asked
+
     def require(self, condition: SSAValue, code: int, op: Operation) -> None:
         """Goes on only where the condition holds."""
         s, status = self._lowering, self._status(code, op)

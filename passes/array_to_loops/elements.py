@@ -23,6 +23,7 @@ from flowc.passes.array_to_loops.builder import Index, LoopBuilder
 from flowc.passes.array_to_loops.random import draw
 from flowc.passes.array_to_loops.search import insertion_point
 from flowc.passes.array_to_loops.spacing import spaced
+from flowc.passes.kernel_choices import choices_of
 
 Indices = tuple[Index, ...]
 Viewing = ops.TransposeOp | ops.SliceOp | ops.IndexOp | ops.ExpandOp | ops.GatherOp
@@ -74,7 +75,7 @@ class Lowering:
     `nested` counts the loops and branches of the kernel itself around the code being built; `scattered` has
     the values that go to memory which does not hold them in row-major order, `inside` the operators whose
     positions are known to lie where they may; `between` says what is known of positions, and `written` has
-    the loops of the program itself that carry numbers.
+    the loops of the program itself that carry numbers. `asked` names the choices that made a difference.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Lowering:
         self.scope = self.top
         self.vector_bits = vector_bits
         self.bf16_dots = bf16_dots
+        self.choices = choices_of(kernel)
+        self.asked: set[str] = set()
         self.ordered = PRECISE in kernel.attributes or REPRODUCIBLE in kernel.attributes
         self.extents = ExtentAnalysis(kernel)
         self.arguments: list[SSAValue] = []
@@ -107,6 +110,11 @@ class Lowering:
         self.between: dict[SSAValue, Between] = {}
         self._sizes: dict[Expression, Index] = {}
         self._seen: dict[tuple[Block, SSAValue, Indices], SSAValue] = {}
+
+    def choice(self, name: str) -> int:
+        """One of the kernel's choices."""
+        self.asked.add(name)
+        return int(getattr(self.choices, name))
 
     def size(self, expression: Expression) -> Index:
         """An extent expression as index arithmetic, computed once, ahead of every loop."""

@@ -21,6 +21,7 @@ from flowc.passes.array_to_loops.lifetimes import Result
 from flowc.passes.array_to_loops.order import keep_order
 from flowc.passes.array_to_loops.segment import copy
 from flowc.passes.array_to_loops.short_loops import mark_short_loops
+from flowc.passes.array_to_loops.width import scale_work
 
 
 def lower_kernel(
@@ -59,6 +60,7 @@ def lower_kernel(
     part_loops(s.written)
     fuse_chains(function)
     mark_short_loops(function, vector_bits)
+    scale_work(function, s.choices.work)
     return function, checks
 
 

@@ -31,8 +31,6 @@ BLOCK_ROWS = 16
 """Rows of a tile where something is read column by column: as many as elements of it share a cache line."""
 PRODUCT_TILE = 48
 """Rows, or columns, of a product that are computed at once: a multiple of those of its register tile."""
-STRIP = 128
-"""Columns of a tile where whole columns are needed."""
 MOST_TOGETHER = 1024
 """Operations that share one loop: LLVM's time for a loop grows with the square of what uses one constant."""
 PAIRS = 1 << 18
@@ -117,7 +115,7 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
         ranked = any(isinstance(stage.op, ops.TopKOp) for stage in group.stages)
         few = 1 if ranked else ROWS_AT_ONCE
         return Tiling((outer[0],), None if alone and not _both_ways(group, outer[0]) else few)
-    return Tiling((group.tracks[0],), STRIP) if group.tracks else None
+    return Tiling((group.tracks[0],), s.choice("strip")) if group.tracks else None
 
 
 def _are_few_columns(s: Lowering, group: Group, rank: int) -> bool:

@@ -14,11 +14,12 @@ from flowc.passes.array_account import Sizes
 from flowc.passes.array_extents import Expression
 from flowc.passes.cost.kernel_work import ACCESS, OPERATORS, KernelWork, LoopWork, Product
 
-COLUMNS = ("elements", "inner", "written", *ACCESS, *OPERATORS)
-"""What is counted of a loop: elements of its largest array, how many of them are a row, bytes written, bytes
-read by kind of access, and the amount of each operator."""
-ELEMENTS, INNER, WRITTEN = 0, 1, 2
-READS = slice(3, 3 + len(ACCESS))
+COLUMNS = ("elements", "inner", "picked from", "written", *ACCESS, *OPERATORS)
+"""What is counted of a loop: elements of its largest array, how many of them are a row, bytes of arrays that
+are picked from, bytes written, bytes read by kind of access, and the amount of each operator."""
+ELEMENTS, INNER, PICKED_FROM, WRITTEN = 0, 1, 2, 3
+READS = slice(4, 4 + len(ACCESS))
+MOVED = slice(WRITTEN, READS.stop)
 WORK = slice(READS.stop, len(COLUMNS))
 
 
@@ -29,8 +30,8 @@ class KernelCounts:
     A term is one of `factors` times the product of the extents at its `places`, the last of which is 1.
     `sums` (loops * COLUMNS x terms) adds terms up; those from `arguments` on are the bytes of arrays.
     `product` are the places of the rows, the inner extent and the columns of a product of matrices. `fixed`
-    has three rows with a number for each loop: the bytes of its widest element, whether it works on integers
-    alone, whether it reduces.
+    has for each loop the bytes of its widest element, whether it works on integers alone, and whether it
+    reduces.
     """
 
     extents: tuple[Expression, ...]
@@ -39,7 +40,7 @@ class KernelCounts:
     sums: NDArray[np.float64]
     arguments: int
     product: NDArray[np.intp]
-    fixed: NDArray[np.float64]
+    fixed: Sequence[tuple[float, bool, bool]]
 
 
 @frozen(eq=False)
@@ -50,7 +51,7 @@ class Amounts:
     loops: NDArray[np.float64]
     arguments: NDArray[np.float64]
     product: NDArray[np.float64]
-    fixed: NDArray[np.float64]
+    fixed: Sequence[tuple[float, bool, bool]]
 
 
 def amounts(counts: KernelCounts, sizes: Sizes) -> Amounts:
@@ -94,6 +95,7 @@ class _Table:
         """The rows of a loop, one for each of COLUMNS."""
         self._add([loop.elements])
         self._add([loop.inner])
+        self._add(loop.picked_from)
         self._add(loop.written)
         for how in ACCESS:
             self._add(each for name, each in loop.read if name == how)
@@ -130,5 +132,5 @@ class _Table:
             sums,
             arguments,
             np.array([self.extents[extent] for extent in product], np.intp),
-            np.array(fixed, np.float64).reshape(-1, 3).T,
+            fixed,
         )

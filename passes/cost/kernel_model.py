@@ -7,26 +7,30 @@ extrapolate, and the answer says so.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from flowc.passes.array_account import Sizes
-from flowc.passes.cost.forest import Forest, ForestError, evaluate, forest_of
+from flowc.passes.cost.forest import Forest, ForestError, as_data, evaluate, from_data
 from flowc.passes.cost.kernel_amounts import KernelCounts
-from flowc.passes.cost.kernel_features import CLASSES, FEATURES, features
+from flowc.passes.cost.kernel_features import CLASSES, COMBINATIONS, FEATURES, combinations, features
 from flowc.passes.cost.kernel_roofline import Machine
 
-VERSION = 1
+VERSION = 2
 MOST_BYTES = 8 << 20
 """Of a model's file."""
 MARGIN = 1.0
 """How far beyond what was measured a feature may lie; most are logarithms to base 2."""
+MOST_VECTOR = 1 << 12
+"""Bytes of a vector."""
+SPEEDS, SECONDS = (1e3, 1e18), (1e-15, 1e3)
+"""Between what bytes and operations a second lie, and the seconds of a call and of a row."""
 MOST_CORRECTION = 64
 """Of a leaf: so many times by two more or less than the roofline."""
 UNSURE = 4.0
@@ -42,13 +46,23 @@ class ModelError(ValueError):
 @frozen(eq=False)
 class KernelModel:
     """Machines by their threads; a forest of three functions, the 10, 50 and 90 percent points of the binary
-    logarithm of time over roofline; and between what values the measured features lay."""
+    logarithm of time over roofline; between what values the measured features lay, and which of COMBINATIONS
+    were among them."""
 
     machines: Mapping[int, Machine]
     forest: Forest
     lowest: NDArray[np.float64]
     highest: NDArray[np.float64]
+    combinations: NDArray[np.bool_]
     samples: int
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False)
+
+    @bounds.default
+    def _beyond(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Between what the forest is asked: a little beyond what was measured, but for kinds of work."""
+        least, most = self.lowest - MARGIN, self.highest + MARGIN
+        most[_FIRST_KIND:][self.highest[_FIRST_KIND:] == 0] = 0
+        return least, most
 
 
 @frozen
@@ -72,24 +86,28 @@ def predict(model: KernelModel, counts: KernelCounts, threads: int, sizes: Sizes
     why = unknown(model, found.row)
     if why:
         return Prediction(roof, roof / UNSURE, roof * UNSURE, roof, by_memory, why)
-    low, middle, high = map(float, roof * np.exp2(evaluate(model.forest, found.row)))
+    low, middle, high = (
+        roof * 2.0 ** min(max(logarithm, -MOST_CORRECTION), MOST_CORRECTION)
+        for logarithm in evaluate(model.forest, found.row).tolist()
+    )
     return Prediction(middle, min(low, middle), max(middle, high), roof, by_memory)
 
 
 def unknown(model: KernelModel, row: NDArray[np.float64]) -> str:
     """Why the forest is not asked about a row of features, if so."""
-    outside = (row > model.highest + MARGIN) | (row < model.lowest - MARGIN)
-    outside[_FIRST_KIND:] = (row[_FIRST_KIND:] > 0) & (model.highest[_FIRST_KIND:] == 0)
-    if not outside.any():
-        return ""
-    name = FEATURES[int(outside.argmax())]
-    if outside.argmax() >= _FIRST_KIND:
-        return f"no kernel with {name.removesuffix(' an element')} was measured"
-    return f"{name} lies outside what was measured"
+    least, most = model.bounds
+    outside = (row > most) | (row < least)
+    if np.count_nonzero(outside):
+        name = FEATURES[int(outside.argmax())]
+        if outside.argmax() >= _FIRST_KIND:
+            return f"no kernel with {name.removesuffix(' an element')} was measured"
+        return f"{name} lies outside what was measured"
+    new = combinations(row) & ~model.combinations
+    return f"no kernel with {COMBINATIONS[int(new.argmax())]} was measured" if np.count_nonzero(new) else ""
 
 
-def as_json(model: KernelModel, trees: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """The model as text; `trees` are those that its forest was made of."""
+def as_json(model: KernelModel) -> str:
+    """The model as text."""
     machines = [
         {
             "name": machine.name,
@@ -99,6 +117,8 @@ def as_json(model: KernelModel, trees: Sequence[Sequence[Mapping[str, Any]]]) ->
             "operations": machine.operations,
             "multiplications": machine.multiplications,
             "call": machine.call,
+            "row": machine.row,
+            "vector": machine.vector,
         }
         for machine in model.machines.values()
     ]
@@ -109,7 +129,8 @@ def as_json(model: KernelModel, trees: Sequence[Sequence[Mapping[str, Any]]]) ->
         "samples": model.samples,
         "lowest": model.lowest.tolist(),
         "highest": model.highest.tolist(),
-        "functions": trees,
+        "combinations": [name for name, had in zip(COMBINATIONS, model.combinations, strict=True) if had],
+        "forest": as_data(model.forest),
     }
     return json.dumps(data, separators=(",", ":"))
 
@@ -124,15 +145,18 @@ def from_json(text: str) -> KernelModel:
             raise ModelError("it was made by another version")
         machines = {machine.threads: machine for machine in map(_machine, data["machines"])}
         lowest, highest = (_numbers(data[name], len(FEATURES)) for name in ("lowest", "highest"))
-        functions, samples = data["functions"], data["samples"]
-        if len(functions) != 3 or not machines or type(samples) is not int:
+        measured = data["combinations"]
+        if not isinstance(measured, list) or not set(measured) <= set(COMBINATIONS):
+            raise ModelError("it was made by another version")
+        known = np.array([name in measured for name in COMBINATIONS])
+        forest, samples = from_data(data["forest"]), data["samples"]
+        if len(forest.ends) != 3 or not machines or type(samples) is not int:
             raise ModelError("it is incomplete")
-        forest = forest_of(functions)
-        if forest.features.max() >= len(FEATURES):
+        if forest.width > len(FEATURES):
             raise ModelError("it asks for features that there are not")
         if abs(forest.leaves).max() > MOST_CORRECTION:
             raise ModelError("it says that kernels take no time, or for ever")
-        return KernelModel(machines, forest, lowest, highest, samples)
+        return KernelModel(machines, forest, lowest, highest, known, samples)
     except ModelError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -142,13 +166,20 @@ def from_json(text: str) -> KernelModel:
 def _machine(data: Mapping[str, Any]) -> Machine:
     sizes = _numbers(data["sizes"], len(data["bandwidths"]))
     speeds = _numbers(data["bandwidths"], len(sizes))
-    rates = _numbers([data["operations"], data["multiplications"], data["call"]], 3)
-    threads = data["threads"]
+    names = ("operations", "multiplications", "call", "row")
+    rates = _numbers([data[name] for name in names], len(names))
+    threads, vector = data["threads"], data["vector"]
     if type(threads) is not int or threads < 1 or not len(sizes) or (np.diff(sizes) <= 0).any():
         raise ModelError("a machine has no threads, or sizes that do not ascend")
-    if (speeds <= 0).any() or (rates <= 0).any():
-        raise ModelError("a machine has a speed that is not positive")
-    return Machine(str(data["name"])[:200], threads, sizes, speeds, *map(float, rates))
+    for values, least, most in ((speeds, *SPEEDS), (rates[:2], *SPEEDS), (rates[2:], *SECONDS)):
+        if (values < least).any() or (values > most).any():
+            raise ModelError("a machine has a speed or a price that none has")
+    if type(vector) is not int or not 4 <= vector <= MOST_VECTOR:
+        raise ModelError("a machine has no vectors")
+    operations, multiplications, call, row = map(float, rates)
+    return Machine(
+        str(data["name"])[:200], threads, sizes, speeds, operations, multiplications, call, row, vector
+    )
 
 
 def _numbers(values: object, count: int) -> NDArray[np.float64]:

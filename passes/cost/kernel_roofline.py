@@ -1,40 +1,19 @@
 """What a call of a kernel takes at least on a machine, from few measured numbers.
 
 Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009), with a roof
-for each level of the memory and a price for each operator.
+for each level of the memory, a price for each operator, whole vectors, and a price for each row that is
+reduced.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
-from flowc.passes.cost.kernel_amounts import READS, WORK, WRITTEN, Amounts
+from flowc.passes.cost.kernel_amounts import ELEMENTS, INNER, MOVED, WORK, Amounts
 from flowc.passes.cost.kernel_work import MULTIPLYING, OPERATORS
-
-
-@frozen(eq=False)
-class Machine:
-    """Ceilings of a processor for a number of threads.
-
-    `bandwidths` are the bytes a second that a copy reaches whose bytes in all are 2 to the power of `sizes`,
-    ascending; `operations` additions of f32 a second, `multiplications` operations of a product of matrices;
-    `call` the seconds of a call that does nothing.
-    """
-
-    name: str
-    threads: int
-    sizes: NDArray[np.float64]
-    bandwidths: NDArray[np.float64]
-    operations: float
-    multiplications: float
-    call: float
-
-    def bandwidth(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Bytes a second for so many bytes, between the measured ones by the logarithm of the size."""
-        return np.interp(np.log2(np.maximum(moved, 1)), self.sizes, self.bandwidths)
-
 
 _prices: Mapping[str, float] = (
     dict.fromkeys(OPERATORS, 1.0)
@@ -70,21 +49,79 @@ _MULTIPLICATIONS = np.array([float(name in MULTIPLYING) for name in OPERATORS])
 
 
 @frozen(eq=False)
-class Roofline:
-    """Seconds of a call, and of each loop by memory and by arithmetic."""
+class Machine:
+    """Ceilings of a processor for a number of threads.
 
-    seconds: float
-    memory: NDArray[np.float64]
-    arithmetic: NDArray[np.float64]
+    `bandwidths` are the bytes a second that a copy reaches whose bytes in all are 2 to the power of `sizes`,
+    ascending; `operations` additions of f32 a second, `multiplications` operations of a product of matrices;
+    `call` the seconds of a call that does nothing, `row` those of a short row that is reduced; `vector` the
+    bytes of a vector. `prices` are the seconds an element of each operator.
+    """
+
+    name: str
+    threads: int
+    sizes: NDArray[np.float64]
+    bandwidths: NDArray[np.float64]
+    operations: float
+    multiplications: float
+    call: float
+    row: float
+    vector: int
+    prices: NDArray[np.float64] = field(init=False)
+
+    @prices.default
+    def _seconds(self) -> NDArray[np.float64]:
+        return PRICES / self.operations + _MULTIPLICATIONS / self.multiplications
+
+    def bandwidth(self, moved: float) -> float:
+        """Bytes a second for so many bytes, between the measured ones by the logarithm of the size."""
+        return float(np.interp(math.log2(max(moved, 1)), self.sizes, self.bandwidths))
 
 
-def roofline(machine: Machine, found: Amounts) -> Roofline:
-    """The slower of memory and arithmetic, loop by loop, and the price of the call."""
-    moved = found.loops[:, WRITTEN] + found.loops[:, READS].sum(axis=1)
-    memory = moved / machine.bandwidth(moved)
-    wide = np.maximum(found.fixed[0], 4) / 4
-    work = found.loops[:, WORK]
-    arithmetic = wide * (
-        work @ PRICES / machine.operations + work @ _MULTIPLICATIONS / machine.multiplications
-    )
-    return Roofline(machine.call + float(np.maximum(memory, arithmetic).sum()), memory, arithmetic)
+@frozen
+class Loop:
+    """What a loop does, and its seconds by memory, by arithmetic and by its rows.
+
+    `elements` of its largest array, `inner` of them a row; bytes `moved`; how many elements its vectors hold
+    for one of the array (`padding`); the bytes of its widest element, whether it works on `integers` alone,
+    whether it `reduced` anything.
+    """
+
+    elements: float
+    inner: float
+    moved: float
+    padding: float
+    element_bytes: float
+    integers: float
+    reduced: float
+    memory: float
+    arithmetic: float
+    by_row: float
+
+    @property
+    def seconds(self) -> float:
+        """The slower of memory and arithmetic, and the price of the rows."""
+        return max(self.memory, self.arithmetic) + self.by_row
+
+
+def roofline(machine: Machine, found: Amounts) -> list[Loop]:
+    """The loops of a call; to their seconds comes the price of the call."""
+    work = (found.loops[:, WORK] @ machine.prices).tolist()
+    moved = np.add.reduce(found.loops[:, MOVED], axis=1).tolist()
+    outline = found.loops[:, [ELEMENTS, INNER]].tolist()
+    loops = []
+    for (elements, inner), bytes_, taken, (widest, integers, reduced) in zip(
+        outline, moved, work, found.fixed, strict=True
+    ):
+        width = max(widest, 4)
+        lanes = machine.vector / width
+        padding = math.ceil(inner / lanes) * lanes / inner
+        loops.append(
+            Loop(
+                elements, inner, bytes_, padding, widest, integers, reduced,
+                memory=bytes_ / machine.bandwidth(bytes_),
+                arithmetic=padding * width / 4 * taken,
+                by_row=elements / inner * reduced * machine.row,
+            )
+        )  # fmt: skip
+    return loops

@@ -74,13 +74,14 @@ class Product:
 
 @frozen
 class LoopWork:
-    """One loop nest: amounts of work by operator, bytes read by kind of access, bytes written; the elements
-    of the largest array in it, and how many of them are a row; the bytes of the widest element, whether it
-    works on integers alone, and whether it reduces anything."""
+    """One loop nest: amounts of work by operator, bytes read by kind of access, bytes written, bytes among
+    which elements are picked; the elements of the largest array in it, and how many of them are a row; the
+    bytes of the widest element, whether it works on integers alone, and whether it reduces anything."""
 
     work: tuple[tuple[str, Product], ...]
     read: tuple[tuple[str, Product], ...]
     written: tuple[Product, ...]
+    picked_from: tuple[Product, ...]
     elements: Product
     inner: Product
     element_bytes: int
@@ -118,6 +119,7 @@ def _loop(extents: ExtentAnalysis, traffic: Traffic) -> LoopWork | None:
         tuple((_name(op), _amount(extents, op)) for op in traffic.members if not ops.is_view(op)),
         tuple(_reading(extents, traffic, value) for value in traffic.read),
         tuple(_bytes(extents, value) for value in traffic.written),
+        tuple(_bytes(extents, value) for value in traffic.read if _picks(traffic, value)),
         Product(1, shape),
         Product(1, shape if _is_flat(extents, traffic, shape) else shape[-1:]),
         max(map(bytes_of, (*traffic.read, *traffic.written))),
@@ -150,12 +152,26 @@ def _largest(extents: ExtentAnalysis, values: Iterable[SSAValue]) -> SSAValue:
 
 def _reading(extents: ExtentAnalysis, traffic: Traffic, value: SSAValue) -> tuple[str, Product]:
     """How a loop reads a value, and how many bytes of it."""
-    users = [use.operation for use in value.uses if use.operation in traffic.members]
-    picking = [user for user in users if value not in _looked_at(user)]
-    if picking and len(picking) == len(users):
+    picking = _picks(traffic, value)
+    if picking:
         picked = _largest(extents, (user.results[0] for user in picking))
         return "picked", Product(bytes_of(value), tuple(extents.shape(picked)))
-    return _access(traffic, value), _bytes(extents, value)
+    how = "transposed" if _turns(traffic) else _access(traffic, value)
+    return how, _bytes(extents, value)
+
+
+def _turns(traffic: Traffic) -> bool:
+    """Whether a loop transposes what it computes: it reads along the memory and writes across it, or the
+    other way round."""
+    made = {result for op in traffic.members if not ops.is_view(op) for result in op.results}
+    return any(isinstance(op, ops.TransposeOp) and op.operands[0] in made for op in traffic.members)
+
+
+def _picks(traffic: Traffic, value: SSAValue) -> Sequence[Operation]:
+    """What picks elements of a value by their positions, where nothing in the loop goes through all of it."""
+    users = [use.operation for use in value.uses if use.operation in traffic.members]
+    picking = [user for user in users if value not in _looked_at(user)]
+    return picking if len(picking) == len(users) else ()
 
 
 def _static(extents: ExtentAnalysis, value: SSAValue) -> int:

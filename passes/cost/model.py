@@ -1,7 +1,8 @@
-"""What operations are expected to cost, in milliseconds: a small analytical model.
+"""What operations are expected to cost, in milliseconds.
 
-The figures are orders of magnitude, good for saying which of two ready nodes lies on the longer path. Every
-one stands in a table, where a learned model can take its place.
+Where earlier runs have shown something, the expectations that the module carries are asked; else the figures
+are orders of magnitude that follow from structure, good for saying which of two ready nodes lies on the
+longer path.
 """
 
 from collections.abc import Mapping
@@ -18,20 +19,32 @@ from flowc.dialects.array.types import bits, dtype_of, is_array_type, shape_of
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow import types as flow
 from flowc.dialects.flow.declarations import CallOp, FuncOp
+from flowc.passes.cost.learned import expectations_of, step_of
 from flowc.passes.facts import callee_of, flows_of
+from flowc.runtime.expectations import NOTHING, Expectations
+from flowc.runtime.expected import (
+    BY_STRUCTURE,
+    EMBED_SECONDS,
+    HOLE_TOKENS,
+    PERSON_SECONDS,
+    TOOL_SECONDS,
+    call_of,
+    law_of,
+)
+from flowc.runtime.history.names import EMBED
 
 APPLY_MS = 0.001
-FIRST_TOKEN_MS = 300.0
-PROMPT_TOKEN_MS = 0.05
-OUTPUT_TOKEN_MS = 15.0
-HOLE_TOKENS = 200
-EMBED_MS = 50.0
-PERSON_MS = 60_000.0
-TOOL_MS: Mapping[str, float] = {"pure": 1.0, "reads": 100.0, "writes": 100.0}
+FIRST_TOKEN_MS = 1e3 * BY_STRUCTURE.first
+PROMPT_TOKEN_MS = 1e3 * BY_STRUCTURE.read
+EMBED_MS = 1e3 * EMBED_SECONDS
+PERSON_MS = 1e3 * PERSON_SECONDS
+TOOL_MS: Mapping[str, float] = {kind: 1e3 * seconds for kind, seconds in TOOL_SECONDS.items()}
 ROUNDS = 10
 """How often a loop or map is taken to run where nothing says it."""
 EXTENT = 256
 """The extent of an axis of which nothing is known."""
+LONGEST_MS = 1e15
+"""Nothing takes longer, whatever a table of times says: rounds of rounds soon exceed all numbers."""
 FLOPS_PER_MS = 2e7
 BYTES_PER_MS = 1e7
 LAUNCH_MS = 0.01
@@ -39,29 +52,25 @@ LAUNCH_MS = 0.01
 
 @define
 class CostModel:
-    """Expected costs in one module; those of kernels and flows are computed once."""
+    """Expected costs in one module; those of kernels and flows are computed once.
+
+    `expected` is what earlier runs have shown.
+    """
 
     declarations: Mapping[str, DeclarationOp]
     functions: Mapping[str, FuncOp]
     kernels: Mapping[str, KernelOp]
+    expected: Expectations = NOTHING
     known: dict[str, float] = field(factory=dict)
     nested: dict[Operation, float] = field(factory=dict)
 
     def cost(self, op: Operation) -> float:
         """The expected milliseconds of an operation, everything inside it included."""
         match op:
-            case ToolCallOp():
-                declared = self.declarations.get(callee_of(op))
-                if declared is not None and isinstance(said := declared.setting.get("latency"), int | float):
-                    return 1e3 * said
-                kinds = {item.kind for item in op.effects.data} or {"pure"}
-                return max(TOOL_MS.get(kind, 0.0) for kind in kinds)
+            case ToolCallOp() | AskOp() | EmbedOp():
+                return self._outside(op)
             case GenerateOp():
                 return self._generate(op)
-            case AskOp():
-                return PERSON_MS
-            case EmbedOp():
-                return EMBED_MS
             case ExecuteOp():
                 return 5 * TOOL_MS["reads"]
             case CallOp():
@@ -73,21 +82,47 @@ class CostModel:
         if op.regions:
             found = self.nested.get(op)
             if found is None:
-                found = self.nested[op] = self._control(op)
+                found = self.nested[op] = min(LONGEST_MS, self._control(op))  # also where that is no number
             return found
         return APPLY_MS
 
+    def _outside(self, op: ToolCallOp | AskOp | EmbedOp) -> float:
+        seen = call_of(EMBED if isinstance(op, EmbedOp) else callee_of(op), self.expected)
+        if seen is not None and seen.seconds is not None:
+            return 1e3 * seen.seconds.middle
+        if not isinstance(op, ToolCallOp):
+            return PERSON_MS if isinstance(op, AskOp) else EMBED_MS
+        declared = self.declarations.get(callee_of(op))
+        if declared is not None and isinstance(said := declared.setting.get("latency"), int | float):
+            return 1e3 * said
+        kinds = {item.kind for item in op.effects.data} or {"pure"}
+        return max(TOOL_MS.get(kind, 0.0) for kind in kinds)
+
     def _generate(self, op: GenerateOp) -> float:
-        prompt = op.prompt.owner
-        tokens = 0.0
-        if isinstance(prompt, PromptOp):
-            tokens = sum(len(part) / 4 if isinstance(part, str) else HOLE_TOKENS for part in prompt.parts)
-        output = output_tokens(op.result.type)
-        declaration = self.declarations.get(callee_of(op))
-        most = declaration.setting.get("max_tokens") if declaration is not None else None
-        if isinstance(most, int):
-            output = min(output, most)
-        return FIRST_TOKEN_MS + tokens * PROMPT_TOKEN_MS + output * OUTPUT_TOKEN_MS
+        declared = self.declarations.get(callee_of(op))
+        alias = None if declared is None else declared.setting.get("model")
+        seen = call_of(callee_of(op), self.expected)
+        law = law_of(alias if isinstance(alias, str) else None, self.expected, seen=seen)
+        prompt, answer = tokens(op, declared, self.expected)
+        if seen is None or seen.answer is None:
+            return 1e3 * law.seconds(prompt, answer)
+        return 1e3 * law.seconds(prompt, answer, seen.beside) * seen.factor.middle
+
+    def taken(self, op: control.IfOp, first: float = 0.5) -> tuple[float, int]:
+        """How likely the first branch is taken, `first` where nothing is known, and from how many samples."""
+        shown = step_of(op, self.expected)
+        return (first, 0) if shown is None else (shown.taken, shown.samples)
+
+    def rounds(self, op: Operation) -> float:
+        """How often a map or loop is expected to run its inside each time."""
+        shown = step_of(op, self.expected)
+        if shown is not None and shown.count is not None:
+            return shown.count.middle
+        if isinstance(op, control.WhileOp):
+            bound = op.bound.owner
+            most = bound.value.value if isinstance(bound, compute.ConstantOp) else ROUNDS
+            return min(most, ROUNDS) if isinstance(most, int) else ROUNDS
+        return ROUNDS
 
     def _function(self, name: str) -> float:
         if name not in self.known:
@@ -107,17 +142,16 @@ class CostModel:
         paths = [self.path(region) for region in op.regions]
         match op:
             case control.ElementwiseOp():
-                return paths[0] * max(1.0, ROUNDS / op.width.value.data)
-            case control.ForOp():
-                return paths[0] * ROUNDS
-            case control.WhileOp():
-                bound = op.bound.owner
-                rounds = bound.value.value if isinstance(bound, compute.ConstantOp) else ROUNDS
-                return sum(paths) * (min(rounds, ROUNDS) if isinstance(rounds, int) else ROUNDS)
+                return paths[0] * max(min(1.0, self.rounds(op)), self.rounds(op) / op.width.value.data)
+            case control.ForOp() | control.WhileOp():
+                return sum(paths) * self.rounds(op)
             case control.RaceOp():
                 return min(paths)
             case control.AttemptOp():
                 return paths[0]
+            case control.IfOp() if step_of(op, self.expected) is not None:
+                likely, _ = self.taken(op)
+                return likely * paths[0] + (1.0 - likely) * paths[1]
         return max(paths, default=0.0)
 
     def path(self, region: Region) -> float:
@@ -145,7 +179,29 @@ def cost_model(module: ModuleOp) -> CostModel:
         {op.sym_name.data: op for op in module.ops if isinstance(op, DeclarationOp)},
         flows_of(module),
         {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)},
+        expectations_of(module) or NOTHING,
     )
+
+
+def tokens(
+    op: GenerateOp, declared: DeclarationOp | None, expected: Expectations = NOTHING
+) -> tuple[float, float]:
+    """How many tokens the prompt and the answer of a call are expected to have."""
+    seen = call_of(callee_of(op), expected)
+    prompt = prompt_tokens(op) if seen is None or seen.prompt is None else seen.prompt.middle
+    answer = output_tokens(op.result.type)
+    if seen is not None and seen.answer is not None:
+        answer = seen.answer.tokens(prompt).middle
+    most = declared.setting.get("max_tokens") if declared is not None else None
+    return prompt, (min(answer, most) if isinstance(most, int) else answer)
+
+
+def prompt_tokens(op: GenerateOp) -> float:
+    """How many tokens a prompt has by its text, four letters a token, and usual ones in its holes."""
+    prompt = op.prompt.owner
+    if not isinstance(prompt, PromptOp):
+        return HOLE_TOKENS
+    return sum(len(part) / 4 if isinstance(part, str) else HOLE_TOKENS for part in prompt.parts)
 
 
 def output_tokens(type_: Attribute) -> float:

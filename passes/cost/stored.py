@@ -1,15 +1,14 @@
 """The model that this machine was tuned with, on disk; where there is none, the one that comes with flowc."""
 
-import os
 import tempfile
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from attrs import frozen
 
+from flowc.passes.cost.fingerprint import fingerprint
 from flowc.passes.cost.kernel_model import MOST_BYTES, KernelModel, ModelError, from_json, shipped
-from flowc.runtime import processor
-from flowc.runtime.native.width import usable_cores
+from flowc.passes.cost.place import folder, this_machine
 from flowc.runtime.whole_files import write_whole
 
 
@@ -23,18 +22,18 @@ class Chosen:
 
 
 def path() -> Path:
-    """Where `flowc tune` leaves its model: in the user's data folder; FLOWC_MODEL_DIR moves it."""
-    folder = os.environ.get("FLOWC_MODEL_DIR")
-    if not folder:
-        from platformdirs import user_data_dir
-
-        folder = user_data_dir("flowc")
-    return Path(folder) / "kernels.json"
+    """Where `flowc tune` leaves its model."""
+    return folder() / "kernels.json"
 
 
-@cache
 def chosen() -> Chosen:
     """The model to go by. One that is damaged, or another machine's, is left alone, which the answer says."""
+    return _chosen(fingerprint())
+
+
+@lru_cache(1)
+def _chosen(_: str) -> Chosen:
+    """`chosen`, as long as the fingerprint of the models is this one: code is kept under it."""
     where = path()
     try:
         if not where.is_file():
@@ -51,22 +50,15 @@ def _shipped(problem: str = "") -> Chosen:
     return Chosen(shipped(), _fits(shipped()), problem)
 
 
-def this_machine() -> str:
-    """What tells machines apart whose kernels take different times: the processor, and the cores that may be
-    used of it.
-    """
-    return f"{processor.host().cpu} x {usable_cores()}"
-
-
 def _fits(model: KernelModel) -> bool:
     return all(machine.name == this_machine() for machine in model.machines.values())
 
 
 def prepare() -> None:
     """Makes the folder for a model; raises OSError where that, or writing there, is not possible."""
-    folder = path().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
+    there = path().parent
+    there.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=there):
         pass
 
 
@@ -74,5 +66,4 @@ def store(text: str) -> Path:
     """Stores a model for later runs, whole or not at all; gives its place."""
     where = path()
     write_whole(where, text.encode())
-    chosen.cache_clear()
     return where

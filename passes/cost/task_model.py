@@ -1,16 +1,15 @@
-"""How long a task will take: quantiles of the most similar tasks of its category in recorded runs.
+"""How long a task will take: quantiles, and the likely time, of the most similar tasks in recorded runs.
 
-Similar are tasks that read as much: the distance of two tasks is |d log bytes| + |d log largest file| / 2 +
-|d log tasks beside| / 20. A recorded task weighs exp(-distance / h), where h is the distance of the sixth
-nearest, thirty times as much where it has read the same files, and runs with many tasks of the category weigh
-as the root of how many. The quantiles are those of the weighted times. This is the kernel regression of
-Nadaraya and Watson (1964) with a bandwidth by nearest neighbours, for quantiles in place of means; on
-recorded workflows it beats gradient-boosted trees (`python -m benchmarks wfinstances`).
+A task is told by the recorded tasks of its category (`task_neighbours`), and where its category was never
+seen, by the medians of all others: those that read as much, and those of categories that begin with the same
+word, weigh most. Tasks of one unseen category are forecast alike, so that among themselves they keep the
+order of their arrival. On recorded workflows this beats boosted trees (`python -m benchmarks task_times`).
 
-A model is plain tables. It forecasts nothing for a category that it has not seen.
+A model is plain tables.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -18,22 +17,27 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from flowc.passes.cost.task_samples import Origin, Sample, Traits, usable
+from flowc.passes.cost.task_neighbours import (
+    ELSEWHERE,
+    USUAL_SLOPE,
+    Floats,
+    Integers,
+    Neighbours,
+    Setting,
+    Words,
+    best_setting,
+    neighbours,
+    quantiles,
+    scaled,
+)
+from flowc.passes.cost.task_samples import Origin, Sample, Traits, groups, usable
 
 MOST_SAMPLES = 5_000
 """Samples kept of a category, spread over its runs; the others are left out."""
 FEW = 5
-"""A forecast from fewer samples is marked as uncertain."""
-QUANTILES = (0.1, 0.5, 0.9)
-NEIGHBOUR = 5
-SAME_INPUTS = 30.0
-_SMALLEST = 0.02
-_WEIGHTS = (1.0, 0.5, 0.05)
+"""A forecast from fewer samples of its category is marked as uncertain."""
 _ROWS = 512
-FEATURES = len(_WEIGHTS)
-"""Columns of the features: bytes read, the largest file, how many tasks of the category there are."""
-
-Floats = NDArray[np.float64]
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 @frozen(eq=False)
@@ -42,8 +46,8 @@ class Category:
 
     features: Floats
     logarithms: Floats
-    inputs: NDArray[np.str_]
-    origins: NDArray[np.int64]
+    inputs: Words
+    origins: Integers
 
 
 @frozen(eq=False)
@@ -56,11 +60,12 @@ class TaskModel:
 
 @frozen
 class Forecast:
-    """Quantiles of the seconds of a task, and from how many samples they come."""
+    """Quantiles of the seconds of a task, its likely seconds, and from how many samples of its category."""
 
     low: float
     median: float
     high: float
+    likely: float
     samples: int
 
     @property
@@ -97,59 +102,85 @@ def _table(samples: list[Sample], places: Mapping[Origin, int]) -> Category:
 
 
 def _features(traits: Sequence[Traits]) -> Floats:
-    """A row for each task, scaled so that distances are sums of differences."""
-    rows = [
-        (math.log1p(each.input_bytes), math.log1p(each.largest_input), math.log(max(each.beside, 1)))
-        for each in traits
-    ]
-    return np.array(rows, np.float64).reshape(-1, FEATURES) * _WEIGHTS
+    return scaled(
+        [
+            (math.log1p(each.input_bytes), math.log1p(each.largest_input), math.log(max(each.beside, 1)))
+            for each in traits
+        ]
+    )
 
 
 def forecasts(
     model: TaskModel, traits: Sequence[Traits], origin: Origin | None = None
 ) -> list[Forecast | None]:
-    """A forecast for each task, None where its category was never seen.
+    """A forecast for each task, None where nothing was learned.
 
     Runs of the configuration of `origin` are taken as if they had never been.
     """
     closed = np.array([origin is not None and each.related(origin) for each in model.origins], np.bool_)
+    open_ = {name: _open(table, closed) for name, table in model.categories.items()}
+    tables = {name: table for name, table in open_.items() if len(table.logarithms)}
+    configurations = np.array(groups(model.origins), np.int64)
+    elsewhere: Neighbours | None = None
     found: list[Forecast | None] = [None] * len(traits)
     wanted: dict[str, list[int]] = {}
     for place, each in enumerate(traits):
         wanted.setdefault(each.category, []).append(place)
     for name, places in wanted.items():
-        table = model.categories.get(name)
-        open_ = ~closed[table.origins] if table is not None else np.zeros(0, np.bool_)
-        if table is None or not open_.any():
-            continue
-        chosen = np.flatnonzero(open_)
-        chosen = chosen[np.argsort(table.logarithms[chosen], kind="stable")]
-        rows = Category(
-            table.features[chosen], table.logarithms[chosen], table.inputs[chosen], table.origins[chosen]
-        )
-        for begin in range(0, len(places), _ROWS):
-            some = places[begin : begin + _ROWS]
-            quantiles = _quantiles(rows, [traits[place] for place in some])
-            for place, (low, median, high) in zip(some, quantiles, strict=True):
-                found[place] = Forecast(low, median, high, len(chosen))
+        asked = [traits[place] for place in places]
+        told: Sequence[Forecast | None] = [None] * len(asked)
+        if name in tables:
+            table = tables[name]
+            rows = neighbours(table.features, table.logarithms, table.inputs, table.origins)
+            setting, words = best_setting(rows, configurations), [each.inputs for each in asked]
+            told = _asked(rows, setting, _features(asked), words, len(table.logarithms))
+        elif tables:
+            elsewhere = elsewhere or _elsewhere(tables)
+            middle = np.median(_features(asked), axis=0, keepdims=True)
+            told = _asked(elsewhere, ELSEWHERE, middle, [_word(name)], 0) * len(asked)
+        for place, forecast in zip(places, told, strict=True):
+            found[place] = forecast
     return found
 
 
-def _quantiles(table: Category, traits: Sequence[Traits]) -> list[list[float]]:
-    """The quantiles in seconds for each task, from samples in the order of their times."""
-    wanted = _features(traits)
-    distance = np.zeros((len(wanted), len(table.logarithms)))
-    for column in range(FEATURES):
-        distance += np.abs(wanted[:, column, None] - table.features[None, :, column])
-    neighbour = min(NEIGHBOUR, distance.shape[1] - 1)
-    bandwidth = np.maximum(np.partition(distance, neighbour, axis=1)[:, neighbour], _SMALLEST)
-    _, runs, counts = np.unique(table.origins, return_inverse=True, return_counts=True)
-    weight = np.exp(-distance / bandwidth[:, None]) / np.sqrt(counts[runs])
-    inputs = np.array([each.inputs for each in traits], np.str_)
-    same = (inputs[:, None] == table.inputs[None, :]) & (inputs != "")[:, None]
-    weight[same] *= SAME_INPUTS
-    below = np.cumsum(weight, axis=1)
-    last = distance.shape[1] - 1
-    places = [np.minimum((below < level * below[:, -1:]).sum(axis=1), last) for level in QUANTILES]
-    seconds: list[list[float]] = np.exp(table.logarithms[np.stack(places, axis=1)]).tolist()
-    return seconds
+def _open(table: Category, closed: NDArray[np.bool_]) -> Category:
+    kept = ~closed[table.origins]
+    return Category(table.features[kept], table.logarithms[kept], table.inputs[kept], table.origins[kept])
+
+
+def _elsewhere(tables: Mapping[str, Category]) -> Neighbours:
+    """A sample for each run of each category, the median of its tasks, known by its first word."""
+    features, logarithms, words, runs = [], [], [], []
+    for name, table in tables.items():
+        for run in np.unique(table.origins):
+            own = table.origins == run
+            features.append(np.median(table.features[own], axis=0))
+            logarithms.append(np.median(table.logarithms[own]))
+            words.append(_word(name))
+            runs.append(run)
+    return neighbours(
+        np.array(features),
+        np.array(logarithms),
+        np.array(words, np.str_),
+        np.array(runs, np.int64),
+        USUAL_SLOPE,
+    )
+
+
+def _word(category: str) -> str:
+    """The first word of a category: `SAMTOOLS_SORT` and `SAMTOOLS_INDEX` are of one tool."""
+    found = _WORD.search(category)
+    return found[0].lower() if found else ""
+
+
+def _asked(
+    rows: Neighbours, setting: Setting, features: Floats, words: Sequence[str], samples: int
+) -> list[Forecast]:
+    inputs = np.array(words, np.str_)
+    found: list[Forecast] = []
+    for begin in range(0, len(features), _ROWS):
+        some = slice(begin, begin + _ROWS)
+        logarithms = quantiles(rows, setting, features[some], inputs[some])
+        for low, median, high, likely in np.exp(logarithms).tolist():
+            found.append(Forecast(low, median, high, likely, samples))
+    return found

@@ -47,6 +47,22 @@ class Origin:
         return same or self.configuration == other.configuration
 
 
+def groups(origins: Iterable[Origin]) -> list[int]:
+    """A number for each run; those of one configuration, and copies, have the same.
+
+    >>> groups([Origin("small-001"), Origin("large-001"), Origin("small-002")])
+    [0, 1, 0]
+    """
+    first: dict[tuple[str, str], int] = {}
+    found = []
+    for place, each in enumerate(origins):
+        keys = [("configuration", each.configuration)] + [("content", each.content)] * bool(each.content)
+        found.append(min(first.get(key, place) for key in keys))
+        for key in keys:
+            first.setdefault(key, found[-1])
+    return found
+
+
 @frozen
 class Sample:
     """How long a task took, in seconds, above zero."""

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from flowc.passes.cost.task_model import FEATURES, MOST_SAMPLES, Category, TaskModel
+from flowc.passes.cost.task_model import MOST_SAMPLES, Category, TaskModel
+from flowc.passes.cost.task_neighbours import FEATURES
 from flowc.passes.cost.task_samples import Origin
 
 FORMAT = 1
 MOST_BYTES = 2**26
+LARGEST = 100.0
+"""Above the logarithm of all bytes and seconds that there are."""
 
 
 def as_json(model: TaskModel) -> str:
@@ -60,8 +63,8 @@ def _category(columns: Any, origins: int) -> Category:
         or table.origins.shape != (rows,)
     ):
         raise ValueError("the columns of a category are not of one length")
-    if not (np.isfinite(table.features).all() and np.isfinite(table.logarithms).all()):
-        raise ValueError("a number is not finite")
+    if not ((np.abs(table.features) < LARGEST).all() and (np.abs(table.logarithms) < LARGEST).all()):
+        raise ValueError("a number is no logarithm of seconds or bytes")
     if not ((table.origins >= 0) & (table.origins < origins)).all():
         raise ValueError("a sample is of no run")
     return table

@@ -4,10 +4,12 @@ import tomllib
 from pathlib import Path
 
 from flowc.passes.simulation.cluster import MOST_WORKERS, Cluster, Worker, identical
+from flowc.runtime.bounded import read_up_to
 from flowc.runtime.errors import FlowError, fail
 
 SMALLEST, LARGEST = 1e-6, 1e18
 """Between them lie all numbers but a `repair` of zero; more seconds than 1e18 there have not been."""
+MOST_BYTES = 2**20
 _HELP = "a cluster is `bandwidth = BYTES_PER_SECOND` and [[workers]] with count, speed, mtbf, repair"
 _TOP = ("bandwidth", "workers")
 _WORKER = ("count", "speed", "mtbf", "repair")
@@ -19,7 +21,10 @@ def read_cluster(path: Path, workers: int) -> Cluster:
     Raises FlowError E0658 with what is wrong.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        data = read_up_to(path, MOST_BYTES)
+        if len(data) > MOST_BYTES:
+            raise _wrong(f"the file has more than {MOST_BYTES // 2**20} MB", path)
+        content = tomllib.loads(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise fail("E0658", f"{path} cannot be read", why=str(error), help=_HELP) from None
     _known(content, _TOP, "", path)

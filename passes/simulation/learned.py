@@ -30,6 +30,8 @@ STEPS = 100
 """Into how many steps the longest path is cut where all tasks are known."""
 RANKINGS = 256
 """How often ranks are computed anew in a run, at most."""
+RANKED = 4_000_000
+"""How many ranks that are in all, at most: of 100,000 tasks those of all are computed anew 40 times."""
 
 
 @define(eq=False)
@@ -41,6 +43,7 @@ class Learned:
     running: RunningTimes = field(init=False)
     seconds: list[float] = field(factory=list)
     members: dict[str, list[int]] = field(factory=dict)
+    every: float = field(init=False)
     changed: set[str] = field(factory=set)
     since: int = 0
 
@@ -48,6 +51,7 @@ class Learned:
         categories = [task.traits.category for task in self.graph.tasks]
         for place, name in enumerate(categories):
             self.members.setdefault(name, []).append(place)
+        self.every = len(categories) / min(RANKINGS, max(1, RANKED // max(1, len(categories))))
         self.running = RunningTimes(categories, self.forecasts)
         self.seconds = [0.0] * len(categories)
         for name in self.members:
@@ -70,13 +74,15 @@ class Learned:
         return [-math.floor(rank * steps) for rank in ranks]
 
     def ended(self, tasks: Sequence[tuple[int, float]]) -> Sequence[float] | None:
-        """Learns; new keys when a category has twice as many times as when it last gave some."""
+        """Learns; new keys when a category has twice as many times as when it last gave some, and
+        enough tasks have ended since.
+        """
         self.since += len(tasks)
         for place, seconds in tasks:
             count = self.running.ended(place, seconds)
             if count and not count & (count - 1):
                 self.changed.add(self.graph.tasks[place].traits.category)
-        if not self.changed or self.since * RANKINGS < len(self.graph.tasks):
+        if not self.changed or self.since < self.every:
             return None
         for name in self.changed:
             self.expect(name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from flowc.passes.simulation.bounds import Bounds, below, lower_bounds
-from flowc.passes.simulation.cluster import Cluster
+from flowc.passes.simulation.cluster import Cluster, identical
 from flowc.passes.simulation.graph import TaskGraph
 from flowc.passes.simulation.heft import heft, mean_ranks
 from flowc.passes.simulation.learned import Learned
@@ -34,6 +34,13 @@ class Outcome:
     def utilisation(self) -> float:
         """The share of the workers' time that was used."""
         return utilisation(self.schedule, self.graph, self.cluster)
+
+
+def as_it_ran(graph: TaskGraph, schedule: Schedule) -> Outcome:
+    """A schedule that a run has made, on as many identical workers as it used at once."""
+    cluster = identical(1 + max((placed.worker for placed in schedule.placements), default=0))
+    bounds = below(lower_bounds(graph, cluster), schedule.makespan)
+    return Outcome(graph, cluster, schedule, schedule, bounds)
 
 
 def outcome(

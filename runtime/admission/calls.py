@@ -21,14 +21,16 @@ class Program:
 
 @frozen
 class Call:
-    """One call that asks for a place. `priority` is the negative upward rank in milliseconds; `tokens` is the
-    most that it may use; `context` estimates what it leaves in the cache beyond what all programs share.
+    """One call that asks for a place. `priority` is the negative upward rank in milliseconds; `tokens` is
+    what it reserves of the tokens a minute, `expected` how many it will probably use, 0 where that is not
+    known; `context` estimates what it leaves in the cache beyond what all programs share.
     """
 
     program: Program
     priority: float = 0.0
     tokens: int = 0
     context: int = 0
+    expected: float = 0.0
 
 
 @frozen

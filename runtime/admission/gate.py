@@ -8,7 +8,7 @@ from attrs import define
 
 from flowc.runtime.admission.calls import FULL, Call, Policy
 from flowc.runtime.admission.pace import Pace
-from flowc.runtime.admission.queueing import Queue, Waiting
+from flowc.runtime.admission.queueing import Charge, Queue, Waiting
 from flowc.runtime.admission.quotas import Told
 from flowc.runtime.admission.residency import Residency
 from flowc.runtime.admission.windows import Taken, Window
@@ -24,14 +24,16 @@ class Place:
     taken: Taken | None
     begun: float
     told: tuple[Taken | None, Taken | None]
+    charge: Charge | None = None
     left: bool = False
     kept: "asyncio.Task[Any] | None" = None
 
     def settle(self, prompt: int, answer: int, shared: int = 0) -> None:
-        """The call used so many tokens, not all it might have: the rest is given back to the minute. `shared`
-        of the prompt are in the cache for all programs.
+        """The call used so many tokens, not all it might have: the rest is given back to the minute, and its
+        submitter is charged what was used. `shared` of the prompt are in the cache for all programs.
         """
         gate = self.gate
+        self.owe(prompt + answer)
         gate.tokens.settle(self.taken, prompt + answer)
         gate.told_tokens.settle(self.told[1], prompt + answer)
         gate.pace.answered()
@@ -39,9 +41,15 @@ class Place:
         if gate.residency is not None:
             gate.residency.settle(self.call.program.name, prompt + answer - shared)
 
+    def owe(self, tokens: int | None) -> None:
+        """The submitter is charged so many tokens, once; None where it is not known how many they are."""
+        if self.charge is not None:
+            self.charge.settle(tokens)
+
     def refuse(self, after: float | None) -> None:
         """The endpoint takes no more now; it asked to wait `after` seconds."""
         gate = self.gate
+        self.owe(0)
         gate.tokens.settle(self.taken, 0)
         gate.told_tokens.settle(self.told[1], 0)
         gate.pace.refused(asyncio.get_running_loop().time(), self.begun, gate.in_flight, after)
@@ -60,7 +68,7 @@ class Place:
         """Gives the place back, once."""
         if not self.left:
             self.left = True
-            self.gate.leave(self.call)
+            self.gate.leave(self)
 
     def leave_after(self, task: "asyncio.Task[Any]") -> None:
         """The call goes on in this task, though nobody waits for it any more, and keeps its place. It may go
@@ -75,7 +83,7 @@ class Place:
             task.exception()  # nobody else asks how it ended
         if task is self.kept:
             self.kept = None
-            self.gate.leave(self.call)
+            self.gate.leave(self)
 
 
 class Gate:
@@ -109,7 +117,7 @@ class Gate:
         """Waits for a place."""
         now = asyncio.get_running_loop().time()
         if self.unlimited and self.pace.most is None:
-            return self._take(call, now)
+            return self._take(call, now, None)
         waiting = self.queue.waiting(call, now)
         if self.residency is None:
             self.queue.push(waiting)
@@ -121,7 +129,9 @@ class Gate:
             return place
         except asyncio.CancelledError:
             if waiting.admitted.done() and not waiting.admitted.cancelled():
-                waiting.admitted.result().leave()
+                place = waiting.admitted.result()
+                place.owe(0)
+                place.leave()
             raise
 
     def enter_now(self, call: Call) -> Place | None:
@@ -131,7 +141,7 @@ class Gate:
             return None
         if self.residency is not None and call.program.name not in self.residency.inside():
             return None
-        return self._take(call, now)
+        return self._take(call, now, self.queue.begin(call))
 
     def ended(self, program: str) -> None:
         """A program has ended: its place in the cache is free, and none of its calls waits any more."""
@@ -139,22 +149,24 @@ class Gate:
             self.residency.end(program)
         self._admit()
 
-    def leave(self, call: Call) -> None:
-        """Gives a place in flight back."""
+    def leave(self, place: Place) -> None:
+        """Gives a place in flight back. Who has not said what the call used is charged what was expected."""
+        call = place.call
+        place.owe(None)
         self.in_flight -= 1
         self.held -= call.tokens
         if self.residency is not None:
             self.residency.leave(call.program.name, asyncio.get_running_loop().time())
         self._admit()
 
-    def _take(self, call: Call, now: float) -> Place:
+    def _take(self, call: Call, now: float, charge: Charge | None) -> Place:
         self.in_flight += 1
         self.held += call.tokens
         self.requests.take(now, 1)
         if self.residency is not None:
             self.residency.begin(call.program.name, call.context, now)
         told = self.told_requests.take(now, 1), self.told_tokens.take(now, call.tokens)
-        return Place(self, call, self.tokens.take(now, call.tokens), now, told)
+        return Place(self, call, self.tokens.take(now, call.tokens), now, told, charge)
 
     def _full(self) -> bool:
         most = self.pace.most
@@ -186,8 +198,8 @@ class Gate:
             if delay > 0:
                 self._look_again(now + delay)
                 return
-            self.queue.serve(waiting)
-            waiting.admitted.set_result(self._take(call, now))
+            self.queue.withdraw(waiting)
+            waiting.admitted.set_result(self._take(call, now, self.queue.begin(call)))
             if self.residency is not None:
                 inside = self.residency.inside()
 

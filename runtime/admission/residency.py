@@ -22,9 +22,12 @@ KEPT_IDLE = 5.0
 
 @define(eq=False)
 class Resident:
-    """A program that was let in: the largest context it had, its calls under way, and when the last ended."""
+    """A program that was let in: the largest context it had or, while calls are under way, may have; the
+    largest that calls have `left`, how many are under way, and when the last ended.
+    """
 
     tokens: int
+    left: int = 0
     calls: int = 0
     seen: float = 0.0
 
@@ -74,14 +77,17 @@ class Residency:
         """A call has left this much in the cache."""
         resident = self.residents.get(name)
         if resident is not None:
+            resident.left = max(resident.left, context)
             resident.tokens = max(resident.tokens, context)
 
     def leave(self, name: str, now: float) -> None:
-        """A call of a program has ended."""
+        """A call of a program has ended. What was left takes the place of what was expected."""
         resident = self.residents.get(name)
         if resident is not None:
             resident.calls -= 1
             resident.seen = now
+            if not resident.calls and resident.left:
+                resident.tokens = resident.left
 
     def end(self, name: str) -> None:
         """A program has ended and calls no more."""

@@ -14,7 +14,7 @@ from flowc.runtime.native.linking import link
 from flowc.runtime.native.width import threads
 from flowc.runtime.processor import host
 
-_PARTS = ("pool.ll", "placing.ll", "unplaced.ll", "arena.ll", "source.py")
+_PARTS = ("pool.ll", "placing.ll", "unplaced.ll", "arena.ll", "forest.ll", "source.py")
 """The files that the library is made from, next to this one."""
 
 
@@ -26,6 +26,7 @@ class Library(NamedTuple):
     allocate: Callable[[int], int | None]
     free: Callable[[int, int], None]
     trim: Callable[[], None]
+    forest: Callable[[int, int, int, int, int, int, int], None]
     addresses: Mapping[str, int]
 
 
@@ -38,6 +39,7 @@ _signatures: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "flowc_free": (None, (ctypes.c_void_p, ctypes.c_int64)),
     "flowc_trim": (None, ()),
     "flowc_reset_arena": (None, ()),
+    "flowc_forest": (None, (*[ctypes.c_void_p] * 5, ctypes.c_int64, ctypes.c_void_p)),
 }
 
 
@@ -75,6 +77,7 @@ def _library() -> Library:
         allocate=functions["flowc_allocate"],
         free=functions["flowc_free"],
         trim=functions["flowc_trim"],
+        forest=functions["flowc_forest"],
         addresses=addresses,
     )
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from llvmlite import binding
 
-_PARTS = ("placing.ll" if sys.platform == "linux" else "unplaced.ll", "pool.ll", "arena.ll")
+_PARTS = ("placing.ll" if sys.platform == "linux" else "unplaced.ll", "pool.ll", "arena.ll", "forest.ll")
+PAYS_AWAKE = 10_000
+"""Nanoseconds of work that another thread is worth which is awake."""
 _INSIDE = (1 << 62) - 1
 _pauses = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
 """The instruction that tells a processor that its thread only waits; elsewhere none is known."""
@@ -54,7 +56,7 @@ def _numbers() -> dict[str, int]:
         "LAST_INSIDE": _INSIDE + 2,
         # Nanoseconds. Waking a thread was measured at 20 us, in which it could have done as much itself.
         "SPIN": 50_000,
-        "PAYS_AWAKE": 10_000,
+        "PAYS_AWAKE": PAYS_AWAKE,
         "PAYS_ASLEEP": 25_000,
         # The stack of a worker. Some C libraries give threads too little for the scratch of kernels.
         "STACK_BYTES": 4 * 1024 * 1024,

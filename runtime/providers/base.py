@@ -47,6 +47,11 @@ class ModelSettings:
     kv_tokens: int | None = None
 
 
+def name_of(model: ModelSettings) -> str:
+    """What a model is called in traces and in the history."""
+    return model.model or model.alias
+
+
 @frozen
 class Hole:
     """A hole of a prompt: the name it has in the program, its value, and the value as text."""
@@ -96,7 +101,8 @@ class Usage:
     """Tokens of a call. `estimated` says that the provider did not count them itself.
 
     `cached` of the tokens of the prompt were not computed again, and the call waited `queued` seconds before
-    the provider began with it, as far as the provider tells.
+    the provider began with it, as far as the provider tells. `batched` says that its endpoint for many
+    requests answered.
     """
 
     prompt: int = 0
@@ -104,6 +110,7 @@ class Usage:
     estimated: bool = False
     cached: int = 0
     queued: float = 0.0
+    batched: bool = False
 
 
 @frozen

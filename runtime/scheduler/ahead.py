@@ -17,6 +17,7 @@ from flowc.runtime.scheduler import structure
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.widths import width_of
 
 
 @frozen(eq=False)
@@ -63,6 +64,7 @@ class BegunMap(structure.Map):
         """Takes further items, and starts elements as far as the width allows."""
         self.items += items
         self.count = len(self.items)
+        self.width = width_of(self.engine, self.instruction, self.scope, self.count)
         self.results += [None] * len(items)
         while self.next < self.count and self.next - self.ended < self.width and not self.scope.cancelled:
             self.engine.enter(self._open())

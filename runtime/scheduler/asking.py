@@ -1,6 +1,7 @@
 """One attempt of a model call: admitted, asked, once more where it is late, counted, settled."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from flowc.runtime.scheduler.collector import Collector
 from flowc.runtime.scheduler.counting import estimated, incredible, is_credible
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.entering import call_of, entered, learn, learn_failure
+from flowc.runtime.scheduler.foreseeing import late_after
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.hedging import Second, first_of, note_second, others_for
 from flowc.runtime.scheduler.prefixes import Lead, cached_beginning
@@ -159,16 +161,28 @@ class Asking:
         if others is None:
             return await self._ask(request, self.place)
         key = request.operation, request.model.alias
-        after = request.model.hedge_after or engine.session.latencies.late(key)
         heard = _Heard(request)
         return await first_of(
             engine,
             key,
-            after,
+            self._late(key),
             lambda: self._ask(heard.request, self.place),
             partial(self._again, others, heard),
             going_on=self.place.leave_after,
         )
+
+    def _late(self, key: tuple[str, str]) -> Callable[[], float | None]:
+        """What says after how many seconds the call is late, by the most calls that were beside it."""
+        request, gate, most = self.request, self.place.gate, 0
+        prompt = estimate_tokens(request.prompt)
+
+        def late() -> float | None:
+            nonlocal most
+            most = max(most, gate.in_flight - 1)
+            said, provider = request.model.hedge_after, request.model.provider
+            return said or late_after(self.attempt.engine, *key, prompt, most, provider)
+
+        return late
 
     def _again(self, others: tuple[int, ...], heard: "_Heard") -> Second | None:
         """The second asking, where there is a place and money for it now."""
@@ -188,6 +202,7 @@ class Asking:
             if isinstance(held, Reservation):
                 note_second(engine, attempt.frame, attempt.instruction)
         if not isinstance(held, Reservation):
+            place.owe(0)
             place.leave()
             return None
         return Second(self._second(heard, place), lambda _: place.leave(), partial(self._lost, held))

@@ -21,10 +21,8 @@ from flowc.runtime.scheduler.collector import Collector
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import cancelled_from_outside, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.widths import width_of
 from flowc.runtime.values import size_of
-
-WIDTH = 64
-"""How many calls are under way at once where the program does not say."""
 
 TURN = 64
 """After so many elements a worker lets others have the loop, even if no answer made it wait."""
@@ -71,8 +69,7 @@ class _Batch:
         self.count = lengths[0] if lengths else 0
         self.results: list[list[Any]] = [[] for _ in range(self.count)]
         self.next = 0
-        width = instruction.node.settings.get("width")
-        self.width = width if isinstance(width, int) and width > 0 else WIDTH
+        self.width = width_of(engine, instruction, frame.scope, self.count)
         self.collectors: list[Collector] = []
         self.asks: dict[Instruction, Any] = {}
         for call in _calls(self.block):

@@ -46,7 +46,7 @@ class Race(Step):
             elif not scope.cancelled:
                 self.engine.stop_scope(scope, abandon=True)
                 self.engine.settle(scope)
-        self.conclude(values)
+        self.conclude(values, self.instruction.blocks.index(child.block))
 
     def _lost(self, problem: Problem) -> None:
         self.problems.append(problem)
@@ -130,7 +130,7 @@ class Vote(Step):
             self.engine.settle(self.scope)
         else:
             self.scope.leave()
-        self.conclude([chosen])
+        self.conclude([chosen], self.opened)
 
     def _failed(self, problem: Problem) -> None:
         self.engine.fail(self.frame, self.instruction, problem)

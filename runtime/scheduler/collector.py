@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from itertools import count
 
+from attrs import evolve
+
 from flowc.runtime.errors import Problem
-from flowc.runtime.providers.base import BatchProvider, ProviderError, Request, Response
+from flowc.runtime.providers.base import BatchProvider, ProviderError, Request, Response, Usage
 from flowc.runtime.scheduler.abandoning import GRACE, is_cancelled
 
 MOMENT = 0.05
@@ -67,7 +69,7 @@ class Collector:
             if answer is None:
                 answered.set_exception(_contradicted(request))
             elif isinstance(answer, Response):
-                answered.set_result(answer)
+                answered.set_result(_batched(answer))
             else:
                 answered.set_exception(answer)
 
@@ -79,6 +81,12 @@ class Collector:
             task.cancel()
         if self.rounds:
             await asyncio.wait(self.rounds, timeout=GRACE)
+
+
+def _batched(answer: Response) -> Response:
+    """An answer whose usage says that it came in a batch, if it has a usage that can say so."""
+    usage: object = answer.usage  # a provider may give anything
+    return evolve(answer, usage=evolve(usage, batched=True)) if isinstance(usage, Usage) else answer
 
 
 def by_id(given: Sequence[tuple[str, object]]) -> Answers:

@@ -55,9 +55,13 @@ class Embed:
 
     model: str | None
 
+    def texts(self, frame: Frame, instruction: Instruction) -> tuple[str, ...]:
+        """The texts to embed."""
+        return tuple(frame.slots[instruction.inputs[0]])
+
     async def __call__(self, engine: Engine, frame: Frame, instruction: Instruction) -> Any:
         """An f32 array with one row a text."""
-        texts = tuple(frame.slots[instruction.inputs[0]])
+        texts = self.texts(frame, instruction)
         step = step_of(frame, instruction, engine.session.root)
         settings = engine.session.model(self.model)
         request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
@@ -112,7 +116,9 @@ class Embed:
             usage = None
 
         async def send(asked: EmbedRequest, begun: Callable[[], None]) -> Embedding:
-            call = Call(session.program, -remaining(frame, instruction), sum(map(byte_bound, asked.texts)))
+            tokens, expected = (sum(map(count, asked.texts)) for count in (byte_bound, estimate_tokens))
+            rank = -remaining(frame, instruction)
+            call = Call(session.program, rank, tokens, expected=expected)
             place = await entered(engine, frame.scope, gate, call, in_turn=key is not None)
             begun()
             try:

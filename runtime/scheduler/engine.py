@@ -29,7 +29,7 @@ from flowc.runtime.values import size_of
 
 Entry = tuple[str, Frame, Instruction, float, float, Any]
 """A line of the log: kind, frame, instruction, start and end on the run's clock, and what else there is
-to say.
+to say; of control flow, how often the inside ran or which region did.
 """
 
 
@@ -304,9 +304,12 @@ class Engine:
         problem: Problem | None = None
         value: object = None
         dropped = False
+        elements: int | None = None
         start = self.clock()
         try:
             value = await instruction.act(self, frame, instruction)
+            if instruction.blocks:
+                elements = len(frame.slots[instruction.inputs[0]])
         except asyncio.CancelledError:
             dropped = True
         except BaseException as error:
@@ -316,7 +319,7 @@ class Engine:
             frame.scope.waiting -= 1
             inner = bool(instruction.blocks)  # then the calls inside have told their own times and sizes
             kind = "cancelled" if dropped else "structure" if inner else "node.done"
-            self.log.append((kind, frame, instruction, start, end, None))
+            self.log.append((kind, frame, instruction, start, end, elements))
             if dropped and not frame.scope.cancelled:
                 problem = cancelled_from_outside(instruction)
             if inner and problem is None and not frame.scope.cancelled:

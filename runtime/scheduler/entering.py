@@ -1,5 +1,7 @@
 """How a call of the engine stands before the gate of its model, and what the gate learns from its answer."""
 
+import math
+
 from flowc.runtime.admission.calls import Call
 from flowc.runtime.admission.gate import Gate, Place
 from flowc.runtime.providers.base import (
@@ -11,7 +13,9 @@ from flowc.runtime.providers.base import (
     estimate_tokens,
 )
 from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.counting import is_credible
 from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.foreseeing import answer_expected, answer_reserved
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.speculation import decided, is_doubtful
 
@@ -35,10 +39,19 @@ def remaining(frame: Frame, instruction: Instruction) -> float:
 
 
 def call_of(engine: Engine, request: Request, bound: int, gate: Gate) -> Call:
-    """A request before the gate. An answer without a limit is taken to be as long as the longest so far."""
-    answer = request.max_tokens if request.max_tokens is not None else gate.longest
-    context = 0 if gate.residency is None else estimate_tokens(request.prompt[request.prefix :]) + answer
-    return Call(engine.session.program, -request.rank, bound + answer, context)
+    """A request before the gate, with what it reserves there and what it will probably use."""
+    program, rank = engine.session.program, -request.rank
+    if gate.unlimited:
+        return Call(
+            program, rank, bound + (gate.longest if request.max_tokens is None else request.max_tokens)
+        )
+    foreseen = answer_expected(engine, request)
+    answer = answer_reserved(request, gate, foreseen)
+    own = estimate_tokens(request.prompt[request.prefix :])
+    usual = answer if foreseen is None else foreseen.middle
+    context = 0 if gate.residency is None else math.ceil(min(own + usual, gate.residency.capacity))
+    whole = own if not request.prefix else estimate_tokens(request.prompt)
+    return Call(program, rank, bound + answer, context, whole + usual)
 
 
 async def entered(engine: Engine, scope: Scope, gate: Gate, call: Call, *, in_turn: bool) -> Place:
@@ -65,8 +78,12 @@ def learn(place: Place, request: Request | EmbedRequest, answer: Response | Embe
 
 
 def learn_failure(place: Place, error: ProviderError) -> None:
-    """Tells the gate that a call has failed: a refusal costs nothing, and slows down those that come."""
+    """Tells the gate that a call has failed, and what it cost all the same as far as that is known: a refusal
+    costs nothing, and slows down those that come.
+    """
     if error.problem.code == TOO_MANY:
         place.refuse(error.after)
+    if is_credible(error.usage):
+        place.owe(error.usage.prompt + error.usage.answer)
     if error.allowance is not None:
         place.hear(error.allowance)

@@ -12,13 +12,17 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
+from flowc.runtime.expected import SIMULATED
 from flowc.runtime.plan import Node
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
+from flowc.runtime.scheduler.foreseeing import late_after
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.speculation import is_doubtful
 
 HEDGE = "hedge"
+TICK = 1e-3
+"""Seconds that are too short to wait for."""
 T = TypeVar("T")
 Lost = Callable[["asyncio.Task[Any]"], None]
 """Told of the asking that has lost, which may still be under way."""
@@ -48,7 +52,7 @@ def others_for(node: Node) -> tuple[int, ...] | None:
 async def first_of(
     engine: Engine,
     key: tuple[str, str],
-    after: float | None,
+    after: Callable[[], float | None],
     ask: Callable[[], Awaitable[T]],
     again: Callable[[], Second | None],
     *,
@@ -57,12 +61,14 @@ async def first_of(
 ) -> T:
     """The result of `ask`, or of what `again` gives to be asked `after` so many seconds, if that is sooner.
 
+    What is late is asked for at the start, and again when it is about to be: more is known by then.
     A failure counts only where both fail, and then it is that of the first. A `lasting` call outlives its
     run. `going_on` is told of the first asking where it is given up before it has ended.
     """
     loop, latencies = engine.loop, engine.session.latencies
     begun = loop.time()
-    if after is None:
+    latencies.of(key).begun += 1
+    if (late := after()) is None:
         result = await ask()
         latencies.note(key, loop.time() - begun)
         return result
@@ -71,9 +77,12 @@ async def first_of(
     lost: Lost = _nothing
     winner = first
     try:
-        await asyncio.wait(tasks, timeout=after)
-        second = None if first.done() else again()
+        while late is not None and not first.done() and (left := begun + late - loop.time()) > TICK:
+            await asyncio.wait(tasks, timeout=left)
+            late = after()
+        second = None if first.done() or late is None else again()
         if second is not None:
+            latencies.of(key).again += 1
             tasks.append(_task(engine, second.work, lasting))
             tasks[1].add_done_callback(second.over)
             lost = second.lost
@@ -142,7 +151,7 @@ async def hedged_tool(
             note_second(engine, frame, instruction)
         return Second(work())
 
-    after = engine.session.latencies.late(key)
+    after = partial(late_after, engine, *key, 0, 0, SIMULATED if engine.virtual else "")
     return await first_of(engine, key, after, work, again, lasting=lasting)
 
 

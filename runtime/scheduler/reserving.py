@@ -6,7 +6,7 @@ from functools import partial
 
 from flowc.runtime.limits import Budget, Reservation, opened, reserve, settle
 from flowc.runtime.plan import Json
-from flowc.runtime.providers.base import ModelSettings, Usage
+from flowc.runtime.providers.base import ModelSettings, Usage, name_of
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
@@ -80,7 +80,7 @@ def account(
             money = engine.session.spend(usage, model)
             engine.note("spent", frame, instruction, spent_on(model, usage, money, waited))
         else:
-            money = model.price.of(usage.prompt, usage.answer)
+            money = model.price.of(usage.prompt, usage.answer, usage.cached, batched=usage.batched)
         if held is not None and certain:
             awake = settle(held, usage.prompt + usage.answer, money)
         elif held is not None:
@@ -92,7 +92,7 @@ def account(
 def spent_on(model: ModelSettings, usage: Usage, money: float, waited: float) -> dict[str, Json]:
     """What one call cost, for the trace: it waited before the gate, and then in the queue of the provider."""
     return {
-        "model": model.model or model.alias,
+        "model": name_of(model),
         "provider": model.provider,
         "tokens_in": usage.prompt,
         "tokens_out": usage.answer,

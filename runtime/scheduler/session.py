@@ -53,7 +53,7 @@ class Session:
 
     def spend(self, usage: Usage, settings: ModelSettings) -> float:
         """Counts tokens and money; gives the money."""
-        money = settings.price.of(usage.prompt, usage.answer)
+        money = settings.price.of(usage.prompt, usage.answer, usage.cached, batched=usage.batched)
         self.tokens_in += usage.prompt
         self.tokens_out += usage.answer
         self.cost += money

@@ -12,9 +12,7 @@ from flowc.runtime.errors import fail
 from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
-
-WIDTH = 64
-"""How many elements of a map run at once where the program does not say."""
+from flowc.runtime.scheduler.widths import width_of
 
 
 class Return:
@@ -31,14 +29,19 @@ class Return:
         assert frame is not None
         assert instruction is not None
         values = child.results()
+        region = instruction.blocks.index(child.block) if len(instruction.blocks) > 1 else 0
         child.close()
-        log_structure(self.engine, frame, instruction, self.start)
+        log_structure(self.engine, frame, instruction, self.start, region)
         self.engine.finish(frame, instruction, values)
 
 
-def log_structure(engine: Engine, frame: Frame, instruction: Instruction, start: float) -> None:
-    """Notes a step of control flow: it has no body, yet the trace shows how long it lasted."""
-    engine.log.append(("structure", frame, instruction, start, engine.clock(), None))
+def log_structure(
+    engine: Engine, frame: Frame, instruction: Instruction, start: float, ran: int | None
+) -> None:
+    """Notes a step of control flow: it has no body, yet the trace shows how long it lasted, and what `ran`:
+    how many elements, turns or ballots, or the number of the region that gave the result.
+    """
+    engine.log.append(("structure", frame, instruction, start, engine.clock(), ran))
 
 
 def enter_call(engine: Engine, frame: Frame, instruction: Instruction, block: Block) -> None:
@@ -68,9 +71,9 @@ class Step:
         self.instruction = instruction
         self.start = engine.clock()
 
-    def conclude(self, values: list[Any]) -> None:
-        """Ends the node: these are its values."""
-        log_structure(self.engine, self.frame, self.instruction, self.start)
+    def conclude(self, values: list[Any], ran: int | None = None) -> None:
+        """Ends the node: these are its values, and what ran for them, as `log_structure` says it."""
+        log_structure(self.engine, self.frame, self.instruction, self.start, ran)
         self.engine.finish(self.frame, self.instruction, values)
 
 
@@ -88,10 +91,7 @@ class Map(Step):
         super().__init__(engine, frame, instruction)
         self.columns = columns
         self.scope = scope
-        settings = instruction.node.settings
-        width = settings.get("width")
-        self.width = width if isinstance(width, int) and width > 0 else WIDTH
-        self.filtered = bool(settings.get("filtered"))
+        self.filtered = bool(instruction.node.settings.get("filtered"))
         lengths = {len(column) for column in self.columns}
         if len(lengths) > 1:
             raise fail(
@@ -100,6 +100,7 @@ class Map(Step):
                 + ", ".join(str(len(column)) for column in self.columns),
             )
         self.count = lengths.pop() if lengths else 0
+        self.width = width_of(engine, instruction, scope, self.count)
         self.results: list[Any] = [None] * self.count
         self.next = 0
         self.ended = 0
@@ -143,7 +144,7 @@ class Map(Step):
             value = [result[1] for result in self.results if result[0]]
         else:
             value = [result[0] for result in self.results]
-        self.conclude([value])
+        self.conclude([value], self.count)
 
 
 def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
@@ -159,7 +160,7 @@ class Loop(Step, ABC):
         super().__init__(engine, frame, instruction)
         self.first: Any
         self.first, *self.carried = [frame.slots[slot] for slot in instruction.inputs]
-        self.turn = 0
+        self.turn = self.turns = 0
 
     def go_on(self) -> None:
         """Runs the next frame; blocks without nodes are gone through here, not by recursion."""
@@ -172,7 +173,7 @@ class Loop(Step, ABC):
                 self.engine.enter(child)
                 return
             self._take(child)
-        self.conclude(self.carried)
+        self.conclude(self.carried, self.turns)
 
     @abstractmethod
     def _next(self) -> tuple[Block, Sequence[Any]] | None:
@@ -198,6 +199,7 @@ class For(Loop):
     def _take(self, child: Frame) -> None:
         stop, *self.carried = child.results()
         child.close()
+        self.turns += 1
         self.turn = len(self.first) if stop else self.turn + 1
 
 
@@ -223,6 +225,7 @@ class While(Loop):
             stop, *self.carried = child.results()
             going = not stop
             self.turn += 1
+            self.turns += 1
         self.testing = not self.testing
         child.close()
         if not going:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flowc.cli import main
+from flowc.compiler.importers.wfcommons import packed
 from flowc.passes.simulation.policies import POLICIES
 
 DATA = Path(os.environ.get("FLOWC_DATA", ""), "wfinstances")
@@ -96,6 +97,69 @@ def test_a_program_takes_its_critical_path_with_enough_workers_and_its_work_with
     assert one["makespan_s"] == pytest.approx(7.0, abs=1e-3)
     assert one["utilisation"] == pytest.approx(1.0)
     assert figures("main.flow", "--flow", "other")["assumed"] == ["10 items in the list, line 11"]
+
+
+def test_a_program_is_simulated_as_it_would_run_where_nothing_is_said_of_workers() -> None:
+    found = figures("main.flow", "text=a b")
+    assert (found["policy"], found["makespan_s"]) == ("run", 4.0)
+    assert (found["runs"], found["mean_s"], found["learned"], found["failed"]) == (1, 4.0, {}, [])
+    drawn = figures("main.flow", "--provider", "simulated")
+    assert drawn["runs"] > 1
+    assert drawn["low_s"] < drawn["makespan_s"] < drawn["high_s"]
+
+
+def test_arguments_of_a_program_are_read_as_a_run_reads_them(folder: Path) -> None:
+    (folder / "args.json").write_text('{"text": "a b c"}')
+    known = figures("main.flow", "--flow", "other", "--args", "args.json")
+    assert (known["tasks"], known["assumed"]) == (3, [])
+    assert figures("main.flow", "--flow", "other", "--args", "args.json", "text=a b")["tasks"] == 2
+    assert "as `flowc run` would run it" in flowc("main.flow", "text=x").stdout
+
+
+def test_limits_of_flowc_toml_lengthen_a_run_and_its_picture(folder: Path) -> None:
+    program = 'llm ask(n: int) -> int:\n    """Say {n}."""\n\nflow main() -> list[int]:\n    '
+    (folder / "many.flow").write_text(program + "return [ask(n) for n in range(6)]\n")
+    free = figures("many.flow", "--provider", "openai")
+    (folder / "flowc.toml").write_text('[models.default]\nprovider = "openai"\nmax_in_flight = 2\n')
+    kept = figures("many.flow", "--gantt", "out.svg")
+    assert kept["makespan_s"] == pytest.approx(3 * free["makespan_s"], rel=1e-3)
+    assert kept["critical_path_s"] == pytest.approx(free["critical_path_s"], rel=1e-3)
+    assert (free["workers"], kept["workers"]) == (6, 2)
+    ElementTree.parse(folder / "out.svg")
+
+
+def test_an_argument_may_be_the_name_of_a_recorded_workflow(folder: Path) -> None:
+    (folder / "text=a b.json").write_text(json.dumps(recorded()))
+    assert figures("main.flow", "text=gone.json")["file"] == "main.flow"
+    assert figures("main.flow", "--flow", "other", "text=a b.json")["tasks"] == 2
+    assert figures("text=a b.json")["tasks"] == 8
+    assert "error[E0670]" in flowc(f"text={'a' * 5_000}.json").stderr
+
+
+def test_a_program_that_fails_is_told_to_fail_on_described_workers_too(folder: Path) -> None:
+    (folder / "main.flow").write_text(PROGRAM.replace("flow main", "@timeout(2s)\nflow main"))
+    for words in ((), ("--workers", "2"), ("--policy", "fifo")):
+        lines = flowc("main.flow", *words).stdout.splitlines()
+        assert [line.split()[:6] for line in lines if line.startswith("failed")] == [
+            ["failed", "1", "of", "1", "simulated", "run:"]
+        ], words
+
+
+def test_files_larger_than_a_limit_are_refused_before_they_are_whole_in_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that never end, too."""
+    for command in (["simulate", "endless.json"], ["import", "wfcommons", "endless.json"]):
+        monkeypatch.setattr(packed, "MOST_BYTES", 2**20)
+        (folder / "endless.json").unlink(missing_ok=True)
+        (folder / "endless.json").symlink_to("/dev/zero")
+        assert "error[E0698]: the file has more than 1 MB" in CliRunner().invoke(main, command).stderr
+    done = flowc("main.flow", "--cluster", "endless.json")
+    assert (done.exit_code, "error[E0658]: the file has more than 1 MB" in done.stderr) == (2, True)
+    (folder / "runs" / "large.json").write_bytes(b" " * (2**20 + 1))
+    done = flowc("fork-a-001.json", "--samples", "runs")
+    assert "large.json is left out" in done.stderr
+    assert "more than 1 MB" in done.stderr
 
 
 def test_an_artifact_is_simulated_as_its_program(folder: Path) -> None:
@@ -242,6 +306,11 @@ def test_an_import_tells_of_times_that_are_set_apart(folder: Path) -> None:
         (("fork-a-001.json", "--policy", "fifo", "--samples", "runs"), "E0670"),
         (("fork-a-001.json", "--flow", "main"), "E0670"),
         (("gone.json",), "E0671"),
+        (("text=a",), "E0670"),
+        (("fork-a-001.json", "text=a"), "E0670"),
+        (("fork-a-001.json", "--provider", "simulated"), "E0670"),
+        (("main.flow", "main.flow", "text=a"), "E0670"),
+        (("main.flow", "word=a"), "E0702"),
         (("main.flow", "--workers", "0"), "E0670"),
         (("main.flow", "--policy", "best"), "E0670"),
         (("main.flow", "--samples", "runs"), "E0670"),

@@ -16,6 +16,7 @@ from flowc.dialects.array.kinds import REDUCTIONS
 from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError, array_type, dtype_of
 from flowc.dialects.loops import ParallelOp, StreamOp
+from flowc.passes import kernel_choices
 from flowc.passes.array_to_loops import array_to_loops, positions, ranking, reductions, streams, tiling
 from flowc.passes.fuse_array import fuse_array
 from flowc.runtime.errors import FlowError
@@ -41,7 +42,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             (tiling, "CHUNK_PICOSECONDS", 1),
             (tiling, "SMALL_PICOSECONDS", 0),
             (tiling, "TILE", 4),
-            (tiling, "STRIP", 4),
+            (kernel_choices, "DEFAULT", kernel_choices.Choices(strip=4)),
             (tiling, "EIGHTS", 1),
             (reductions, "BLOCK", 4),
             (positions, "BLOCK", 4),

@@ -14,8 +14,8 @@ from flowc.dialects.array import build
 from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import array_type
 from flowc.dialects.loops import LANES, PrefetchOp, StreamOp
+from flowc.passes import kernel_choices
 from flowc.passes.array_to_loops import array_to_loops, streams
-from flowc.passes.array_to_loops.contract import lower
 from flowc.passes.array_to_loops.contract.microkernel import ROWS
 from tests.array_programs import Add, array_of, as_module, assert_close, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, count, lowered, native, nearest_rows
@@ -99,7 +99,9 @@ def test_several_rows_at_a_time_go_out_in_lines(
     monkeypatch: pytest.MonkeyPatch, body: Callable[..., Any], axes: tuple[str, str], offset: int
 ) -> None:
     monkeypatch.setattr(streams, "LARGE_BYTES", 1000)
-    monkeypatch.setattr(lower, "NEAR", 0)  # so that norms go along with the smallest product
+    monkeypatch.setattr(
+        kernel_choices, "DEFAULT", kernel_choices.Choices(near=0)
+    )  # so that norms go along with the smallest product
     types = {name: array_type("f32", tuple(own)) for name, own in zip("ab", axes, strict=True)}
     assert count(lowered(types, body), StreamOp) > 0
     kernel = make_kernel(types, body)

@@ -43,6 +43,13 @@ def test_a_pipeline_is_read_with_its_options() -> None:
         ("canonicalyse", "E0691", "did you mean `canonicalise`?"),
         ("parallelise{breadth=8}", "E0692", "width"),
         ("parallelise{width=wide}", "E0692", "width (int)"),
+        ("parallelise{width=0}", "E0692", "at least 1"),
+        ("speculate{probability=7.0}", "E0692", "between 0 and 1"),
+        ("speculate{worth=-1.0}", "E0692", "0 or more"),
+        ("hedge{worth=-1.0}", "E0692", "0 or more"),
+        ("hedge{without=-3}", "E0692", "from 1 on"),
+        ("share-prefix{without=0}", "E0692", "from 1 on"),
+        ("schedule{order=luck}", "E0692", "is one of"),
     ],
 )
 def test_mistakes_are_coded(text: str, code: str, hint: str) -> None:

@@ -12,7 +12,7 @@ from xdsl.ir import SSAValue
 import flowc
 from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
-from flowc.passes.array_to_loops.contract import lower
+from flowc.passes import kernel_choices
 from tests.array_programs import Add, array_of, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, compare, elementwise, lowered, native
 
@@ -158,12 +158,12 @@ def test_norms_that_a_product_needs_come_before_it() -> None:
         compare(kernel, run, [1 + np.abs(array_of("f32", (n, m), 1)), array_of("f32", (q, m), 2)])
 
 
-@pytest.mark.parametrize("near", [0, lower.NEAR], ids=["shared", "alone"])
+@pytest.mark.parametrize("near", [0, kernel_choices.DEFAULT.near], ids=["shared", "alone"])
 @pytest.mark.parametrize("form", [*ORDERS, "extremes"])
 def test_both_ways_give_what_the_reference_gives(
     monkeypatch: pytest.MonkeyPatch, form: str, near: int
 ) -> None:
-    monkeypatch.setattr(lower, "NEAR", near)
+    monkeypatch.setattr(kernel_choices, "DEFAULT", kernel_choices.Choices(near=near))
     body = extremes if form == "extremes" else ORDERS[form](True)
     kernel = make_kernel({"r": MATRIX, "q": QUERIES}, body)
     run = native(kernel, 1)

@@ -19,7 +19,7 @@ from flowc.runtime.providers.base import ModelSettings, Request
 from flowc.runtime.result import RunResult
 from flowc.runtime.trace.chrome import chrome_trace
 from flowc.runtime.trace.model import Trace
-from flowc.runtime.types import INT, NONE, Scalar, Type
+from flowc.runtime.types import INT, NONE, STR, List, Scalar, Type
 from tests.runtime.plans import NO_LIMITS, Builder, llm, plan, tool
 from tests.runtime.worlds import Scripted, virtually
 
@@ -326,3 +326,18 @@ def test_a_call_that_never_left_costs_nothing() -> None:
     result = virtually(of, environment)
     assert (result.status, len(provider.requests)) == ("failed", 1)
     assert (result.tokens_in, result.cost_usd) == (1, 1.0)
+
+
+def test_a_batch_of_what_is_no_list_ends_the_run() -> None:
+    async def answer(_: Request) -> str:
+        return "fine"
+
+    inner = Builder()
+    element = inner.parameter()
+    asked = inner.one("generate", element, operation="ask", segments=["Why ", {"input": 0, "name": "x"}])
+    body = Builder()
+    found = body.one("generate_batch", body.constant(5), regions=[inner.region(asked)], width=4)
+    models = {"m": ModelSettings("m", provider="scripted")}
+    of = plan(body.region(found), operations=[llm("ask", model="m")], result=List(STR))
+    environment = Environment(config=Config(models=models), providers={"scripted": Scripted(answer)})
+    assert virtually(of, environment).status == "failed"

@@ -169,3 +169,13 @@ def test_the_flow_to_run_is_main_or_the_only_one() -> None:
 def test_types_of_records_survive() -> None:
     of = evolve(example(), records={"T": (("children", List(Record("T"))),)})
     assert from_json(to_json(of)).records == of.records
+
+
+def test_a_batch_of_no_list_is_refused() -> None:
+    inner = Builder()
+    asked = inner.one("generate", operation="ask", segments=["Why?"])
+    of = Builder()
+    of.one("generate_batch", regions=[inner.region(asked)], width=4)
+    made = plan(of.region(of.constant([])), operations=[llm("ask")], result=List(STR))
+    with pytest.raises(FlowError, match="no list"):
+        check_plan(made)

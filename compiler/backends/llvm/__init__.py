@@ -11,7 +11,8 @@ from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.types import dtype_of, is_array_type
 from flowc.passes.array_memory import settle_reads
-from flowc.passes.fuse_array import fuse_array
+from flowc.passes.cost.fingerprint import fingerprint
+from flowc.passes.fuse_array import fuse_kernels, prepare_to_fuse
 from flowc.passes.round_halves import round_halves
 from flowc.runtime import object_cache, processor
 from flowc.runtime.kernels import KernelSignature, sealed, signature_from_json, signature_to_json
@@ -23,7 +24,8 @@ class Options:
 
     `listing` asks for the LLVM IR and the assembly too, which takes longer; `target` is this machine by
     default. `layouts` has a word of `runtime.kernel_signature.LAYOUTS` for each argument of the module's one
-    kernel, to make code for these alone.
+    kernel, to make code for these alone. From level 2 on the cost model decides what is open, unless
+    `decided` is false.
     """
 
     level: int = 2
@@ -31,6 +33,12 @@ class Options:
     cached: bool = True
     target: Target | None = None
     layouts: tuple[str, ...] | None = None
+    decided: bool = True
+
+    @property
+    def decides(self) -> bool:
+        """Whether the cost model decides."""
+        return self.decided and self.level > 1
 
 
 @frozen
@@ -68,11 +76,10 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     target = options.target or processor.host()
     kernels = kernels_of(module)
     base = first_line(kernels)
-    key = (
-        kernels_key(kernels, target, options.level, options.layouts, options.listing)
-        if options.cached
-        else ""
-    )
+    key = ""
+    if options.cached:
+        model = fingerprint() if options.decides else ""
+        key = kernels_key(kernels, target, options.level, options.layouts, options.listing, model)
     found = object_cache.read(key) if key else None
     if found is not None:
         return _unpacked(found, base, target)
@@ -80,8 +87,13 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     settle_reads(copies)
     round_halves(copies)
     if options.level > 0:
-        fuse_array(copies)
-    emitted = emit_module(kernels_of(copies), target, options.layouts)
+        prepare_to_fuse(copies)
+        if options.decides:
+            from flowc.passes.decide_kernels import decide_ready
+
+            decide_ready(copies)
+        fuse_kernels(copies)
+    emitted = emit_module(kernels_of(copies), target, options.layouts, options.decides)
     level = 2 if options.level > 0 else 0
     result = assemble(emitted.text, target, level, options.listing, emitted.finished)
     if key:

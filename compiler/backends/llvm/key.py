@@ -14,16 +14,22 @@ from flowc.dialects.array.kernel import KernelOp
 
 
 def kernels_key(
-    kernels: Sequence[KernelOp], target: Target, level: int, layouts: Sequence[str] | None, listing: bool
+    kernels: Sequence[KernelOp],
+    target: Target,
+    level: int,
+    layouts: Sequence[str] | None,
+    listing: bool,
+    model: str,
 ) -> str:
-    """The key of compiled kernels: their text, what they are compiled for, and by which compiler.
+    """The key of compiled kernels: their text, what they are compiled for, by which compiler, and by which
+    cost model, if one decides.
 
     Lines count from that of the first kernel, so that code survives edits above it.
     """
     base = first_line(kernels)
     lines = [[relative(line_of(op.location), base) for op in kernel.walk()] for kernel in kernels]
     parts = [[_text(kernel) for kernel in kernels], lines, target.triple, target.cpu, target.features]
-    parts += [target.vector_bits, level > 0, layouts, listing, build_id()]
+    parts += [target.vector_bits, level > 0, layouts, listing, model, build_id()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

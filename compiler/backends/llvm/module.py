@@ -16,6 +16,7 @@ from flowc.compiler.backends.llvm.target import Target
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.kernel import lower_kernel
+from flowc.passes.array_to_loops.width import AS_IT_IS, scale_work
 from flowc.runtime.kernel_signature import LAYOUTS, KernelSignature
 from flowc.runtime.kernels import symbol
 from flowc.runtime.processor import BF16_DOTS
@@ -32,14 +33,18 @@ class LlvmModule:
 
 
 def emit_module(
-    kernels: Iterable[KernelOp], target: Target, layouts: tuple[str, ...] | None = None
+    kernels: Iterable[KernelOp],
+    target: Target,
+    layouts: tuple[str, ...] | None = None,
+    decides: bool = False,
 ) -> LlvmModule:
-    """The LLVM IR of kernels, for one layout of each argument or for all that there are."""
+    """The LLVM IR of kernels, for one layout of each argument or for all that there are; `decides` says
+    whether the cost model decides how many threads they ask for."""
     parts: list[str] = []
     called: set[str] = set()
     signatures = []
     for kernel in kernels:
-        texts, calls, signature = _emit_kernel(kernel, target, layouts)
+        texts, calls, signature = _emit_kernel(kernel, target, layouts, decides)
         parts += texts
         called |= calls
         signatures.append(signature)
@@ -50,16 +55,22 @@ def emit_module(
 
 
 def _emit_kernel(
-    kernel: KernelOp, target: Target, layouts: tuple[str, ...] | None
+    kernel: KernelOp, target: Target, layouts: tuple[str, ...] | None, decides: bool
 ) -> tuple[list[str], set[str], KernelSignature]:
     name = kernel.sym_name.data
     texts: list[str] = []
     called: set[str] = set()
     sites: list[LocationAttr] = []
     forms: list[Form] = []
+    work = AS_IT_IS
     for wanted in [layouts] if layouts is not None else _all_forms(kernel):
         inner = f'"{symbol(name)}.{len(forms)}"'
         function, checks = lower_kernel(kernel, name, target.vector_bits, wanted, target.has(BF16_DOTS))
+        if decides and not forms:
+            from flowc.passes.decide_width import decided_work
+
+            work = decided_work(kernel, function, checks.groups)
+        scale_work(function, work)
         emitted = emit_function(function, inner, f"noinline {target.attributes}")
         texts.append("\n".join(emitted.lines))
         called |= emitted.called

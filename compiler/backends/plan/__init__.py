@@ -1,10 +1,12 @@
 """The back end that makes plans: flow IR -> plan dialect -> the runtime's `Plan`."""
 
+from attrs import evolve
 from xdsl.dialects.builtin import ModuleOp
 
 from flowc.compiler.backends.plan.assemble import assemble
 from flowc.compiler.backends.plan.select import select
 from flowc.dialects.array.kernel import KernelOp
+from flowc.passes.cost.learned import expectations_of
 from flowc.runtime.plan import Plan
 
 
@@ -14,7 +16,7 @@ def to_plan(module: ModuleOp, *, source: str = "", optimisation: int = 2) -> tup
     Array operators must have been outlined into kernels before.
     """
     plan = assemble(select(module), source=source, optimisation=optimisation)
-    return plan, kernels_of(module)
+    return evolve(plan, expectations=expectations_of(module)), kernels_of(module)
 
 
 def kernels_of(module: ModuleOp) -> ModuleOp:

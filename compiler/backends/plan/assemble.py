@@ -6,7 +6,7 @@ other outer value is captured, through each region between.
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 from xdsl.dialects.builtin import FileLineColLoc, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 
@@ -27,10 +27,17 @@ SPECULATE = "speculate"
 
 def assemble(module: ModuleOp, *, source: str = "", optimisation: int = 2) -> Plan:
     """The plan that a module in the plan dialect describes."""
+    functions = {op.sym_name.data: _function(op) for op in module.ops if isinstance(op, plan.FuncOp)}
+    declared = declarations(module, source=source, optimisation=optimisation)
+    return evolve(declared, functions=functions)
+
+
+def declarations(module: ModuleOp, *, source: str = "", optimisation: int = 2) -> Plan:
+    """What a module declares, as a plan without flows; its flows may still be in the flow dialect."""
     ops = list(module.ops)
     return Plan(
         source=source,
-        functions={op.sym_name.data: _function(op) for op in ops if isinstance(op, plan.FuncOp)},
+        functions={},
         operations={op.sym_name.data: _operation(op) for op in ops if isinstance(op, DeclarationOp)},
         records={op.sym_name.data: _fields(op) for op in ops if isinstance(op, RecordDeclOp)},
         enums={

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
-from xdsl.dialects.builtin import IntegerAttr, StringAttr, SymbolRefAttr
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, SymbolRefAttr
 from xdsl.ir import Operation, SSAValue
 
 from flowc.compiler.lower.types import runtime_type
@@ -15,6 +15,7 @@ from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.attributes import Json
 from flowc.dialects.flow.declarations import CallOp
 from flowc.dialects.flow.speculation import SpeculateOp
+from flowc.passes.parallelise import CHOSEN_WIDTH
 from flowc.runtime.types import to_json
 
 
@@ -118,15 +119,21 @@ def _prompted(op: agent.PromptedCall, instruction: str) -> Shape:
     return Shape(plan.TaskOp, instruction, name, [*prompt.values, *op.arguments], settings)
 
 
+def _elementwise(op: control.ElementwiseOp) -> dict[str, Json]:
+    settings: dict[str, Json] = {"width": op.width.value.data, "filtered": op.filtered is not None}
+    module = op.get_toplevel_object()
+    if isinstance(module, ModuleOp) and CHOSEN_WIDTH in module.attributes:
+        settings["chosen"] = True
+    return settings
+
+
 def _control(op: Operation) -> Shape:
     operands = list(op.operands)
     match op:
         case control.MapOp():
-            settings: dict[str, Json] = {"width": op.width.value.data, "filtered": op.filtered is not None}
-            return Shape(plan.ForkOp, "map", "map", operands, settings)
+            return Shape(plan.ForkOp, "map", "map", operands, _elementwise(op))
         case agent.GenerateBatchOp():
-            settings = {"width": op.width.value.data, "filtered": op.filtered is not None}
-            return Shape(plan.ForkOp, "generate_batch", "map", operands, settings)
+            return Shape(plan.ForkOp, "generate_batch", "map", operands, _elementwise(op))
         case control.VoteOp():
             ballots: dict[str, Json] = {"max": op.max.value.data, "lead": op.lead.value.data}
             return Shape(plan.ForkOp, "vote", "vote", operands, ballots)

@@ -18,10 +18,10 @@ _MEMBER = re.compile(rb"[^\0]")  # some writers pad with zeros
 
 def unpacked(data: bytes, path: str) -> str:
     """The text of a JSON file or of one compressed by gzip. Raises CompileError E0698."""
-    if data.startswith(_GZIP):
-        data = _inflated(data, path)
     if len(data) > MOST_BYTES:
         raise refused(path, f"the file has more than {MOST_BYTES // 2**20} MB", help=SPLIT)
+    if data.startswith(_GZIP):
+        data = _inflated(data, path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

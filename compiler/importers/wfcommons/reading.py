@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from flowc.compiler.checker.report import MAXIMUM
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
 from flowc.compiler.importers.wfcommons.packed import SPLIT, refused
+from flowc.compiler.importers.wfcommons.sizes import MOST_SIZE, expected_sizes
 from flowc.compiler.importers.wfcommons.times import Times, usable_times
 from flowc.compiler.syntax import Span
 from flowc.passes.cost.task_samples import Origin, Traits, category
@@ -24,8 +25,6 @@ MOST_EDGES = 1_000_000
 MOST_FILES = 5_000_000
 LONGEST_NAME = 1_000
 """Characters of the id or name of a task."""
-MOST_SIZE = 2**63
-"""No file has as many bytes."""
 _NOBODY: frozenset[int] = frozenset()
 
 
@@ -59,22 +58,20 @@ def read(text: str, path: str) -> Workflow:
     places = reading.places(ids)
     parents = reading.parents(listed, ids, places)
     reading.stop()
-    run = {
-        str(each.get("id")): each
-        for each in _items(_section(workflow, "execution", path), "tasks", path)
-        if isinstance(each, dict)
-    }
+    run = _records(_items(_section(workflow, "execution", path), "tasks", path))
     records = [run.get(id_, {}) for id_ in ids]
-    sizes = _sizes(structure, path)
-    inputs = [{file: sizes.get(file, 0) for file in _files(each, "inputFiles")} for each in listed]
-    writers = _writers(listed)
+    declared = _sizes(structure, path)
+    reads, writes = ([_files(each, kind) for each in listed] for kind in ("inputFiles", "outputFiles"))
+    sizes = expected_sizes(declared, reads, writes, parents)
+    inputs = [{file: sizes.get(file, 0) for file in files} for files in reads]
+    fetched = _fetched(parents, inputs, writes, declared)
     categories = [
         category(_text(t, "name") or i, _program(r)) for t, i, r in zip(listed, ids, records, strict=True)
     ]
     times = usable_times(
         [record.get("runtimeInSeconds") for record in records], ids, categories, reading.source
     )
-    return _workflow(reading, path, ids, parents, inputs, writers, categories, times)
+    return _workflow(reading, path, ids, parents, inputs, fetched, categories, times)
 
 
 def _workflow(
@@ -83,7 +80,7 @@ def _workflow(
     ids: Sequence[str],
     parents: Sequence[tuple[int, ...]],
     inputs: Sequence[Mapping[str, int]],
-    writers: Mapping[str, set[int]],
+    fetched: Sequence[tuple[int, ...]],
     categories: Sequence[str],
     times: Times,
 ) -> Workflow:
@@ -99,11 +96,7 @@ def _workflow(
             digests[place] if read_ else "",
             beside[categories[place]],
         )
-        fetched = dict.fromkeys(parents[place], 0)
-        for file, size in read_.items():
-            for parent in writers.get(file, _NOBODY) & fetched.keys():
-                fetched[parent] += size
-        tasks.append(Task(name, times.seconds[place], parents[place], tuple(fetched.values()), traits))
+        tasks.append(Task(name, times.seconds[place], parents[place], fetched[place], traits))
     content = _digest(sorted(f"{name}\x1f{digest}" for name, digest in zip(ids, digests, strict=True)))
     name = PurePath(path).name.removesuffix(".gz").removesuffix(".json")
     try:
@@ -152,8 +145,17 @@ def _items(parent: Mapping[str, Any], name: str, path: str) -> list[Any]:
     return found
 
 
+def _records(listed: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """What was recorded of each task, by its id; of one that was recorded twice no time."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in listed:
+        if isinstance(each, dict) and (id_ := _text(each, "id")):
+            found[id_] = {**each, "runtimeInSeconds": None} if id_ in found else each
+    return found
+
+
 def _sizes(structure: Mapping[str, Any], path: str) -> dict[str, int]:
-    """The bytes of each file; what has no size counts as empty."""
+    """The declared bytes of each file."""
     files = _items(structure, "files", path)
     if len(files) > MOST_FILES:
         raise refused(path, f"a workflow has at most {MOST_FILES:,} files", help=SPLIT)
@@ -170,12 +172,24 @@ def _sizes(structure: Mapping[str, Any], path: str) -> dict[str, int]:
     return sizes
 
 
-def _writers(listed: Sequence[Mapping[str, Any]]) -> dict[str, set[int]]:
-    """For each file that is written the tasks that say they do."""
-    found: dict[str, set[int]] = {}
-    for place, task in enumerate(listed):
-        for file in _files(task, "outputFiles"):
-            found.setdefault(file, set()).add(place)
+def _fetched(
+    parents: Sequence[Sequence[int]],
+    inputs: Sequence[Mapping[str, int]],
+    writes: Sequence[Sequence[str]],
+    declared: Mapping[str, int],
+) -> list[tuple[int, ...]]:
+    """For each task the bytes that it reads of each parent; what has no declared size counts as empty."""
+    writers: dict[str, set[int]] = {}
+    for place, files in enumerate(writes):
+        for file in files:
+            writers.setdefault(file, set()).add(place)
+    found = []
+    for its, read in zip(parents, inputs, strict=True):
+        fetched = dict.fromkeys(its, 0)
+        for file in read:
+            for parent in writers.get(file, _NOBODY) & fetched.keys():
+                fetched[parent] += declared.get(file, 0)
+        found.append(tuple(fetched.values()))
     return found
 
 

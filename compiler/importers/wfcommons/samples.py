@@ -14,12 +14,13 @@ from attrs import frozen
 
 from flowc.compiler.build import build_id
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic
-from flowc.compiler.importers.wfcommons.packed import unpacked
+from flowc.compiler.importers.wfcommons.packed import MOST_BYTES, unpacked
 from flowc.compiler.importers.wfcommons.reading import Workflow, read
 from flowc.passes.cost.task_model import TaskModel, learn
 from flowc.passes.cost.task_samples import Sample
 from flowc.passes.cost.task_tables import FORMAT, as_json, from_json
 from flowc.runtime import object_cache
+from flowc.runtime.bounded import read_up_to
 from flowc.runtime.errors import fail
 
 MOST_RUNS = 5_000
@@ -102,7 +103,7 @@ def read_samples(folder: Path) -> Recorded:
     runs = 0
     for path in paths:
         try:
-            workflow = read(unpacked(path.read_bytes(), str(path)), str(path))
+            workflow = read(unpacked(read_up_to(path, MOST_BYTES), str(path)), str(path))
         except CompileError as error:
             left_out.append(_left_out(path, f"{error.diagnostics[0].code}: {error.diagnostics[0].title}"))
         except OSError as error:

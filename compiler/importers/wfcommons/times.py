@@ -43,7 +43,7 @@ def usable_times(
     missing = [place for place, each in enumerate(seconds) if each is None]
     if missing:
         why = (
-            f"they are missing, no numbers, or not from {SHORTEST:g} to {LONGEST:g} s; "
+            f"they are missing, recorded twice, no numbers, or not from {SHORTEST:g} to {LONGEST:g} s; "
             "the median of the same program is taken, else of all"
         )
         warnings.append(_warning(missing, ids, source, "no usable recorded time", why))

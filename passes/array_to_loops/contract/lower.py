@@ -42,9 +42,6 @@ FEW_DOTS, DEEP_DOTS = 40, 128
 """With fewer rows or columns, and more steps than these, operands that both lie along the contraction are not
 packed."""
 
-NEAR = 1 << 16
-"""Bytes of an operand that stays in the cache where it lies."""
-
 FAR = 8 << 20
 """Bytes of an operand that comes from memory, or from a cache that cores share."""
 
@@ -166,7 +163,7 @@ def _of_rows(s: Lowering, p: Product, finish: Finish, exchanged: Finish) -> None
         b.either(_fewer(s, fewer, few), lambda: by_dots(s, p, finish), packed)
         return
     deep = _both(s, _fewer(s, fewer, FEW_DOTS), _fewer(s, DEEP_DOTS, p.depth))
-    near = _fewer(s, b.mul(p.depth, p.columns), NEAR // size)
+    near = _fewer(s, b.mul(p.depth, p.columns), s.choice("near") // size)
     b.either(
         deep,
         lambda: dots(s, p, finish),
@@ -203,7 +200,7 @@ def _needs_no_panels(s: Lowering, p: Product) -> SSAValue | bool:
     return _any(
         s,
         _fewer(s, p.rows, FEW_ROWS_DIRECT),
-        _fewer(s, right, NEAR // size),
+        _fewer(s, right, s.choice("near") // size),
         _both(s, _fewer(s, result, SMALL + 1), _fewer(s, DEEP, p.depth)),
     )
 
@@ -232,7 +229,9 @@ def is_packed_at_once(s: Lowering, op: ops.ContractOp, axis: int | None) -> SSAV
     sizes = s.sizes(op.result)
     right = s.b.mul(s.b.min(*sizes), s.sizes(op.left)[-1])
     shorter = True if axis is None else _fewer(s, sizes[1 - axis], s.b.add(sizes[axis], 1))
-    return _both(s, shorter, _fewer(s, s.b.min(*sizes), COLUMNS + 1), _fewer(s, NEAR // size - 1, right))
+    return _both(
+        s, shorter, _fewer(s, s.b.min(*sizes), COLUMNS + 1), _fewer(s, s.choice("near") // size - 1, right)
+    )
 
 
 def _both(s: Lowering, *conditions: SSAValue | bool) -> SSAValue | bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from flowc.runtime.providers.simulated.distributions import Distribution, Family
+from flowc.runtime.providers.simulated.distributions import Distribution
 
 POLICIES = ("fcfs", "priority")
 
@@ -59,7 +59,7 @@ class Behaviour:
     whose time has come holds.
 
     Faults are shares of calls, but for `ignores_cancellation`; those with `batch_` are about answers of the
-    endpoint for many requests.
+    endpoint for many requests. It takes `batch_seconds` beside the time of the calls, where that is given.
     """
 
     first_token: float = 0.4
@@ -80,6 +80,7 @@ class Behaviour:
     quotas: tuple[Quota, ...] = ()
     wrong_usage: float = 0.0
     ignores_cancellation: bool = False
+    batch_seconds: float | None = None
     batch_shuffled: bool = False
     batch_duplicated: float = 0.0
     batch_dropped: float = 0.0
@@ -96,8 +97,8 @@ class Simulation:
     """
 
     behaviour: Behaviour = PLAIN
-    tools: Mapping[str, Family] = field(factory=dict)
-    llms: Mapping[str, Family] = field(factory=dict)
+    tools: Mapping[str, Distribution] = field(factory=dict)
+    llms: Mapping[str, Distribution] = field(factory=dict)
     models: Mapping[str, Behaviour] = field(factory=dict)
 
 

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,6 +35,7 @@ from flowc.runtime.providers.simulated.composing import Composed, composed, wait
 from flowc.runtime.providers.simulated.endpoint import Endpoint
 from flowc.runtime.providers.simulated.hosting import Host
 from flowc.runtime.providers.simulated.identities import block_ids
+from flowc.runtime.providers.simulated.kept_prefixes import KeptPrefixes
 from flowc.runtime.providers.simulated.serving import Job, Server
 from flowc.runtime.randomness import seed_of
 
@@ -55,6 +57,7 @@ class Simulated:
     simulation: Simulation = NOTHING
     hosts: "WeakKeyDictionary[Loop, dict[str, Host]]" = field(factory=WeakKeyDictionary)
     endpoints: "WeakKeyDictionary[Loop, dict[str, Endpoint]]" = field(factory=WeakKeyDictionary)
+    kept: "WeakKeyDictionary[Loop, KeptPrefixes]" = field(factory=WeakKeyDictionary)
 
     async def generate(self, request: Request) -> Response:
         """An answer of the right type after a plausible time, or a fault."""
@@ -74,6 +77,8 @@ class Simulated:
             except ProviderError as error:
                 return error
 
+        behaviours = [self.behaviour_of(request.model) for request in requests.values()]
+        await asyncio.sleep(max((each.batch_seconds or 0.0 for each in behaviours), default=0.0))
         found = await asyncio.gather(*map(one, requests.values()))
         answers = list(zip(requests, found, strict=True))
         kept: list[tuple[str, Response | ProviderError]] = []
@@ -145,7 +150,10 @@ class Simulated:
             await _timed(request, answer, behaviour.network, whole.sample(answer.times))
         elif behaviour.server is None:
             rest = answer.tokens / behaviour.tokens_per_second
-            await _timed(request, answer, behaviour.network + answer.latency, rest)
+            kept = self.kept.setdefault(asyncio.get_running_loop(), KeptPrefixes())
+            usage = evolve(usage, cached=kept.tokens(request))
+            begun = partial(kept.keep, request)
+            await _timed(request, answer, behaviour.network + answer.latency, rest, begun)
         else:
             await asyncio.sleep(behaviour.network)
             if answer.error is not None:
@@ -204,11 +212,17 @@ def _checked(host: Host, job: Job, model: ModelSettings) -> Job:
     raise ProviderError(problem, retryable=False)
 
 
-async def _timed(request: Request, answer: Composed, first: float, rest: float) -> None:
-    """The answer of a model that nobody else uses: `first` seconds of silence, then `rest` of tokens."""
+async def _timed(
+    request: Request, answer: Composed, first: float, rest: float, told: Callable[[], None] | None = None
+) -> None:
+    """The answer of a model that nobody else uses: `first` seconds of silence, then `rest` of tokens. Its
+    beginning is `told`.
+    """
     await asyncio.sleep(first)
     if answer.error is not None:
         raise answer.error
+    if told is not None:
+        told()
     begun = asyncio.get_running_loop().time()
     if request.stream is None:
         await _until(begun + rest)

@@ -169,6 +169,7 @@ BEHAVIOUR: Mapping[str, Reader] = {
         _share,
     ),
     "ignores_cancellation": _switch,
+    "batch_seconds": seconds,
     "batch_shuffled": _switch,
     "batch_duplicated": _share,
     "batch_dropped": _share,

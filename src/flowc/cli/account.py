@@ -5,19 +5,24 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from flowc.cli import streams
+from flowc.cli.foretold import Kernels, show_foretold
+from flowc.runtime.plan import Plan
 from flowc.runtime.result import RunResult
 
 if TYPE_CHECKING:
     from flowc.runtime.trace.summary import Step
 
 
-def show_account(report: RunResult, explain: bool, brief: bool) -> None:
-    """Prints on stderr what the run took; with `explain` also its steps, and without `brief` a summary."""
+def show_account(report: RunResult, explained: Plan | None, kernels: Kernels, brief: bool) -> None:
+    """Prints on stderr what the run took; with the plan `explained` also its steps beside what that, and the
+    cost model of `kernels`, expected, and without `brief` a summary.
+    """
     trace: Any = report.trace
     if trace is None or trace.measures is None:
         return
-    if explain:
+    if explained is not None:
         _show_table(trace)
+        show_foretold(trace, explained, kernels, virtual=report.virtual)
         _show_models(trace)
     if not brief:
         from flowc.runtime.trace.summary import summarise, text

@@ -1,14 +1,17 @@
 """The arguments of a run: NAME=VALUE words, a JSON file, or a file of JSON lines, one run each."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowc.cli import files
 from flowc.cli.failure import UsageProblem
-from flowc.runtime.plan import Function
+from flowc.runtime.plan import Function, Plan
 from flowc.runtime.types import Array, Optional, Type
+
+Read = Callable[[str], dict[str, Any]]
+"""Gives the members of a JSON file that holds one object."""
 
 
 def split_words(words: Sequence[str], what: str = "an argument") -> dict[str, str]:
@@ -34,6 +37,18 @@ def split_words(words: Sequence[str], what: str = "an argument") -> dict[str, st
 def read_object(path: str) -> dict[str, Any]:
     """The members of a JSON file that holds one object."""
     return _object(_parse(_decode(path), path), path)
+
+
+def of_run(
+    plan: Plan, function: Function, words: Sequence[str], args_file: str | None, read: Read = read_object
+) -> dict[str, Any]:
+    """All arguments of a run: those of the JSON file, as `read` reads it, over them the NAME=VALUE words."""
+    from flowc.runtime.reading import read_text_arguments
+
+    given: dict[str, Any] = {}
+    if args_file is not None:
+        given = with_arrays(function, read(args_file), Path(args_file).parent)
+    return given | read_text_arguments(plan, function, split_words(words), folder=Path())
 
 
 def read_lines(path: str) -> Iterator[dict[str, Any]]:

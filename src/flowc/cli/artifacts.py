@@ -28,6 +28,8 @@ def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
     kernels = compiled.kernels
     found: dict[str, bytes] = {}
     properties: dict[str, Any] = {"policy": _policy(compiled), "tools": _tools(compiled.plan)}
+    if compiled.found is not None:
+        properties["search"] = compiled.found.to_json()
     if kernels is not None:
         found = members({n: v.object_code for n, v in compiled.variants.items()}, kernels.signatures)
         properties |= {"cpu": kernels.target.cpu, "features": kernels.target.features}

@@ -1,20 +1,25 @@
 """`flowc compile`: a program to an artifact, or any stage of it to text."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from attrs import evolve
 
-from flowc.cli import files, options, streams
+from flowc.cli import files, options, remembering, searching, streams
 from flowc.cli.failure import UsageProblem
 
 if TYPE_CHECKING:
     from flowc.compiler.checker.model import Checked
-    from flowc.compiler.driver import Compiled, Options
+    from flowc.compiler.driver import Compiled, Options, Timing
+    from flowc.passes.search.stand_ins import Arguments
 
 FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "mermaid", "dot", "json")
 PICTURES = ("mermaid", "dot")
+UNCHANGED = ("tree", "flow")
+"""Forms of the program before any pass."""
 PROCESSORS = ("portable", "native", "avx512dots", "avx512", "avx2", "baseline")
 
 
@@ -27,9 +32,14 @@ PROCESSORS = ("portable", "native", "avx512dots", "avx512", "avx2", "baseline")
     "--emit", "form", type=click.Choice(FORMS), help="Print a stage instead of writing an artifact."
 )
 @click.option(
-    "--flow", "flow_name", help="The flow that mermaid and dot draw; default: main, else the only one."
+    "--flow",
+    "flow_name",
+    help="The flow that mermaid and dot draw and -O3 tries; default: main, else the only one.",
 )
 @options.level
+@options.search
+@options.history
+@click.option("--args", "args_file", metavar="FILE", help="Arguments as JSON, with which -O3 tries plans.")
 @options.target
 @click.option(
     "--target-cpu",
@@ -45,7 +55,11 @@ PROCESSORS = ("portable", "native", "avx512dots", "avx512", "avx2", "baseline")
 @click.option("--print-ir-after-all", "print_after_all", is_flag=True, help="Print the IR after each pass.")
 @click.option("--time-passes", "time_passes", is_flag=True, help="Print how long each stage took.")
 @click.option("--remarks", is_flag=True, help="Print what the passes did, and why not more.")
-@click.option("--explain", is_flag=True, help="Print what became of each kernel: loops, vectors, threads.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Print what became of each kernel, and what was decided by expected costs.",
+)
 @options.colour
 def command(
     path: str,
@@ -53,6 +67,10 @@ def command(
     form: str | None,
     flow_name: str | None,
     level: int,
+    objective: str | None,
+    at_most: tuple[str, ...],
+    search_seconds: float | None,
+    args_file: str | None,
     target: str,
     processor: str,
     pipeline: str | None,
@@ -71,17 +89,25 @@ def command(
         raise UsageProblem("E0688", f"{path} is already compiled", help=help)
     from flowc.compiler.driver import Options
 
+    wanted = searching.Wanted(objective, at_most, search_seconds, args_file)
+    searches = level == searching.LEVEL and pipeline is None and form not in UNCHANGED
+    searching.check_level(wanted, searches)
     watch = _print_after if print_after_all else None
     # A listing of all variants would say everything three times.
     listed = "native" if form is not None and processor == "portable" else processor
-    chosen = Options(level=level, pipeline=pipeline, watch=watch, processor=listed)
+    history = remembering.history()
+    chosen = Options(level, pipeline, watch=watch, processor=listed, history=history)
     checked = _checked(path)
-    if explain:
-        from flowc.compiler.driver import explain_kernels
-
-        streams.say(explain_kernels(checked, chosen).rstrip() or f"{path} has no kernels")
-    if form is None or form in PICTURES or time_passes or remarks:
-        compiled = _compiled(checked, chosen, form)
+    timings: tuple[Timing, ...] = ()
+    if searches:
+        search = searching.request(wanted, Path(path).parent, flow_name, _examples(args_file))
+        if search is not None:
+            chosen, timings = _searched(checked, evolve(chosen, search=search))
+        searching.tell(chosen.found, path, explain=explain)
+    if form is None or form in PICTURES or time_passes or remarks or explain:
+        compiled = _compiled(checked, chosen, form, timings)
+        if explain:
+            _explain(compiled, chosen)
         _print_account(compiled, time_passes, remarks)
         if form is None:
             _write_artifact(compiled, path, output or _beside(path))
@@ -93,6 +119,27 @@ def command(
         streams.write(text)
     else:
         files.write_file(output, text)
+
+
+def _searched(checked: "Checked", chosen: "Options") -> "tuple[Options, tuple[Timing, ...]]":
+    """The options with what the search found, and how long it took."""
+    from flowc.compiler.driver import Timing, settled
+
+    start = time.perf_counter()
+    with searching.waiting(chosen.search):
+        found = settled(checked, chosen)
+    return found, (Timing("search", 1e3 * (time.perf_counter() - start)),)
+
+
+def _examples(args_file: str | None) -> "Arguments | None":
+    """What gives the arguments of a file, where there is one."""
+    if args_file is None:
+        return None
+    from flowc.cli import arguments
+
+    given = arguments.read_object(args_file)
+    folder = Path(args_file).parent
+    return lambda _, flow: arguments.with_arrays(flow, given, folder)
 
 
 def _beside(path: str) -> str:
@@ -112,13 +159,18 @@ def _checked(path: str) -> "Checked":
     return checked
 
 
-def _compiled(checked: "Checked", chosen: "Options", form: str | None) -> "Compiled":
+def _compiled(
+    checked: "Checked", chosen: "Options", form: str | None, timings: "tuple[Timing, ...]"
+) -> "Compiled":
     """The compiled program; a picture, or the account of a text form, needs no native code."""
     from attrs import evolve
 
     from flowc.compiler.driver import compile_checked
 
-    return compile_checked(checked, evolve(chosen, native=form in (None, "llvm", "asm")))
+    compiled = compile_checked(checked, evolve(chosen, native=form in (None, "llvm", "asm")), timings)
+    for notice in compiled.notices:
+        streams.show_diagnostic(notice, None)
+    return compiled
 
 
 def _stage(checked: "Checked", form: str, chosen: "Options") -> str:
@@ -136,6 +188,19 @@ def _picture(compiled: "Compiled", flow_name: str | None, form: str) -> str:
 
 def _print_after(name: str, text: str) -> None:
     sys.stderr.write(f"// ----- after {name} -----\n{text}")
+
+
+def _explain(compiled: "Compiled", chosen: "Options") -> None:
+    """What became of the kernels, and what was decided, the greatest gain first; the plan has been told."""
+    from flowc.compiler.driver import explain_kernels
+    from flowc.passes.cost.decisions import decisions_text
+    from flowc.passes.search.report import PLAN
+
+    path = compiled.source.path
+    kernels = explain_kernels(compiled.checked, chosen).rstrip()
+    others = [each for each in compiled.decisions if each.what != PLAN]
+    decided = decisions_text(others, path).rstrip()
+    streams.say("\n\n".join(filter(None, (kernels, decided))) or f"{path} has no kernels and no decisions")
 
 
 def _print_account(compiled: "Compiled", time_passes: bool, remarks: bool) -> None:

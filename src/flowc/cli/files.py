@@ -4,17 +4,18 @@ import sys
 from pathlib import Path
 
 from flowc.cli.failure import UsageProblem
+from flowc.runtime.bounded import read_up_to
 
 ARTIFACT = ".flowc"
 STDIN = "-"
 
 
-def read_bytes(path: str) -> bytes:
-    """The bytes of a file, or of stdin for `-`."""
-    if path == STDIN:
-        return sys.stdin.buffer.read()
+def read_bytes(path: str, most: int | None = None) -> bytes:
+    """The bytes of a file, or of stdin for `-`; of more than `most` one more, by which that is told."""
     try:
-        content = Path(path).read_bytes()
+        if path == STDIN:
+            return sys.stdin.buffer.read(-1 if most is None else most + 1)
+        content = Path(path).read_bytes() if most is None else read_up_to(Path(path), most)
     except FileNotFoundError:
         raise UsageProblem("E0671", f"there is no file {path}", help=_nearby(Path(path))) from None
     except IsADirectoryError:

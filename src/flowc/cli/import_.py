@@ -29,13 +29,12 @@ def command(form: str, path: str, output: str | None, config: str | None) -> Non
     if config is not None and form not in CONFIGURED:
         raise click.UsageError(f"--config belongs to {', '.join(CONFIGURED)}: {form} knows no settings")
     shown = "<stdin>" if path == files.STDIN else path
-    data = files.read_bytes(path)
     if form == "wfcommons":
-        from flowc.compiler.importers.wfcommons.packed import unpacked
+        from flowc.compiler.importers.wfcommons.packed import MOST_BYTES, unpacked
 
-        given = unpacked(data, shown)
+        given = unpacked(files.read_bytes(path, MOST_BYTES), shown)
     else:
-        given = decode(data, shown)
+        given = decode(files.read_bytes(path), shown)
     text = importer(form)(given, shown)
     if form == "wfcommons":
         from flowc.compiler.importers.wfcommons import warnings

@@ -2,26 +2,37 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowc.cli import files, streams
+from flowc.cli import files, remembering, searching, streams
 from flowc.cli.loaded import Loaded
 
+if TYPE_CHECKING:
+    from flowc.passes.search.search import SearchRequest
 
-def load(path: str, level: int) -> Loaded:
-    """Compiles a .flow file, or reads a .flowc artifact without touching the compiler."""
+
+def load(path: str, level: int, search: "SearchRequest | None" = None, provider: str | None = None) -> Loaded:
+    """Compiles a .flow file, or reads a .flowc artifact without touching the compiler.
+
+    What `provider` took in earlier runs counts before what others did.
+    """
     if path.endswith(files.ARTIFACT):
         from flowc.cli.artifacts import read_artifact_file
 
         return read_artifact_file(path)
-    from flowc.compiler.driver import compile_text
+    from flowc.compiler.driver import Options, compile_text
     from flowc.compiler.parser import decode
 
     text = decode(files.read_bytes(path), path)
-    compiled = compile_text(text, path, folder=Path(path).parent, level=level)
-    for warning in compiled.warnings:
+    chosen = Options(level=level, search=search, history=remembering.history(provider))
+    with searching.waiting(search):
+        compiled = compile_text(text, path, folder=Path(path).parent, options=chosen)
+    for warning in compiled.checked.warnings:
         streams.show_diagnostic(warning, compiled.source)
-    return Loaded(compiled.plan, native(compiled.kernels), compiled.source, Path(path).parent)
+    for notice in compiled.notices:
+        streams.show_diagnostic(notice, None)
+    kernels = native(compiled.kernels)
+    return Loaded(compiled.plan, kernels, compiled.source, Path(path).parent, compiled.found)
 
 
 def native(kernels: Any) -> Mapping[str, Callable[..., Any]]:

@@ -7,6 +7,9 @@ import click
 
 from flowc.cli import streams
 
+LEFT_OUT = "flowc.no_history"
+"""Where a command keeps, with its context, that it was told to do without the history of runs."""
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -48,6 +51,53 @@ def level(command: Decorated) -> Decorated:
         default=2,
         show_default=True,
         help="0 as written, 1 simplified, 2 parallel and merged, 3 also ahead of time.",
+    )(command)
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """A number as it is; what is none passes for being within any range."""
+    if value is not None and value != value:
+        raise click.BadParameter("nan is no number of seconds", context, parameter)
+    return value
+
+
+def search(command: Decorated) -> Decorated:
+    """`--objective`, `--at-most` and `--search-seconds`: what -O3 looks for, and how long."""
+    objective = click.option(
+        "--objective",
+        type=click.Choice(["time", "money", "tokens"]),
+        help="What -O3 makes least; time unless said.",
+    )
+    at_most = click.option(
+        "--at-most",
+        "at_most",
+        multiple=True,
+        metavar="FIGURE=AMOUNT",
+        help="A bound for -O3, as in time=30s, money=0.05, tokens=4000; may be repeated.",
+    )
+    seconds = click.option(
+        "--search-seconds",
+        "search_seconds",
+        type=click.FloatRange(min=0, max=3600),
+        callback=_number,
+        metavar="N",
+        help="How long -O3 may look for a plan; 10 unless said, 0 for not at all.",
+    )
+    return objective(at_most(seconds(command)))
+
+
+def _without_history(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    context.meta[LEFT_OUT] = value
+
+
+def history(command: Decorated) -> Decorated:
+    """`--no-history`: what was learned from traced runs is left out of account, and nothing is learned."""
+    return click.option(
+        "--no-history",
+        is_flag=True,
+        expose_value=False,
+        callback=_without_history,
+        help="Expect what follows from the program alone, not what traced runs took.",
     )(command)
 
 

@@ -3,21 +3,25 @@
 import json
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
 
-from flowc.cli import arguments, files, options, results, streams
+from flowc.cli import arguments, files, options, results, searching, streams
 from flowc.cli.failure import FINE, RUN, UsageProblem, status_of
 
 if TYPE_CHECKING:
+    from flowc.cli.foretold import Kernels
+    from flowc.cli.kernel_watch import KernelWatch
     from flowc.cli.loaded import Loaded
+    from flowc.passes.search.search import SearchRequest
     from flowc.runtime.environment import Environment
     from flowc.runtime.events import Subscriber
     from flowc.runtime.people import Ask, Question
-    from flowc.runtime.plan import Function
+    from flowc.runtime.plan import Function, Plan
     from flowc.runtime.result import RunResult
 
 PROVIDERS = ("offline", "openai", "replay", "simulated")
@@ -51,6 +55,7 @@ class Request:
     batch_file: str | None
     width: int | None
     dry_run: bool
+    wanted: searching.Wanted
 
 
 @click.command("run")
@@ -84,6 +89,8 @@ class Request:
 @click.option("--dry-run", is_flag=True, help="Read the arguments and print the steps, but run nothing.")
 @options.output_format
 @options.level
+@options.search
+@options.history
 @options.target
 @options.colour
 def command(
@@ -97,6 +104,9 @@ def command(
     outputs: tuple[str, ...],
     dry_run: bool,
     level: int,
+    objective: str | None,
+    at_most: tuple[str, ...],
+    search_seconds: float | None,
     target: str,
     journal: str,
     **rest: Any,
@@ -120,7 +130,8 @@ def command(
             "--width is about the runs of a batch, and there is no --batch",
             help="leave --width out, or give the lines with --batch FILE",
         )
-    request = Request(path, level, flow_name, words, args_file, batch_file, width, dry_run)
+    wanted = searching.Wanted(objective, at_most, search_seconds)
+    request = Request(path, level, flow_name, words, args_file, batch_file, width, dry_run, wanted)
     with streams.only_results(), results.any_digits():
         return _run(request, settings)
 
@@ -145,11 +156,13 @@ def _run(request: Request, settings: Settings) -> int:
     from flowc.cli.loading import load
     from flowc.runtime.plan_check import entry
 
-    loaded = load(request.path, request.level)
+    read = cache(arguments.read_object)  # once: it may be a pipe
+    loaded = load(request.path, request.level, _search(request, read), settings.provider)
+    searching.tell(loaded.found, request.path, explain=settings.explain)
     function = entry(loaded.plan, request.flow)
     results.check_outputs(settings.outputs, function, loaded.plan)
     _check_answers(loaded, settings.answers)
-    given = _arguments(loaded, function, request.words, request.args_file)
+    given = arguments.of_run(loaded.plan, function, request.words, request.args_file, read)
     if request.dry_run:
         from flowc.cli.batch import read_batch
         from flowc.cli.steps import steps_text
@@ -181,17 +194,22 @@ def _check_answers(loaded: "Loaded", answers: Mapping[str, str]) -> None:
             )
 
 
-def _arguments(
-    loaded: "Loaded", function: "Function", words: tuple[str, ...], args_file: str | None
-) -> dict[str, Any]:
-    """All arguments of the run: those of the file, over them those of the command line."""
-    from flowc.runtime.reading import read_text_arguments
+def _search(request: Request, read: arguments.Read) -> "SearchRequest | None":
+    """What -O3 is to look for: plans are tried with the arguments of this run, unless it is a dry one, in
+    which no kernel may run.
+    """
+    searches = request.level == searching.LEVEL and not request.path.endswith(files.ARTIFACT)
+    searching.check_level(request.wanted, searches)
+    if not searches or request.dry_run:
+        return None
+    known: dict[str, dict[str, Any]] = {}
 
-    given: dict[str, Any] = {}
-    if args_file is not None:
-        given = arguments.with_arrays(function, arguments.read_object(args_file), Path(args_file).parent)
-    pairs = arguments.split_words(words)
-    return given | read_text_arguments(loaded.plan, function, pairs, folder=Path())
+    def given(plan: "Plan", function: "Function") -> Mapping[str, object]:
+        if function.name not in known:
+            known[function.name] = arguments.of_run(plan, function, request.words, request.args_file, read)
+        return known[function.name]
+
+    return searching.request(request.wanted, Path(request.path).parent, request.flow, given)
 
 
 def environment(loaded: "Loaded", settings: Settings, *subscribers: "Subscriber") -> "Environment":
@@ -241,9 +259,12 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
     from flowc.cli.account import show_account
     from flowc.cli.progress import live
 
+    watch = _watched(loaded) if settings.explain and loaded.kernels else None
+    running = loaded if watch is None else watch.watched()
     with live() as watching:
-        report = _report(loaded, function, given, environment(loaded, settings, *watching))
-    _print_result(report, settings)
+        report = _report(running, function, given, environment(running, settings, *watching))
+    kernels = {} if watch is None or report.virtual else watch.expected()
+    _print_result(report, loaded, kernels, settings)
     if settings.trace is not None and report.trace is not None:
         from flowc.runtime.trace.chrome import chrome_trace
 
@@ -253,8 +274,19 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
         streams.show_problem(report.problem, loaded.source)
     elif settings.outputs:
         results.write_outputs(settings.outputs, report.result)
-    show_account(report, settings.explain, settings.quiet or settings.output_format == "json")
+    if settings.trace is not None or settings.explain:
+        from flowc.cli.remembering import remember
+
+        remember(report, loaded)
+    brief = settings.quiet or settings.output_format == "json"
+    show_account(report, loaded.plan if settings.explain else None, kernels, brief)
     return report.exit_code
+
+
+def _watched(loaded: "Loaded") -> "KernelWatch":
+    from flowc.cli.kernel_watch import KernelWatch
+
+    return KernelWatch(loaded)
 
 
 def _report(
@@ -273,8 +305,13 @@ def _report(
         return RunResult(secrets.token_hex(8), "failed", problem=error.problem)
 
 
-def _print_result(report: "RunResult", settings: Settings) -> None:
+def _print_result(report: "RunResult", loaded: "Loaded", kernels: "Kernels", settings: Settings) -> None:
     if settings.output_format == "json":
-        streams.write(json.dumps(report.to_json(), ensure_ascii=False))
+        from flowc.cli.foretold import foretold_json
+
+        written = report.to_json()
+        if settings.explain:
+            written |= foretold_json(report, loaded.plan, kernels)
+        streams.write(json.dumps(written, ensure_ascii=False))
     elif report.problem is None:
         streams.write(results.value_text(report.result))

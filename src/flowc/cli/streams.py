@@ -132,6 +132,13 @@ def show_problem(problem: Problem, source: Source | None) -> None:
     show_diagnostic(problem_diagnostic(problem, source), source)
 
 
+def show_warning(problem: Problem) -> None:
+    """Draws what went wrong without ending anything."""
+    from attrs import evolve
+
+    show_diagnostic(evolve(problem_diagnostic(problem, None), severity="warning"), None)
+
+
 def problem_diagnostic(problem: Problem, source: Source | None) -> Diagnostic:
     """A run's problem in the form of the compiler's diagnostics."""
     labels: tuple[Label, ...] = ()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 SECONDS = 240
+WAYS = 0.25
+"""The share of the time in which ways of the same kernel are compared."""
 
 
 @click.command("tune")
@@ -29,8 +31,13 @@ SECONDS = 240
     type=click.FloatRange(min=1, max=270),
     help=f"How long to measure this machine for; {SECONDS} where nothing is said.",
 )
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Forget what traced runs of programs took, and what was put aside of it: measure nothing.",
+)
 @options.colour
-def command(path: str | None, model: str, seconds: float | None) -> None:
+def command(path: str | None, model: str, seconds: float | None, forget: bool) -> None:
     """Measure this machine, so that what `--explain` expects of kernels is about it.
 
     The model is kept for later runs. The machine should have nothing else to do meanwhile.
@@ -39,7 +46,11 @@ def command(path: str | None, model: str, seconds: float | None) -> None:
     run --trace` wrote, or a CSV with the header arrival,tokens_in,tokens_out,latency and, where known, model;
     times are in seconds. How far the fit is off is said in its first lines.
     """
-    if path is None:
+    if forget:
+        if path is not None or model or seconds is not None:
+            raise click.UsageError("--forget does nothing else: leave the other options out")
+        _forget()
+    elif path is None:
         if model:
             raise click.UsageError("--model chooses among the calls of a --trace, and there is none")
         _measure(SECONDS if seconds is None else seconds)
@@ -52,6 +63,8 @@ def command(path: str | None, model: str, seconds: float | None) -> None:
 def _measure(seconds: float) -> None:
     """Measures, stores the model, and says how good it is."""
     from flowc.compiler.tuning.session import tune
+    from flowc.compiler.tuning.ways import tune_ways
+    from flowc.passes.cost import variant_model
     from flowc.passes.cost.kernel_model import as_json
     from flowc.passes.cost.stored import prepare, store
     from flowc.runtime.native.width import usable_cores
@@ -59,8 +72,12 @@ def _measure(seconds: float) -> None:
     try:
         prepare()
         with progress.share("measuring kernels") as show:
-            found = tune(seconds, sorted({1, usable_cores()}), show)
-        where = store(as_json(found.model, found.trees))
+            found = tune((1 - WAYS) * seconds, sorted({1, usable_cores()}), show)
+        where = store(as_json(found.model))
+        with progress.share("comparing ways") as show:
+            ways = tune_ways(WAYS * seconds, show)
+        if ways is not None:
+            variant_model.store(variant_model.as_json(ways))
     except OSError as error:
         help = "name a folder that can be written: FLOWC_MODEL_DIR"
         raise UsageProblem("E0682", "the model cannot be kept", why=str(error), help=help) from error
@@ -69,8 +86,24 @@ def _measure(seconds: float) -> None:
         f"{found.error:.0%} in the median, and the roofline by {found.roofline_error:.0%}.\n"
         f"kept in {where}\n"
     )
+    if ways is not None:
+        streams.write(f"{ways.samples:,} ways of kernels compared, for decisions about them.\n")
+    else:
+        streams.say("too few ways of kernels were compared to decide by: --seconds gives it longer")
     if found.left_out:
         streams.say(f"{found.left_out} measurements without a time were left out: did the clock jump?")
+
+
+def _forget() -> None:
+    """Removes the history of traced runs, and says how much there was."""
+    from flowc.runtime.history.place import path
+    from flowc.runtime.history.store import forget
+
+    where = path()
+    if where is None or not forget(where):
+        streams.write("there is no history of runs")
+    else:
+        streams.write(f"forgot what traced runs took: {where}")
 
 
 def _fit(path: Path, model: str) -> None:

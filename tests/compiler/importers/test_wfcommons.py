@@ -129,6 +129,24 @@ def test_a_file_in_which_no_task_took_any_time_is_refused() -> None:
     assert codes(recorded(("a", [], 0), ("b", [], float("nan")))) == ["E0674"]
 
 
+@given(st.lists(st.sampled_from(["a_1", "a_2", "a_3", 5, None]), max_size=8))
+def test_a_task_recorded_twice_and_one_of_another_id_have_no_time(ids: list[object]) -> None:
+    content = recorded(("a_1", [], 1.0), ("a_2", [], 1.0), ("a_3", [], 1.0), ("5", [], 1.0))
+    content["workflow"]["execution"]["tasks"] = [
+        {"id": "a_1", "runtimeInSeconds": 4.0},
+        *({"id": id_, "runtimeInSeconds": 4.0 + place} for place, id_ in enumerate(ids, start=1)),
+        {"id": "b", "runtimeInSeconds": 3.0},
+    ]
+    said = ["a_1", *ids]
+    once = {place for place, id_ in enumerate(["a_1", "a_2", "a_3", "5"]) if said.count(id_) == 1}
+    if not once:
+        assert codes(content) == ["E0674"]
+        return
+    workflow = made(content)
+    assert workflow.unusable == {0, 1, 2, 3} - once
+    assert [warning.code for warning in workflow.warnings] == ["E0675"]
+
+
 def test_what_makes_no_graph_is_told_with_its_place() -> None:
     assert codes(recorded(("a", ["b"], 1), ("b", ["a"], 1))) == ["E0699"]
     assert codes(recorded(("a", ["a"], 1))) == ["E0699", "E0699"]
@@ -176,13 +194,17 @@ def test_an_id_or_a_name_that_nobody_would_read_is_refused() -> None:
     assert codes(content) == ["E0699"]
 
 
-def test_a_size_that_no_file_has_is_refused_and_one_that_is_none_is_empty() -> None:
+def test_a_size_that_no_file_has_is_refused() -> None:
     for size in (2**63, 10**30, float("inf")):
         assert codes(recorded(("a", [], 1), files={"in": size})) == ["E0698"]
+
+
+def test_a_file_that_is_still_to_be_written_is_a_part_of_what_its_writer_reads() -> None:
     files: dict[str, Any] = {"split_1.out": 2**63 - 1, "work_2.out": -1, "work_3.out": float("nan")}
     tasks = made({**FORK, **recorded(*STEPS, files=files)}).graph.tasks
     assert tasks[1].traits.input_bytes == 2**63 - 1
-    assert tasks[3].traits.input_bytes == 0
+    assert tasks[3].traits.input_bytes == 2 * (2**63 - 1)
+    assert sum(tasks[3].fetched) == 0
 
 
 def test_more_than_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

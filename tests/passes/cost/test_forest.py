@@ -1,5 +1,6 @@
 """A frozen forest says what a walk through its trees says, and nothing malformed becomes one."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowc.passes.cost.forest import MOST_LEAVES, ForestError, evaluate, forest_of
+from flowc.passes.cost.forest import ForestError, as_data, evaluate, forest_of, from_data
 
 WIDTH = 4
 numbers = st.integers(-8, 8).map(lambda number: number / 4)
@@ -27,7 +28,7 @@ def _node(
 trees = st.recursive(
     leaves,
     lambda inner: st.builds(_node, st.integers(0, WIDTH - 1), numbers, inner, inner),
-    max_leaves=MOST_LEAVES // 2,
+    max_leaves=32,
 )
 
 
@@ -53,42 +54,74 @@ def test_a_forest_gives_the_sums_of_what_walks_through_its_trees_give(
     assert found.tolist() == [sum(_walk(tree, row) for tree in function) for function in functions]
 
 
-def test_a_tree_may_have_as_many_leaves_as_there_are_bits() -> None:
-    chain: Mapping[str, Any] = {"features": [-1], "numbers": [0.0]}
-    for number in range(1, MOST_LEAVES):
-        chain = _node(0, -number / 2, {"features": [-1], "numbers": [float(number)]}, chain)
-    for value in (-40.0, -10.2, -0.7, 0.0, 3.0):
-        row = [value] * WIDTH
-        assert evaluate(forest_of([[chain]]), np.array(row)).tolist() == [_walk(chain, row)]
-    with pytest.raises(ForestError):
-        forest_of([[_node(0, 0.0, chain, chain)]])
+def test_a_row_that_is_too_short_is_refused() -> None:
+    forest = forest_of([[{"features": [WIDTH, -1, -1], "numbers": [0.0, 1.0, 2.0]}]])
+    assert evaluate(forest, np.ones(WIDTH + 1)).tolist() == [2.0]
+    with pytest.raises(ValueError, match="are asked for"):
+        evaluate(forest, np.ones(WIDTH))
+
+
+@given(st.lists(st.lists(trees, min_size=1, max_size=3), min_size=1, max_size=3), st.data())
+def test_a_forest_comes_back_from_its_data(
+    functions: list[list[Mapping[str, Any]]], data: st.DataObject
+) -> None:
+    forest = forest_of(functions)
+    again = from_data(json.loads(json.dumps(as_data(forest))))
+    row = np.array(data.draw(st.lists(numbers, min_size=WIDTH, max_size=WIDTH)))
+    assert evaluate(again, row).tolist() == evaluate(forest, row).tolist()
+
+
+_WHOLE = as_data(forest_of([[{"features": [0, -1, 1, -1, -1], "numbers": [0.5, 1.0, 2.0, 3.0, 4.0]}]]))
+
+
+@given(st.sampled_from(sorted(_WHOLE)), st.data())
+def test_what_is_read_back_ends_at_leaves_whatever_number_is_changed(name: str, data: st.DataObject) -> None:
+    values = list(_WHOLE[name])
+    place = data.draw(st.integers(0, len(values) - 1))
+    values[place] = data.draw(st.integers(-5, 5) | st.integers() | st.floats() | st.none() | st.text())
+    try:
+        forest = from_data(_WHOLE | {name: values})
+    except ForestError:
+        return
+    found = evaluate(forest, np.zeros(max(forest.width, 1)))
+    assert set(found) <= {0.0, *forest.leaves}
 
 
 @pytest.mark.parametrize(
-    "tree",
+    "changes",
     [
-        {},
-        [],
-        {"features": [], "numbers": []},
-        {"features": [0], "numbers": [1.0]},
-        {"features": [0, -1], "numbers": [1.0, 2.0]},
-        {"features": [-1, -1], "numbers": [1.0, 2.0]},
-        {"features": [-1], "numbers": [1.0, 2.0]},
-        {"features": [-2], "numbers": [1.0]},
-        {"features": [10**6, -1, -1], "numbers": [1.0, 1.0, 1.0]},
-        {"features": [True, -1, -1], "numbers": [1.0, 1.0, 1.0]},
-        {"features": [-1], "numbers": [float("nan")]},
-        {"features": [-1], "numbers": [float("inf")]},
-        {"features": [-1], "numbers": ["1"]},
+        {"left": [1, 0]},  # a circle
+        {"roots": [0, 0], "ends": [2]},  # two trees in one
+        {"right": [0, -3]},
+        {"left": [-4, -2]},
+        {"left": [2, -2]},
+        {"left": [-1]},
+        {"features": [0, -1]},
+        {"features": [0.5, 1]},
+        {"features": [True, False]},
+        {"thresholds": [0.5, float("nan")]},
+        {"thresholds": [0.5, float("inf")]},
+        {"thresholds": [0.5, "1"]},
+        {"thresholds": [0.5, [1]]},
+        {"thresholds": None},
+        {"leaves": []},
+        {"leaves": [10**400, 1.0, 2.0]},
+        {"roots": []},
+        {"roots": [2]},
+        {"roots": [-4]},
+        {"ends": []},
+        {"ends": [0]},
+        {"ends": [2]},
+        {"ends": [1, 1]},
+        {"roots": [0] * 3000, "ends": [3000]},
     ],
 )
-def test_what_is_no_tree_is_refused(tree: Any) -> None:
+def test_what_is_no_forest_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ForestError):
-        forest_of([[tree]])
+        from_data(_WHOLE | changes)
 
 
-def test_a_forest_has_trees_for_each_function_and_not_too_many() -> None:
-    leaf = {"features": [-1], "numbers": [1.0]}
-    for functions in ([], [[]], [[leaf], []], [[leaf] * 3000]):
-        with pytest.raises(ForestError):
-            forest_of(functions)
+@pytest.mark.parametrize("data", [None, [], {}, 3, "forest"])
+def test_what_is_no_object_of_lists_is_refused(data: object) -> None:
+    with pytest.raises(ForestError):
+        from_data(data)

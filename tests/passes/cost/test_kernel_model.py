@@ -5,21 +5,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from flowc.dialects.array import build
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.kernel import lower_kernel
-from flowc.passes.cost.forest import forest_of
+from flowc.passes.cost.forest import as_data, forest_of
 from flowc.passes.cost.kernel_amounts import COLUMNS, KernelCounts, amounts, kernel_counts
-from flowc.passes.cost.kernel_features import FEATURES, features
+from flowc.passes.cost.kernel_features import FEATURES, combinations, features
 from flowc.passes.cost.kernel_model import KernelModel, ModelError, as_json, from_json, predict
 from flowc.passes.cost.kernel_roofline import Machine
 from flowc.passes.cost.kernel_work import kernel_work
 from flowc.passes.fuse_array import fuse_array
 from tests.array_programs import as_module, make_kernel
 
-MACHINE = Machine("some", 1, np.array([10.0, 20.0]), np.array([4e9, 1e9]), 1e10, 1e11, 1e-6)
+MACHINE = Machine("some", 1, np.array([10.0, 20.0]), np.array([4e9, 1e9]), 1e10, 1e11, 1e-6, 1e-8, 64)
 
 
 def _counts(kernel: KernelOp) -> KernelCounts:
@@ -76,7 +77,15 @@ def test_features_are_finite_for_any_extents() -> None:
 def _model(correction: float = 1.0) -> KernelModel:
     """One that says twice the roofline, for anything that `_row_sums` does, between 1.5 and 4 times."""
     rows = np.array([features(_row_sums(), MACHINE, _sizes(n, n)).row for n in (4, 4000)])
-    return KernelModel({1: MACHINE}, forest_of(_trees(correction)), rows.min(axis=0), rows.max(axis=0), 2)
+    had = np.logical_or.reduce([combinations(row) for row in rows])
+    return KernelModel(
+        {1: MACHINE}, forest_of(_trees(correction)), rows.min(axis=0), rows.max(axis=0), had, 2
+    )
+
+
+def _tree(feature: int) -> dict[str, Any]:
+    """One that asks for a feature."""
+    return {"features": [feature, -1, -1], "numbers": [0.0, 1.0, 2.0]}
 
 
 def _trees(correction: float) -> list[list[dict[str, Any]]]:
@@ -111,7 +120,7 @@ def test_of_an_operator_or_a_size_that_was_never_measured_only_the_roofline_is_s
 
 def test_a_model_comes_back_from_its_text() -> None:
     model = _model()
-    again = from_json(as_json(model, _trees(1.0)))
+    again = from_json(as_json(model))
     sizes = _sizes(77, 99)
     assert predict(again, _row_sums(), 1, sizes) == predict(model, _row_sums(), 1, sizes)
     assert predict(again, _row_sums(), 64, sizes) == predict(model, _row_sums(), 1, sizes)
@@ -120,7 +129,7 @@ def test_a_model_comes_back_from_its_text() -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("version",), 2),
+        (("version",), 1),
         (("features",), ["roofline"]),
         (("machines",), []),
         (("machines", 0, "threads"), 0),
@@ -129,18 +138,24 @@ def test_a_model_comes_back_from_its_text() -> None:
         (("machines", 0, "bandwidths"), [1.0]),
         (("machines", 0, "call"), "fast"),
         (("machines", 0, "operations"), float("nan")),
+        (("machines", 0, "row"), -1.0),
+        (("machines", 0, "vector"), 0),
+        (("machines", 0, "operations"), 1e-320),
+        (("machines", 0, "call"), 1e9),
+        (("combinations",), ["nothing"]),
+        (("combinations",), None),
         (("samples",), None),
         (("lowest",), [0.0]),
         (("highest", 3), None),
         (("highest", 3), 10**400),
-        (("functions", 0), [{"features": [-1], "numbers": [1e300]}]),
-        (("functions",), []),
-        (("functions", 1), [{"features": [999, -1, -1], "numbers": [0.0, 1.0, 2.0]}]),
-        (("functions", 1), [{"features": [0], "numbers": [0.0]}]),
+        (("forest", "leaves", 0), 1e300),
+        (("forest", "ends"), [3]),
+        (("forest",), as_data(forest_of([[_tree(999)]] * 3))),
+        (("forest", "roots", 1), 0),
     ],
 )
 def test_what_is_damaged_is_no_model(place: tuple[Any, ...], value: Any) -> None:
-    data = json.loads(as_json(_model(), _trees(1.0)))
+    data = json.loads(as_json(_model()))
     *way, last = place
     inner = data
     for step in way:
@@ -154,3 +169,11 @@ def test_what_is_damaged_is_no_model(place: tuple[Any, ...], value: Any) -> None
 def test_what_is_no_json_or_something_else_is_no_model(text: str) -> None:
     with pytest.raises(ModelError):
         from_json(text)
+
+
+def test_an_absurd_forest_gives_finite_times_in_order() -> None:
+    for correction in (-64.0, 64.0):
+        trees = [[{"features": [-1], "numbers": [correction]}] * 500] * 3
+        model = evolve(_model(), forest=forest_of(trees))
+        found = predict(model, _row_sums(), 1, _sizes(100, 100))
+        assert 0 < found.low <= found.seconds <= found.high < np.inf

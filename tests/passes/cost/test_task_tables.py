@@ -43,6 +43,10 @@ def _infinite(found: Any) -> None:
     found["categories"]["align"]["logarithms"][0] = float("inf")
 
 
+def _huge(found: Any) -> None:
+    found["categories"]["align"]["features"][0][0] = 1e300
+
+
 def _elsewhere(found: Any) -> None:
     found["categories"]["align"]["origins"][0] = 7
 
@@ -55,7 +59,7 @@ def _words(found: Any) -> None:
     found["categories"]["align"]["features"] = [["a", "b", "c"]]
 
 
-@pytest.mark.parametrize("damage", [_cut, _longer, _infinite, _elsewhere, _later, _words])
+@pytest.mark.parametrize("damage", [_cut, _longer, _infinite, _huge, _elsewhere, _later, _words])
 def test_a_damaged_model_is_refused(damage: Callable[[Any], None]) -> None:
     found = json.loads(as_json(learn([Sample(Traits("align"), 2.0, Origin("one"))])))
     damage(found)

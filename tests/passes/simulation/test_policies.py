@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowc.passes.cost.task_samples import Traits
+from flowc.passes.simulation import learned
 from flowc.passes.simulation.cluster import Cluster, Worker, identical
 from flowc.passes.simulation.graph import Task, TaskGraph, upward_ranks
 from flowc.passes.simulation.heft import heft
@@ -140,3 +141,14 @@ def test_forecasts_of_a_category_that_differ_by_little_leave_the_order_of_arriva
     assert len(set(Learned(drawn, [1.0, 1.1, 1.2, 1.3, 0.9]).keys())) == 1
     keys = Learned(drawn, [1.0, 1.0, 1.0, 4.1, 0.9]).keys()
     assert sorted(keys)[0] == keys[3] == 4 * keys[0]
+
+
+@given(st.integers(1, 60), st.integers(1, 200))
+def test_ranks_of_a_large_graph_are_computed_anew_less_often(tasks: int, ranked: int) -> None:
+    """Though each task is the first of its category: together there are no more new ranks than is said."""
+    drawn = alike(*((1.0, [], str(place)) for place in range(tasks)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "RANKED", ranked)
+        policy = Learned(drawn, [None] * tasks)
+    anew = sum(policy.ended([(place, 1.0)]) is not None for place in range(tasks))
+    assert 1 <= anew <= max(1, ranked // tasks)

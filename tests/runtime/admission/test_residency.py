@@ -124,3 +124,30 @@ def test_while_the_model_is_idle_a_program_that_waits_for_another_soon_makes_roo
         return asyncio.get_running_loop().time()
 
     assert in_virtual_time(go) == 1 + KEPT_IDLE
+
+
+TOKENS = st.integers(0, 500)
+
+
+@given(st.lists(st.tuples(TOKENS, st.none() | TOKENS), min_size=1, max_size=6), st.booleans())
+def test_what_calls_have_left_takes_the_place_of_what_was_expected_of_them(
+    calls: list[tuple[int, int | None]], at_once: bool
+) -> None:
+    """Each call is expected to leave so much and leaves so much, or nobody knows what where it fails."""
+    residency = Residency(1_000)
+    residency.admit("p", 0)
+    if at_once:
+        for expected, _ in calls:
+            residency.begin("p", expected, 0.0)
+    for expected, used in calls:
+        if not at_once:
+            residency.begin("p", expected, 0.0)
+        assert residency.residents["p"].tokens >= expected
+        if used is not None:
+            residency.settle("p", used)
+        residency.leave("p", 1.0)
+    known = max((used for _, used in calls if used is not None), default=0)
+    resident = residency.residents["p"]
+    if known and (at_once or calls[-1][1] is not None):
+        assert resident.tokens == known
+    assert resident.tokens >= known

@@ -19,11 +19,16 @@ TEXT = (
 )
 
 
-def environment(folder: Path, submitter: str, weight: float, provider: Scripted) -> Environment:
+MOST = {"loose": 6_000, "exact": 60}
+
+
+def environment(
+    folder: Path, submitter: str, weight: float, provider: Scripted, places: int = 1
+) -> Environment:
     path = folder / f"{submitter}.toml"
     path.write_text(
         f'[run]\nsubmitter = "{submitter}"\nweight = {weight}\n\n'
-        '[models.m]\nprovider = "offline"\nmax_in_flight = 1\n'
+        f'[models.m]\nprovider = "offline"\nmax_in_flight = {places}\n'
     )
     return Environment(config=load_config(path), providers={"offline": provider})
 
@@ -48,6 +53,32 @@ def test_submitters_before_one_endpoint_share_it_by_the_weights_of_flowc_toml(tm
     first = [request.prompt.split()[2] for request in provider.requests[:32]]
     assert abs(first.count("alice") - 8) <= 1
     assert provider.most == 1
+
+
+def test_a_submitter_whose_calls_might_answer_more_than_they_do_gets_the_same_share(tmp_path: Path) -> None:
+    """Both use as much; what one of them may use at most is a hundred times what the other may."""
+
+    async def answer(request: Request) -> str:
+        await asyncio.sleep(1)
+        return "fine"
+
+    provider = Scripted(answer)
+    texts = {
+        name: TEXT.replace('@model("m")', f'@model("m", max_tokens={most})') for name, most in MOST.items()
+    }
+
+    async def go() -> None:
+        runs = []
+        for name, text in texts.items():
+            loaded = load(compile_text(text, "main.flow").plan, environment(tmp_path, name, 1.0, provider, 4))
+            words = [f"{name} {number:02d}" for number in range(40)]
+            runs.append(run_plan(loaded, "main", {"words": words}))
+        await asyncio.gather(*runs)
+
+    in_virtual_time(go)
+    first = [request.prompt.split()[2] for request in provider.requests[:40]]
+    assert abs(first.count("loose") - 20) <= 4
+    assert provider.most == 4
 
 
 @pytest.mark.parametrize("weight", ["0", "-1.5", "inf"])

@@ -1,14 +1,16 @@
-"""Programs as task graphs: every call a task, times as the cost model expects them, assumptions said."""
+"""What a run on stand-ins did, as a graph: every call a task, what is expected of it its time, assumptions
+said."""
 
 import pytest
 
-from flowc.compiler.driver import compile_text
-from flowc.passes.simulation import plan_tasks as plan_tasks_module
+from flowc.compiler.driver import Options, compile_text
+from flowc.passes.simulation import stage
 from flowc.passes.simulation.bounds import lower_bounds
 from flowc.passes.simulation.cluster import identical
+from flowc.passes.simulation.forecast import forecast
 from flowc.passes.simulation.graph import TaskGraph
-from flowc.passes.simulation.plan_tasks import plan_tasks
 from flowc.runtime.errors import FlowError
+from flowc.runtime.scheduler.widths import USUAL
 
 TOOLS = """\
 @latency(3s)
@@ -27,7 +29,7 @@ tool saved(text: str) -> str writes mail
 
 
 def unrolled(body: str, level: int = 2) -> TaskGraph:
-    return plan_tasks(compile_text(TOOLS + body, "main.flow", level=level).plan, "main")
+    return forecast(compile_text(TOOLS + body, "main.flow", level=level).plan, "main").graph
 
 
 def longest(graph: TaskGraph) -> float:
@@ -53,6 +55,16 @@ def test_a_literal_list_has_its_length_and_an_unknown_one_what_the_model_takes()
     assert named(unknown) == ["listed", *["slow"] * 10]
     assert all(task.parents == (0,) for task in unknown.tasks[1:])
     assert unknown.assumed == ("10 items in the list, line 14",)
+
+
+def test_only_a_width_that_somebody_chose_orders_the_elements_of_a_map() -> None:
+    """The usual one is the runtime's, but where it was chosen."""
+    body = "flow main() -> list[str]:\n    return [slow(str(n)) for n in range(100)]\n"
+    assert longest(unrolled(body)) == pytest.approx(3.0)
+    for width, rounds in ((25, 4), (USUAL, 2)):
+        options = Options(pipeline=f"parallelise{{width={width}}}")
+        plan = compile_text(TOOLS + body, "main.flow", options=options).plan
+        assert longest(forecast(plan, "main").graph) == pytest.approx(3.0 * rounds)
 
 
 def test_rounds_of_a_loop_come_one_after_the_other() -> None:
@@ -150,10 +162,10 @@ def test_of_a_branch_the_longer_is_taken_and_said() -> None:
     assert branch.assumed == ("the longer branch is taken, line 14",)
 
 
-def test_of_a_race_the_quicker_arm_runs() -> None:
+def test_of_a_race_the_quicker_arm_counts() -> None:
     race = unrolled("flow main(a: str) -> str:\n    return race(slow(a), quick(a))\n")
     assert named(race) == ["quick"]
-    assert race.assumed == ("the quickest arm alone runs, line 14",)
+    assert race.assumed == ()
 
 
 def test_what_a_flow_calls_is_unrolled_where_it_is_called() -> None:
@@ -172,15 +184,19 @@ def test_dependences_that_follow_from_others_are_left_out() -> None:
     assert [task.parents for task in drawn.tasks] == [(), (0,), (1,)]
 
 
-def test_a_plan_without_ranks_and_a_flow_without_calls_are_refused() -> None:
-    with pytest.raises(FlowError, match=r"E0657.*-O0"):
-        unrolled("flow main(text: str) -> str:\n    return slow(text)\n", level=0)
+def test_a_plan_without_ranks_is_unrolled_too() -> None:
+    both = unrolled("flow main(a: str) -> list[str]:\n    return [slow(a), quick(a)]\n", level=0)
+    assert longest(both) == 4.0  # as written, one after the other
+    assert [task.parents for task in both.tasks] == [(), (0,)]
+
+
+def test_a_flow_without_calls_is_refused() -> None:
     with pytest.raises(FlowError, match=r"E0657.*calls no model"):
         unrolled("flow main(n: int) -> int:\n    return n + 1\n")
 
 
 def test_loops_around_what_only_computes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_tasks_module, "MOST_STEPS", 2_000)
+    monkeypatch.setattr(stage, "MOST_STEPS", 2_000)
     nested = "flow longer(n: int) -> int:\n    return n + 1\n\nflow main(a: str) -> int:\n    n = 0\n"
     for depth in range(4):
         nested += "    " * (depth + 1) + f"for w{depth} in split(a):\n"
@@ -189,12 +205,13 @@ def test_loops_around_what_only_computes_are_bounded_too(monkeypatch: pytest.Mon
         unrolled(nested, level=0)
 
 
-def test_a_program_that_unrolls_to_too_much_is_refused() -> None:
+def test_a_program_that_unrolls_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MOST_TASKS", 1_000)
     deep = "flow main(a: str) -> list[str]:\n    return " + "listed(a)\n"
     nested = "flow main(a: str) -> int:\n    n = 0\n"
-    for depth in range(5):
+    for depth in range(4):
         nested += "    " * (depth + 1) + f"for w{depth} in listed(a):\n"
-    nested += "    " * 6 + "n = n + len(slow(w4))\n    return n\n"
+    nested += "    " * 5 + "n = n + len(slow(w3))\n    return n\n"
     assert len(unrolled(deep).tasks) == 1
-    with pytest.raises(FlowError, match=r"E0657.*more than 20,000 tasks"):
+    with pytest.raises(FlowError, match=r"E0657.*more than 1,000 tasks"):
         unrolled(nested)

@@ -1,0 +1,1 @@
+"""The plan search of -O3: pipelines tried on stand-ins, in virtual time, for an objective under bounds."""

@@ -1,0 +1,62 @@
+"""Reading parsed JSON member by member: each reader gives a typed value or raises ValueError."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flowc.runtime.plan import Json
+
+T = TypeVar("T")
+
+
+def as_object(value: object) -> dict[str, object]:
+    """The members of an object."""
+    if not isinstance(value, dict):
+        raise ValueError(f"an object was expected, not {value!r:.60}")
+    return value
+
+
+def as_list(value: object) -> list[object]:
+    """The items of a list."""
+    if not isinstance(value, list):
+        raise ValueError(f"a list was expected, not {value!r:.60}")
+    return value
+
+
+def exactly(kind: type[T]) -> Callable[[object], T]:
+    """A reader of values of this class and none below it: True is no int."""
+
+    def read(value: object) -> T:
+        if type(value) is not kind:
+            raise ValueError(f"{kind.__name__} was expected, not {value!r:.60}")
+        return value
+
+    return read
+
+
+def as_number(value: object) -> float:
+    """A number, as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"a number was expected, not {value!r:.60}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"no float is as large as {value!r:.60}") from None
+
+
+def or_none(read: Callable[[object], T], value: object) -> T | None:
+    """What `read` gives, or None."""
+    return None if value is None else read(value)
+
+
+def as_json(value: object) -> Json:
+    """A JSON value."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {_text(name): as_json(item) for name, item in value.items()}
+    raise ValueError(f"not a JSON value: {value!r:.60}")
+
+
+_text = exactly(str)
