@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test soak bench clean
+.PHONY: run test soak bench gpu clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,11 @@ soak: .venv/ready
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS))
+
+gpu: .venv/ready
+	extra=$$($(BIN)/python -m benchmarks.gpu.card); \
+	test -z "$$extra" || $(BIN)/python -m pip install --quiet --editable ".[$$extra]"
+	$(BIN)/python -m benchmarks.gpu $(if $(PEERS),--peers $(PEERS))
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -22,6 +22,7 @@ SUITES = {
     "starting": "benchmarks.starting",
     "passes": "benchmarks.passes",
     "kernels": "benchmarks.kernels.suite",
+    "gpu": "benchmarks.gpu.suite",
     "steps": "benchmarks.steps",
     "calls": "benchmarks.calls.suite",
     "memory": "benchmarks.memory.suite",

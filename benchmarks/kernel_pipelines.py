@@ -2,6 +2,7 @@
 
 import gc
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import Row
 from benchmarks.rounds import ROOT, Options
+from flowc.compiler.driver import Options as Compilation
 from flowc.compiler.driver import compile_text
 from flowc.compiler.kernel_times import kernel_times
+from flowc.compiler.learned import History
 from flowc.compiler.stopwatch import shortest
 from flowc.passes.simulation.forecast import forecast
 from flowc.passes.simulation.rehearsal import Setting
@@ -23,15 +26,22 @@ from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import Loaded, load
 from flowc.runtime.execute import run as execute
+from flowc.runtime.history.kernel_samples import KernelNotes
+from flowc.runtime.history.samples import Samples
+from flowc.runtime.history.store import write
+from flowc.runtime.kernels import Kernel
 from flowc.runtime.kernels import load as load_kernels
+from flowc.runtime.plan import Plan
 
 RUNS = 15
-Arrays = Callable[[np.random.Generator], Mapping[str, Any]]
+TAUGHT_BY, TAUGHT_RUNS = (0.5, 0.7, 1.5), 3
+"""At so many times the sizes that are foretold, so many runs each teach."""
+Arrays = Callable[[np.random.Generator, float], Mapping[str, Any]]
 
 
 @frozen
 class Pipeline:
-    """A flow of kernels, and its arguments."""
+    """A flow of kernels, and its arguments with so many times the rows."""
 
     name: str
     text: str
@@ -44,17 +54,20 @@ def rows(options: Options, bar: float) -> Sequence[Row]:
 
 
 def row(pipeline: Pipeline, options: Options, bar: float) -> Row:
-    """One pipeline: foretold from shapes, then run."""
+    """One pipeline: taught by runs at other sizes, foretold from shapes, then run."""
     compiled = compile_text(pipeline.text, "pipeline.flow")
     assert compiled.kernels is not None
     kernels = load_kernels(compiled.kernels.object_code, compiled.kernels.signatures)
-    arguments = pipeline.arguments(np.random.default_rng(0))
+    arguments = pipeline.arguments(np.random.default_rng(0), 1.0)
     setting = Setting(
         arguments=arguments,
         kernel_times=kernel_times(compiled.plan, pipeline.text, "pipeline.flow", Path()),
         signatures={name: kernel.signature for name, kernel in kernels.items()},
     )
-    predicted = forecast(compiled.plan, "main", setting).mean
+    untaught = forecast(compiled.plan, "main", setting).mean
+    plan = taught(pipeline, compiled.plan, kernels)
+    learned = kernel_times(plan, pipeline.text, "pipeline.flow", Path())
+    predicted = forecast(plan, "main", evolve(setting, kernel_times=learned)).mean
     clocked = {name: _clocked(kernel) for name, kernel in kernels.items()}
     composed = forecast(compiled.plan, "main", evolve(setting, kernel_times=clocked)).mean
     loaded = load(compiled.plan, Environment(kernels=kernels))
@@ -68,8 +81,26 @@ def row(pipeline: Pipeline, options: Options, bar: float) -> Row:
         "ratio": f"{predicted / executed:.3f}",
         "bar": f"{'kept' if off <= bar else 'missed'} ({bar:.0%})",
         "run to run": f"{statistics.pstdev(took) / statistics.fmean(took):.0%}",
+        "learned": len(TAUGHT_BY) * TAUGHT_RUNS,
+        "held out": len(took),
+        "untaught": f"{untaught / executed:.3f}",
         "clocked": f"{composed / executed:.3f}",
     }
+
+
+def taught(pipeline: Pipeline, plan: Plan, kernels: Mapping[str, Kernel]) -> Plan:
+    """The plan as it is compiled after traced runs at other sizes."""
+    notes = KernelNotes(kernels)
+    loaded = load(plan, Environment(kernels=notes.watched()))
+    for scale in TAUGHT_BY:
+        arguments = pipeline.arguments(np.random.default_rng(1), scale)
+        for _ in range(TAUGHT_RUNS):
+            _seconds(loaded, arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder) / "history.db"
+        write(where, Samples(kernels=notes.take()))
+        options = Compilation(history=History(where), native=False)
+        return compile_text(pipeline.text, "pipeline.flow", options=options).plan
 
 
 def _clocked(kernel: Callable[..., Any]) -> KernelTime:
@@ -109,17 +140,33 @@ def pipelines() -> Sequence[Pipeline]:
         Pipeline(
             "nearest",
             nearest.replace("flow nearest(", "flow main("),
-            lambda g: {"queries": _floats(g, 8, 384), "corpus": _floats(g, 100_000, 384)},
+            lambda g, s: {"queries": _floats(g, 8, 384), "corpus": _floats(g, round(100_000 * s), 384)},
         ),
         Pipeline(
             "a layer",
             LAYER,
-            lambda g: {"x": _floats(g, 2048, 512), "w": _floats(g, 512, 1024), "v": _floats(g, 1024, 512)},
+            lambda g, s: {
+                "x": _floats(g, round(2048 * s), 512),
+                "w": _floats(g, 512, 1024),
+                "v": _floats(g, 1024, 512),
+            },
         ),
-        Pipeline("blocks", BLOCKS, lambda g: {"x": _floats(g, 1024, 256), "w": _floats(g, 256, 256)}),
-        Pipeline("scores", SCORES, lambda g: {"x": _floats(g, 1_000_000), "y": _floats(g, 1_000_000)}),
-        Pipeline("clusters", CLUSTERS, lambda g: {"x": _floats(g, 50_000, 16), "start": _floats(g, 8, 16)}),
-        Pipeline("small steps", STEPS, lambda g: {"x": _floats(g, 64, 64), "w": _floats(g, 64, 64)}),
+        Pipeline(
+            "blocks", BLOCKS, lambda g, s: {"x": _floats(g, round(1024 * s), 256), "w": _floats(g, 256, 256)}
+        ),
+        Pipeline(
+            "scores", SCORES, lambda g, s: {name: _floats(g, round(1_000_000 * s)) for name in ("x", "y")}
+        ),
+        Pipeline(
+            "clusters",
+            CLUSTERS,
+            lambda g, s: {"x": _floats(g, round(50_000 * s), 16), "start": _floats(g, 8, 16)},
+        ),
+        Pipeline(
+            "small steps",
+            STEPS,
+            lambda g, s: {name: _floats(g, round(64 * s), round(64 * s)) for name in ("x", "w")},
+        ),
     )
 
 

@@ -15,8 +15,8 @@ from flowc.compiler.tuning.ceilings import ceilings
 from flowc.compiler.tuning.fit import fit, margin_of
 from flowc.compiler.tuning.measure import Arrays, Sample, measure, ready
 from flowc.compiler.tuning.programs import FAMILIES, trial
-from flowc.passes.cost.forest import evaluate
-from flowc.passes.cost.kernel_model import UNSURE, KernelModel, predict, unknown
+from flowc.passes.cost.kernel_features import Features
+from flowc.passes.cost.kernel_model import KernelModel, predict, predict_features
 from flowc.runtime.kernel_calls import sizer
 
 SECONDS, QUICK_SECONDS = 240.0, 20.0
@@ -104,10 +104,8 @@ def _held_out(samples: Sequence[Sample], folds: Sequence[object], threads: Seque
 
 
 def _predicted(model: KernelModel, sample: Sample) -> Floats:
-    row = np.array(sample.features)
-    if unknown(model, row):
-        return sample.roofline * np.array([1 / UNSURE, 1.0, UNSURE])
-    return sample.roofline * np.exp2(evaluate(model.forest, row))
+    found = predict_features(model, Features(np.array(sample.features), sample.roofline))
+    return np.array([found.low, found.seconds, found.high])
 
 
 def _rows(name: str, samples: Sequence[Sample], found: Floats) -> Iterator[Row]:

@@ -10,6 +10,7 @@ PAGE = ROOT / "docs" / "performance.md"
 RESULTS = Path(__file__).parent / "results"
 SHOWN = (
     "kernels",
+    "gpu",
     "calls",
     "memory",
     "npbench",
@@ -41,6 +42,10 @@ MEANING = {
 `best peer` is the fastest of the other libraries into a fresh output, `best with out=` the fastest of all
 their forms, those that write into a buffer that exists included; `c` is hand-written C with AVX-512 and
 OpenMP. `of the limit` is the share of the bandwidth, or of the multiply-adds, that straight loops in C reach.
+""",
+    "gpu": """\
+`make gpu` on a machine with a GPU measures this ([GPUs](cuda.md#measuring)); without one it checks what can
+be checked.
 """,
     "calls": "First calls are those of fresh processes; warm calls take 1,000 elements.\n",
     "memory": "Megabytes beside inputs and outputs; the bar is 2 % of the inputs and 8 MB.\n",

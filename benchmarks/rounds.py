@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -169,16 +170,23 @@ def start(command: Command, timeout: float) -> Worker:
 
 @contextmanager
 def started(
-    commands: Sequence[Command], timeout: float, failed: Callable[[Command, str], None]
+    commands: Sequence[Command],
+    timeout: float,
+    failed: Callable[[Command, str], None],
+    at_once: int = 1,
 ) -> Iterator[list[Worker]]:
-    """Starts children one after the other; tells `failed` of those that do not come up; ends them all."""
+    """Starts children, so many at once; tells `failed` of those that do not come up; ends them all."""
     workers: list[Worker] = []
+
+    def begin(command: Command) -> None:
+        try:
+            workers.append(start(command, timeout))
+        except WorkerFailed as failure:
+            failed(command, str(failure))
+
     try:
-        for command in commands:
-            try:
-                workers.append(start(command, timeout))
-            except WorkerFailed as failure:
-                failed(command, str(failure))
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(begin, commands))
         yield workers
     finally:
         for worker in workers:

@@ -42,9 +42,10 @@ NOTE = (
     "`predicted` and `executed` are means of makespans, since single runs spread: `run to run` is the "
     "deviation of executed ones over their mean. `untaught` is what is foretold without a history, from how "
     "flowc.toml describes the provider, `structure` from the program alone, both over what was executed. "
-    "Pipelines of kernels are foretold by the kernel model from the shapes of their arguments alone, "
-    "`clocked` from single calls of each kernel, over what was executed, the median wall time of the run "
-    "phase. Bars: 10 % for the programs in examples/, 20 % for kernels."
+    "Pipelines of kernels are foretold from the shapes of their arguments by the kernel model, corrected by "
+    f"traced runs at other sizes ({', '.join(map(str, kernel_pipelines.TAUGHT_BY))} times the rows), "
+    "`untaught` by the model alone, `clocked` from single calls of each kernel, over what was executed, the "
+    "median wall time of the run phase. Bars: 10 % for the programs in examples/, 20 % for kernels."
 )
 
 

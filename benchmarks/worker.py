@@ -31,14 +31,19 @@ def claim_output() -> TextIO:
 
 
 def serve(
-    channel: TextIO, variants: Mapping[str, Prepare], problems: Mapping[str, str], facts: Mapping[str, object]
+    channel: TextIO,
+    variants: Mapping[str, Prepare],
+    problems: Mapping[str, str],
+    facts: Mapping[str, object],
+    timed: Callable[[Prepare, float], list[float]] | None = None,
 ) -> None:
-    """Answers until the parent closes the pipe."""
+    """Answers until the parent closes the pipe; blocks are `timed` by the wall's clock unless said."""
     _say(channel, {"ready": list(variants), "problems": dict(problems), "facts": dict(facts)})
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer: dict[str, object] = {"samples": block(variants[request["run"]], request["seconds"])}
+            samples = (timed or block)(variants[request["run"]], request["seconds"])
+            answer: dict[str, object] = {"samples": samples}
         except Exception as error:  # a peer may fail in the middle: that is a finding, not the end
             answer = {"problem": describe(error)}
         _say(channel, answer)

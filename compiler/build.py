@@ -7,7 +7,14 @@ from pathlib import Path
 
 from flowc.runtime import object_cache
 
-_ROOMS = ("compiler/backends/llvm", "compiler/python", "dialects", "passes", "runtime")
+_ROOMS = (
+    "compiler/backends/cuda",
+    "compiler/backends/llvm",
+    "compiler/python",
+    "dialects",
+    "passes",
+    "runtime",
+)
 """All that has a part in the code of kernels, from Python functions to calls."""
 _APART = ("__pycache__", "providers", "scheduler", "trace")
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowc.passes.pipelines import Optimised, PassStatistics, Pipeline
     from flowc.passes.search.report import SearchReport
     from flowc.passes.search.search import SearchRequest
+    from flowc.runtime.device.code import DeviceCode
 
 DEEPEST = 60_000
 """Python frames that a compilation may use; the parser bounds the depth of programs long before."""
@@ -40,8 +41,10 @@ class Options:
 
     `pipeline` replaces that of the level; without `native` kernels are checked but not compiled. Code is made
     for `processor`: "native" is this machine's, "portable" stands for all levels of `runtime.processor`, of
-    which each machine takes the best it can run; else one of those levels. At level 3 a `search` looks for
-    the plan; `found` is what it found. What calls take is learned from `history`, where there is one.
+    which each machine takes the best it can run; else one of those levels. With the target "cuda" or "auto"
+    they are compiled for GPUs too, of `architectures` as `sm_90`; None stands for the one here, or the usual
+    ones. At level 3 a `search` looks for the plan; `found` is what it found. What calls take is learned from
+    `history`, where there is one.
     """
 
     level: int = 2
@@ -50,6 +53,8 @@ class Options:
     native: bool = True
     watch: Watch | None = None
     processor: str = "native"
+    target: str = "cpu"
+    architectures: tuple[str, ...] | None = None
     search: "SearchRequest | None" = None
     found: "SearchReport | None" = None
     history: "History | None" = None
@@ -67,8 +72,9 @@ class Timing:
 class Compiled:
     """A compiled program: its plan, the native code of its kernels if it has any, what the compiler saw.
 
-    `variants` are the native code by processor; `kernels` is the first of them. `found` is what a search for
-    the plan found.
+    `variants` are the native code by processor; `kernels` is the first of them. `device` is code for GPUs
+    where that was asked for, and `refused` says of each kernel without such code why. `found` is what a
+    search for the plan found.
     """
 
     plan: Plan
@@ -79,6 +85,8 @@ class Compiled:
     statistics: "tuple[PassStatistics, ...]" = ()
     timings: tuple[Timing, ...] = ()
     variants: "Mapping[str, KernelObject]" = field(factory=dict)
+    device: "DeviceCode | None" = None
+    refused: Mapping[str, str] = field(factory=dict)
     decisions: "tuple[Decision, ...]" = ()
     found: "SearchReport | None" = None
     notices: tuple[Diagnostic, ...] = ()
@@ -182,14 +190,31 @@ def compile_checked(
         start = time.perf_counter()
         plan, kernels = to_plan(module, source=checked.source.path, optimisation=options.level)
         plan = _completed(plan, options)
+        plan, amiss = _with_kernels(plan, kernels, options)
         timings += (Timing("plan", _since(start)),)
         start = time.perf_counter()
         variants = _native(kernels, options) if options.native else {}
         timings += (Timing("native", _since(start)),)
+        start = time.perf_counter()
+        device, refused = _for_device(kernels, checked.source, options)
+        timings += (Timing("cuda", _since(start)),) if options.target != "cpu" else ()
     first = next(iter(variants.values()), None)
     decided = (*done.decisions, *(() if options.found is None else options.found.decisions))
-    passed = done.remarks, done.statistics, timings, variants, decided, options.found, notices
-    return Compiled(plan, first, checked.source, checked, *passed)
+    return Compiled(
+        plan,
+        first,
+        checked.source,
+        checked,
+        done.remarks,
+        done.statistics,
+        timings,
+        variants,
+        device,
+        refused,
+        decided,
+        options.found,
+        (*notices, *amiss),
+    )
 
 
 def settled(checked: "Checked", options: Options) -> Options:
@@ -234,6 +259,15 @@ def _completed(plan: Plan, options: Options) -> Plan:
     from flowc.compiler.learned import completed
 
     return completed(plan, options.history)
+
+
+def _with_kernels(plan: Plan, kernels: "ModuleOp", options: Options) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """The plan with what calls of its kernels took in earlier runs, and what is wrong with that."""
+    if options.history is None:
+        return plan, ()
+    from flowc.compiler.learned import with_kernels
+
+    return with_kernels(plan, kernels, options.history)
 
 
 def _too_deep(source: Source, span: Span | None) -> CompileError:
@@ -309,6 +343,18 @@ def _native(kernels: "ModuleOp", options: Options, *, listing: bool = False) -> 
     }
 
 
+def _for_device(
+    kernels: "ModuleOp", source: Source, options: Options
+) -> "tuple[DeviceCode | None, Mapping[str, str]]":
+    """Code of kernels for GPUs where it is asked for, and why kernels have none."""
+    if options.target == "cpu" or not options.native or kernels.body.block.first_op is None:
+        return None, {}
+    from flowc.compiler.device_build import build_for_device
+
+    found = build_for_device(kernels, source, options.target, options.level, options.architectures)
+    return found.code, found.refused
+
+
 def print_ir(module: "ModuleOp", *, locations: bool = False) -> str:
     """The text of a module, with the places in the program that its operations come from if wanted."""
     from flowc.dialects.text import print_module
@@ -316,7 +362,7 @@ def print_ir(module: "ModuleOp", *, locations: bool = False) -> str:
     return print_module(module, locations=locations)
 
 
-EMIT_FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "json")
+EMIT_FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "cuda", "json")
 """The stages that `emit` prints."""
 
 
@@ -345,6 +391,10 @@ def _emit_back(checked: "Checked", form: str, options: Options, module: "ModuleO
         from flowc.runtime.plan_json import dumps
 
         return dumps(plan)
+    if form == "cuda":
+        from flowc.compiler.device_build import device_text
+
+        return device_text(kernels, checked.source, options.level)
     compiled = _native(kernels, options, listing=True).values()
     return "".join(each.llvm_ir if form == "llvm" else each.assembly for each in compiled)
 
@@ -364,7 +414,13 @@ def explain_kernels(checked: "Checked", options: Options | None = None) -> str:
 
     options = options or Options()
     with room():
-        return report_module(kernels_module(checked, options), options.level)
+        module = kernels_module(checked, options)
+        if options.history is None:
+            return report_module(module, options.level)
+        from flowc.compiler.learned import kernels_seen
+
+        seen, _ = kernels_seen(module, options.level, options.history)
+        return report_module(module, options.level, seen)
 
 
 def tree_text(program: Program) -> str:

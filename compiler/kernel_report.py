@@ -19,11 +19,13 @@ from flowc.passes.array_account import Account, account
 from flowc.passes.array_extents import Expression
 from flowc.passes.cost import variant_model
 from flowc.passes.cost.decisions import Decision, by_gain
-from flowc.passes.cost.kernel_model import Prediction, predict
+from flowc.passes.cost.kernel_correction import corrected, correction
+from flowc.passes.cost.kernel_model import Prediction
 from flowc.passes.cost.stored import Chosen, chosen
 from flowc.passes.decide_kernels import decisions
 from flowc.passes.decide_width import width_decision
 from flowc.runtime.errors import FlowError
+from flowc.runtime.expectations import KernelExpectation
 from flowc.runtime.kernel_calls import sizer
 from flowc.runtime.kernel_signature import KernelSignature, parameter_text
 from flowc.runtime.kernels import load
@@ -55,9 +57,9 @@ def report(kernel: KernelOp, layouts: Sequence[str], level: int, arguments: Sequ
     return _predicted(build(kernel, layouts, level, listing=True), arguments, {})
 
 
-def sampled_report(kernel: KernelOp, level: int) -> Report:
+def sampled_report(kernel: KernelOp, level: int, seen: KernelExpectation | None = None) -> Report:
     """The report of a kernel that nobody calls yet, with arguments made for it; without them where they would
-    be too large or it fails on them."""
+    be too large or it fails on them. What earlier runs have `seen` of it corrects what is expected."""
     built = build(kernel, dense(kernel), level, listing=True)
     (signature,) = built.compiled.signatures
     tried = sample(signature.params)
@@ -68,7 +70,7 @@ def sampled_report(kernel: KernelOp, level: int) -> Report:
         taken = shortest(lambda: function(*tried.arguments))
     except FlowError:
         return _report(built, None, {})
-    made = _predicted(built, tried.arguments, tried.sizes)
+    made = _predicted(built, tried.arguments, tried.sizes, seen)
     return evolve(made, measured=taken, sizes=tried.sizes)
 
 
@@ -80,28 +82,37 @@ def _report(built: Built, arguments: Sequence[Any] | None, sizes: Mapping[str, i
     return Report(signature, found, registers(built.compiled.assembly), built.layouts, threads())
 
 
-def _predicted(built: Built, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Report:
+def _predicted(
+    built: Built,
+    arguments: Sequence[Any],
+    sizes: Mapping[str, int],
+    seen: KernelExpectation | None = None,
+) -> Report:
     """The report of a call, with what the cost model expects of it; it knows nothing of control flow."""
     made = _report(built, arguments, sizes)
     if not made.account.complete:
         return made
     model, counts = chosen().model, built.counts()
+    known = None if seen is None else correction(model, counts, seen)
 
     def extent(expression: Expression) -> int:
         return _size(expression, arguments, sizes)
 
     def seconds(threads: int) -> float:
-        return predict(model, counts, threads, extent).seconds
+        return corrected(model, counts, threads, extent, known).seconds
 
-    found = predict(model, counts, made.threads, extent)
+    found = corrected(model, counts, made.threads, extent, known)
     ways = decisions(built.ready, extent, found.seconds * 1e3, built.checks.asked)
     threads = width_decision(built.kernel, built.function, seconds, extent, built.work, made.threads)
     return evolve(made, prediction=found, decisions=by_gain([*ways, *([threads] if threads else [])]))
 
 
-def report_module(module: ModuleOp, level: int) -> str:
-    """The reports of all kernels of a module, as text; first those that took least as was predicted."""
-    found = [sampled_report(op, level) for op in kernels_of(module)]
+def report_module(module: ModuleOp, level: int, seen: Mapping[str, KernelExpectation] | None = None) -> str:
+    """The reports of all kernels of a module, as text; first those that took least as was predicted. What
+    earlier runs have `seen` of them, by name, corrects that.
+    """
+    known = seen or {}
+    found = [sampled_report(op, level, known.get(op.sym_name.data)) for op in kernels_of(module)]
     return "\n".join(map(text, sorted(found, key=_surprise, reverse=True)))
 
 
@@ -194,7 +205,12 @@ def _expected(found: Prediction, model: Chosen) -> list[tuple[str, str]]:
     bound = "memory" if found.by_memory >= 0.5 else "arithmetic"
     span = f"{duration(found.low)} to {duration(found.high)}"
     said = f"{duration(found.seconds)} ({span})" + (f": {found.why}" if found.why else "")
-    rows = [("  predicted", said), ("  roofline", f"{duration(found.roofline)}, by {bound}")]
+    rows = [("  predicted", said)]
+    if found.samples:
+        calls = "1 call" if found.samples == 1 else f"{found.samples:,} calls"
+        without = duration(found.seconds / found.factor)
+        rows.append(("  corrected", f"by {calls} of it in earlier runs, from {without}"))
+    rows += [("  roofline", f"{duration(found.roofline)}, by {bound}")]
     if model.problem:
         rows.append(("  model", model.problem))
     if not model.tuned:

@@ -11,11 +11,13 @@ from flowc.compiler.backends.plan.assemble import declarations
 from flowc.compiler.diagnostics.model import Diagnostic
 from flowc.dialects.agent.calls import EmbedOp
 from flowc.passes.cost.call_model import expectations
+from flowc.passes.cost.kernel_correction import kernel_expectation
 from flowc.passes.cost.learned import keep_expectations, step_place
 from flowc.runtime.errors import FlowError, Problem
-from flowc.runtime.expectations import Expectations, step_key
+from flowc.runtime.expectations import Expectations, KernelExpectation, step_key
 from flowc.runtime.history.names import ALIAS, embedding_name, operation_name, places
-from flowc.runtime.history.store import Past, read
+from flowc.runtime.history.store import Past, read, read_kernels
+from flowc.runtime.machine import this_machine
 from flowc.runtime.plan import Plan
 
 T = TypeVar("T")
@@ -69,6 +71,37 @@ def completed(plan: Plan, history: History) -> Plan:
     if not found.calls:
         return plan
     return evolve(plan, expectations=evolve(known, calls={**known.calls, **found.calls}))
+
+
+def with_kernels(plan: Plan, kernels: ModuleOp, history: History) -> tuple[Plan, tuple[Diagnostic, ...]]:
+    """The plan with what calls of its kernels took in earlier runs, and what is wrong with that."""
+    seen, notices = kernels_seen(kernels, plan.optimisation, history)
+    if not seen:
+        return plan, notices
+    known = plan.expectations or Expectations()
+    return evolve(plan, expectations=evolve(known, kernels=seen)), notices
+
+
+def kernels_seen(
+    kernels: ModuleOp, level: int, history: History
+) -> tuple[Mapping[str, KernelExpectation], tuple[Diagnostic, ...]]:
+    """What calls of kernels took on this machine, by name, and what is wrong with the history beyond what was
+    said when the rest of it was read.
+    """
+    if history.looked.failed is not None or kernels.body.block.first_op is None:
+        return {}, ()
+    from flowc.compiler.backends.llvm import kernels_of
+    from flowc.compiler.backends.llvm.key import kernel_code
+
+    names = {op.sym_name.data: kernel_code(op, level) for op in kernels_of(kernels)}
+    try:
+        past, left_out = read_kernels(history.path, names.values(), this_machine())
+    except FlowError as error:
+        history.looked.failed = error
+        return {}, (as_warning(error.problem),)
+    found = {name: kernel_expectation(past[code]) for name, code in names.items() if code in past}
+    why = f"times or sizes are missing, negative or no numbers; {left_out} left out, the others count"
+    return found, (_absurd(history, why),) if left_out else ()
 
 
 def _expected(

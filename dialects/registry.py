@@ -3,7 +3,7 @@
 from xdsl.context import Context
 from xdsl.ir import Dialect
 
-OURS = ("flow", "agent", "array", "loops", "plan")
+OURS = ("flow", "agent", "array", "loops", "device", "plan")
 
 
 def _flow() -> Dialect:
@@ -30,6 +30,12 @@ def _loops() -> Dialect:
     return Loops
 
 
+def _device() -> Dialect:
+    from flowc.dialects.device import Device
+
+    return Device
+
+
 def _plan() -> Dialect:
     from flowc.dialects.plan import Plan
 
@@ -42,7 +48,7 @@ def context(*, everything: bool = False) -> Context:
 
     result = Context()
     result.load_dialect(Builtin)
-    for name, load in zip(OURS, (_flow, _agent, _array, _loops, _plan), strict=True):
+    for name, load in zip(OURS, (_flow, _agent, _array, _loops, _device, _plan), strict=True):
         result.register_dialect(name, load)
     if everything:
         from xdsl.dialects import get_all_dialects

@@ -15,6 +15,7 @@ from flowc.passes.fuse_array import FuseArrayPass
 from flowc.passes.hoist_scales import HoistScalesPass
 from flowc.passes.hoist_transposes import HoistTransposesPass
 from flowc.passes.kernel_choices import ChooseKernelsPass
+from flowc.passes.outline_launches import OutlineLaunchesPass
 from flowc.passes.recognise_attention import RecogniseAttentionPass
 from flowc.passes.recognise_byte_dots import RecogniseByteDotsPass
 from flowc.passes.round_halves import RoundHalvesPass
@@ -35,6 +36,7 @@ KERNEL_PASSES: Mapping[str, type[ModulePass]] = {
         DecideKernelsPass,
         FuseArrayPass,
         ArrayToLoopsPass,
+        OutlineLaunchesPass,
     )
 }
 """Passes over kernels by name; `fuse-array` does what those between `round-halves` and

@@ -43,16 +43,18 @@ RUN_KEYS: Mapping[str, type] = {
     "seed": int,
     "recording": str,
     "submitter": str,
+    "target": str,
     "weight": float,
 }
+TARGETS = ("cpu", "cuda", "auto")
 
 
 @frozen
 class Config:
     """What flowc.toml says. `provider` of None leaves each model its own; `path` is where it was read.
     `simulation` is what it says about the `simulated` provider, None where that is nothing. Runs of one
-    `submitter` share models with those of others in proportion to its `weight`.
-    """
+    `submitter` share models with those of others in proportion to its `weight`. Kernels are compiled for
+    `target`."""
 
     models: Mapping[str, ModelSettings] = field(factory=dict)
     provider: str | None = None
@@ -61,6 +63,7 @@ class Config:
     path: Path | None = None
     simulation: "Simulation | None" = None
     submitter: str = ""
+    target: str = "cpu"
     weight: float = 1.0
 
 
@@ -109,6 +112,9 @@ def _config(content: dict[str, object], path: Path) -> Config:
     weight = settings.get("weight", 1.0)
     if not isinstance(weight, int | float) or weight <= 0:
         raise wrong(f"weight in [run] must be above zero, not {weight}", path)
+    target = str(settings.get("target", "cpu"))
+    if target not in TARGETS:
+        raise wrong(f"target in [run] must be {', '.join(TARGETS[:-1])} or {TARGETS[-1]}, not {target}", path)
     recording = settings.get("recording")
     return Config(
         models=models,
@@ -118,6 +124,7 @@ def _config(content: dict[str, object], path: Path) -> Config:
         path=path,
         simulation=_simulation(content, sections, path),
         submitter=str(settings.get("submitter", "")),
+        target=target,
         weight=float(weight),
     )
 

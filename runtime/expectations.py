@@ -184,14 +184,33 @@ def step_key(op: str, line: int, column: int) -> str:
 
 
 @frozen
+class KernelCalls:
+    """What calls of a kernel took that had the same sizes and threads; `sizes` as in the history."""
+
+    sizes: str
+    threads: int = field(validator=_count)
+    seconds: Quantiles
+
+
+@frozen
+class KernelExpectation:
+    """What calls of a kernel took on a machine: by it the cost model corrects what it says of this kernel."""
+
+    machine: str
+    calls: tuple[KernelCalls, ...]
+
+
+@frozen
 class Expectations:
     """All that is expected of a plan: `calls` by operation ("embed" for embeddings), each with an entry for a
-    provider and model, the likeliest first; `models` in the same order; `steps` by `step_key`.
+    provider and model, the likeliest first; `models` in the same order; `steps` by `step_key`; `kernels` by
+    name.
     """
 
     calls: Mapping[str, tuple[CallExpectation, ...]] = field(factory=dict)
     models: tuple[TimeLaw, ...] = ()
     steps: Mapping[str, StepExpectation] = field(factory=dict)
+    kernels: Mapping[str, KernelExpectation] = field(factory=dict)
 
 
 NOTHING = Expectations()

@@ -5,6 +5,8 @@ from flowc.runtime.expectations import (
     AnswerLaw,
     CallExpectation,
     Expectations,
+    KernelCalls,
+    KernelExpectation,
     Quantiles,
     StepExpectation,
     TimeLaw,
@@ -18,10 +20,12 @@ _text = exactly(str)
 
 def to_json(expectations: Expectations) -> Json:
     """A plain JSON value that `from_json` reads back to equal expectations."""
+    kernels = {name: _kernel(each) for name, each in expectations.kernels.items()}
     return {
         "calls": {name: [_call(each) for each in calls] for name, calls in expectations.calls.items()},
         "models": [_law(law) for law in expectations.models],
         "steps": {key: _step(step) for key, step in expectations.steps.items()},
+        **({"kernels": kernels} if kernels else {}),
     }
 
 
@@ -51,6 +55,11 @@ def _step(step: StepExpectation) -> Json:
     return [count, step.taken, step.samples, [list(each) for each in step.seen]]
 
 
+def _kernel(kernel: KernelExpectation) -> Json:
+    calls: list[Json] = [[each.sizes, each.threads, _quantiles(each.seconds)] for each in kernel.calls]
+    return {"machine": kernel.machine, "calls": calls}
+
+
 def _quantiles(found: Quantiles) -> Json:
     return [found.low, found.middle, found.high, found.samples]
 
@@ -64,6 +73,7 @@ def from_json(value: object) -> Expectations:
         },
         models=tuple(map(_read_law, as_list(tables["models"]))),
         steps={key: _read_step(step) for key, step in as_object(tables["steps"]).items()},
+        kernels={name: _read_kernel(kernel) for name, kernel in as_object(tables.get("kernels", {})).items()},
     )
 
 
@@ -99,6 +109,17 @@ def _read_step(value: object) -> StepExpectation:
     count, taken, samples, pairs = as_list(value)
     seen = tuple((_count(each), _count(times)) for each, times in map(as_list, as_list(pairs)))
     return StepExpectation(or_none(_read_quantiles, count), as_number(taken), _count(samples), seen)
+
+
+def _read_kernel(value: object) -> KernelExpectation:
+    kernel = as_object(value)
+    calls = tuple(map(_read_kernel_calls, as_list(kernel["calls"])))
+    return KernelExpectation(_text(kernel["machine"]), calls)
+
+
+def _read_kernel_calls(value: object) -> KernelCalls:
+    sizes, threads, seconds = as_list(value)
+    return KernelCalls(_text(sizes), _count(threads), _read_quantiles(seconds))
 
 
 def _read_quantiles(value: object) -> Quantiles:

@@ -42,15 +42,13 @@ def fitting(signature: KernelSignature, arguments: Sequence[object]) -> tuple[An
         if not parameter.dims:
             ready.append(number(signature.name, parameter, argument))
             continue
-        array = _array(signature.name, parameter, argument)
+        array = as_array(signature.name, parameter, argument)
         check_shape(signature.name, parameter, array, bound)
         ready.append(_laid_out(signature.name, parameter, array, layout))
     return tuple(ready)
 
 
-def check_shape(
-    kernel: str, parameter: Parameter, array: "np.ndarray[Any, Any]", bound: dict[str, int]
-) -> None:
+def check_shape(kernel: str, parameter: Parameter, array: Any, bound: dict[str, int]) -> None:
     """Raises FlowError where the extents are not those of the parameter; `bound` collects named ones."""
     if array.ndim != len(parameter.dims):
         raise wrong_rank(kernel, parameter, array)
@@ -60,8 +58,9 @@ def check_shape(
             raise wrong_extent(kernel, parameter, array, bound)
 
 
-def _array(kernel: str, parameter: Parameter, argument: object) -> "np.ndarray[Any, Any]":
-    """The argument as an array of the parameter's dtype in native byte order."""
+def as_array(kernel: str, parameter: Parameter, argument: object) -> "np.ndarray[Any, Any]":
+    """The argument as an array of the parameter's dtype in native byte order; raises FlowError for what
+    cannot be one."""
     import numpy as np
 
     dtype = numpy_dtype(parameter.dtype)
@@ -116,7 +115,7 @@ def whole_strides(array: "np.ndarray[Any, Any]") -> bool:
     return bool(array.flags.aligned) and not any(stride % size for stride in array.strides)
 
 
-def layout_of(array: "np.ndarray[Any, Any]") -> str:
+def layout_of(array: Any) -> str:
     """How the elements lie: "contiguous" in row-major order, "rows" with a dense last axis, else "any"."""
     if array.flags.c_contiguous:
         return "contiguous"

@@ -7,12 +7,13 @@ from typing import Any
 
 from flowc.runtime import processor
 from flowc.runtime.artifact import Artifact
+from flowc.runtime.device.code import DeviceCode, device_code_in
 from flowc.runtime.errors import fail
 from flowc.runtime.kernel_signature import KernelSignature, signature_from_json, signature_to_json
 from flowc.runtime.kernels import Kernel, load
 
 SIGNATURES = "signatures.json"
-"""The member that says what callers must know; the others are `LEVEL.o`."""
+"""The member that says what callers must know; the others are `LEVEL.o`, and in a folder those for GPUs."""
 
 NATIVE = "native"
 """The level of code that is made for one machine; the artifact's properties name its processor."""
@@ -28,10 +29,15 @@ def kernels_in(artifact: Artifact, path: str) -> dict[str, Kernel]:
     """The kernels of an artifact by name; raises FlowError (E0643) where this machine can run none."""
     if SIGNATURES not in artifact.kernels:
         return {}
-    levels = [name.removesuffix(".o") for name in artifact.kernels if name.endswith(".o")]
+    levels = [name.removesuffix(".o") for name in artifact.kernels if name.endswith(".o") and "/" not in name]
     level = _choose(levels, artifact.properties, path)
     signatures = [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
     return load(artifact.kernels[f"{level}.o"], signatures)
+
+
+def device_kernels_in(artifact: Artifact) -> DeviceCode | None:
+    """The kernels of an artifact for GPUs, None where it has none; raises E0644 for broken ones."""
+    return device_code_in(artifact.kernels)
 
 
 def _choose(levels: list[str], properties: Mapping[str, Any], path: str) -> str:

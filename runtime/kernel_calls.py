@@ -84,7 +84,7 @@ def _plain_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
     """The call of a kernel of arrays alone, the most frequent: nothing but what must be done."""
     signature = frame.signature
     (shape,) = shapes(frame, arguments)
-    tail = _tail(signature, arguments, [shape])
+    rest = tail(signature, arguments, [shape])
     dtype = numpy_dtype(signature.results[0].dtype)
     pack, native, held = frame.pack, frame.native, holder()[0]
     make = _maker(shape, dtype)
@@ -100,7 +100,7 @@ def _plain_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
             output = single(out)
         else:
             return through(signature, call, arguments, out, [shape])
-        status = native(pack(*map(held, arguments), held(output)) + tail)
+        status = native(pack(*map(held, arguments), held(output)) + rest)
         if status:
             if status == ODD_ADDRESS:
                 return call(fitting(signature, arguments), output)
@@ -114,7 +114,7 @@ def _general_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
     """The call of any kernel: numbers, several results or none, arrays that it changes."""
     signature, native, held = frame.signature, frame.native, holder()[0]
     fixed = None if _shapes_depend_on_numbers(signature) else shapes(frame, arguments)
-    known = None if fixed is None else _tail(signature, arguments, fixed)
+    known = None if fixed is None else tail(signature, arguments, fixed)
     dtypes = [numpy_dtype(result.dtype) for result in signature.results]
     writes = any(parameter.written for parameter in signature.params)
 
@@ -136,8 +136,8 @@ def _general_call(frame: Frame, arguments: tuple[Any, ...]) -> Prepared:
             made = out if isinstance(out, tuple) else (out,)
         else:
             return through(signature, call, arguments, out, extents)
-        tail = _tail(signature, arguments, extents) if known is None else known
-        status = native(frame.pack(*words, *map(held, made)) + tail)
+        rest = tail(signature, arguments, extents) if known is None else known
+        status = native(frame.pack(*words, *map(held, made)) + rest)
         if status:
             if status == ODD_ADDRESS:
                 return call(fitting(signature, arguments), made if len(made) != 1 else made[0])
@@ -162,9 +162,15 @@ def _maker(shape: Sequence[int], dtype: Any) -> Callable[..., Any]:
     return np.empty if prod(shape) * dtype.itemsize < SMALLEST else empty
 
 
-def _tail(signature: KernelSignature, arguments: Sequence[Any], results: Sequence[tuple[int, ...]]) -> bytes:
-    """The words behind the first: where holders have addresses, then extents and strides."""
-    words = [holder()[1]]
+def tail(
+    signature: KernelSignature,
+    arguments: Sequence[Any],
+    results: Sequence[tuple[int, ...]],
+    offset: int | None = None,
+) -> bytes:
+    """The words behind the first: where holders have addresses (as in NumPy's arrays, or at an `offset`),
+    then extents and strides."""
+    words = [holder()[1] if offset is None else offset]
     for parameter, argument in zip(signature.params, arguments, strict=True):
         if parameter.dims:
             size = argument.dtype.itemsize

@@ -16,6 +16,10 @@ SITES = 16
 ODD_ADDRESS = -1
 """The status of a kernel that has done nothing: an array's address is no multiple of its elements' size."""
 
+NO_MEMORY, DEVICE = 1, 14
+"""Statuses that a back end reports itself: memory that could not be had, and a step that a GPU did not do.
+(13 is `TOO_WIDE` of the lowering for GPUs, which no caller sees.)"""
+
 _messages = {
     1: (
         "E0750",
@@ -72,6 +76,11 @@ _messages = {
         "E0768",
         "a whole number in {place} is raised to a negative power",
         "make one side a float: `x.astype(np.float64) ** y`",
+    ),
+    DEVICE: (
+        "E0785",
+        "the GPU could not go on with {place}",
+        "run it on the processor: `--target cpu`",
     ),
 }
 

@@ -58,7 +58,7 @@ def direct_test(
         (shape, dtype, prod(shape) * dtype.itemsize) for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     address_of = find_address_of()
-    spans = [(position, *_span(each)) for position, each in enumerate(arguments) if isinstance(each, plain)]
+    spans = [(position, *span(each)) for position, each in enumerate(arguments) if isinstance(each, plain)]
 
     def may_write(out: Any, arguments: Sequence[Any]) -> bool:
         given = out if type(out) is tuple else (out,)
@@ -84,7 +84,7 @@ def direct_test(
     return may_write
 
 
-def _span(array: "np.ndarray[Any, Any]") -> tuple[int, int]:
+def span(array: Any) -> tuple[int, int]:
     """The first byte of an array's elements and the one behind the last, counted from its address."""
     if not array.size:
         return 0, 0

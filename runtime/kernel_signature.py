@@ -45,7 +45,10 @@ class KernelSignature:
     """What a caller of a kernel must know. `sites` are the lines that a status refers to, 0 where unknown.
 
     `layouts` has a word of LAYOUTS for each argument where the code is made for one layout; it is empty for
-    code that takes any.
+    code that takes any. `chunked` has, for each parameter and then each result, the axis along which a call
+    may be cut into calls of its parts, None for what every part gets whole; it is empty where that is not
+    proven. `code` names what the kernel computes, whatever it is called: what its calls took is found again
+    by it.
     """
 
     name: str
@@ -53,6 +56,8 @@ class KernelSignature:
     results: tuple[Result, ...]
     sites: tuple[int, ...] = ()
     layouts: tuple[str, ...] = ()
+    chunked: tuple[int | None, ...] = ()
+    code: str = ""
 
 
 def signature_to_json(signature: KernelSignature) -> dict[str, Any]:
@@ -79,6 +84,8 @@ def signature_from_json(value: Mapping[str, Any]) -> KernelSignature:
             ),
             sites=tuple(int(line) for line in value["sites"]),
             layouts=tuple(_layout(word) for word in value["layouts"]),
+            chunked=tuple(None if axis is None else int(axis) for axis in value.get("chunked", ())),
+            code=str(value.get("code", "")),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not the signature of a kernel: {error}") from error

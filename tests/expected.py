@@ -9,6 +9,8 @@ from flowc.runtime.expectations import (
     AnswerLaw,
     CallExpectation,
     Expectations,
+    KernelCalls,
+    KernelExpectation,
     Quantiles,
     StepExpectation,
     TimeLaw,
@@ -50,11 +52,19 @@ KEYS = st.builds(
     st.integers(1, 40),
     st.integers(1, 40),
 )
+KERNELS = st.builds(
+    KernelExpectation,
+    st.sampled_from(["", "some x 2"]),
+    st.lists(
+        st.builds(KernelCalls, st.sampled_from(["8x384,=10,", "", "x"]), COUNTS, quantiles()), max_size=3
+    ).map(tuple),
+)
 EXPECTATIONS = st.builds(
     Expectations,
     st.dictionaries(NAMES, st.lists(CALLS, min_size=1, max_size=3).map(tuple), max_size=4),
     st.lists(LAWS, max_size=3).map(tuple),
     st.dictionaries(KEYS, STEPS, max_size=6),
+    st.dictionaries(st.sampled_from(["scaled", "main.0"]), KERNELS, max_size=2),
 )
 
 

@@ -1,7 +1,7 @@
 """What a measured kernel is: its inputs, what must come out, and its forms in each library."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,7 +42,19 @@ def floats(generator: np.random.Generator, *shape: int) -> Any:
     return generator.standard_normal(shape, dtype=np.float32)
 
 
-def disagreement(kernel: Kernel, expected: Any, found: Any) -> str:
+class Compared(Protocol):
+    """What says how close a kernel's results must be."""
+
+    @property
+    def tolerance(self) -> float:
+        """Relative to the largest expected value."""
+
+    @property
+    def indices(self) -> bool:
+        """Whether results are positions."""
+
+
+def disagreement(kernel: Compared, expected: Any, found: Any) -> str:
     """Why a result is not the expected one; empty when it is."""
     want, have = np.asarray(expected), np.asarray(found)
     if want.shape != have.shape:

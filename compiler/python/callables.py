@@ -9,6 +9,7 @@ from attrs import evolve
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic
 from flowc.compiler.python.definitions import Definition, Kind, RunOptions, Settings
 from flowc.compiler.python.interpreted import filled
+from flowc.compiler.python.mode import Target
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,6 +66,7 @@ class Flow(Definition[P, R]):
         provider: str | None = None,
         seed: int | None = None,
         optimisation: int | None = None,
+        target: Target | None = None,
         answers: Mapping[str, Any] | None = None,
         subscribers: tuple[Callable[[Any], None], ...] | None = None,
     ) -> "Flow[P, R]":
@@ -73,6 +75,7 @@ class Flow(Definition[P, R]):
             "provider": provider,
             "seed": seed,
             "optimisation": optimisation,
+            "target": target,
             "answers": answers,
             "subscribers": subscribers,
         }

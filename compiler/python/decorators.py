@@ -5,7 +5,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from flowc.compiler.python.callables import Flow, Tool
 from flowc.compiler.python.definitions import Kind, Settings
-from flowc.compiler.python.mode import require_options
+from flowc.compiler.python.mode import Target, require_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +70,11 @@ def human(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any
 def kernel(function: Callable[P, R], /) -> Flow[P, R]: ...
 @overload
 def kernel(
-    *, precise: bool = False, reproducible: bool = False, mode: Literal["native", "interpret"] = "native"
+    *,
+    precise: bool = False,
+    reproducible: bool = False,
+    mode: Literal["native", "interpret"] = "native",
+    target: Target = "cpu",
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def kernel(
     function: Callable[..., Any] | None = None,
@@ -79,14 +83,21 @@ def kernel(
     precise: bool = False,
     reproducible: bool = False,
     mode: Literal["native", "interpret"] = "native",
+    target: Target = "cpu",
 ) -> Any:
     """Compiles a function of arrays, typed with extents such as `f32["n", 384]`, to native code.
 
     `precise` keeps strictly to IEEE arithmetic in the order written; `reproducible` gives the same bits on
-    every machine. Called directly, one with `mode="interpret"` runs as the Python it is, for a debugger.
+    every machine. Called directly, one with `mode="interpret"` runs as the Python it is, for a debugger. With
+    `target="cuda"` it is compiled for a GPU, with `"auto"` for wherever a call should end first.
     """
-    require_options(precise=precise, reproducible=reproducible, mode=mode)
-    settings = {"precise": precise, "reproducible": reproducible, "interpret": mode == "interpret"}
+    require_options(precise=precise, reproducible=reproducible, mode=mode, target=target)
+    settings = {
+        "precise": precise,
+        "reproducible": reproducible,
+        "interpret": mode == "interpret",
+        "target": target,
+    }
     return _decorate("kernel", function, settings)
 
 

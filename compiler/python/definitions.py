@@ -15,7 +15,7 @@ Kind = Literal["flow", "llm", "tool", "human", "kernel"]
 class Settings:
     """The arguments of a decorator. Times in seconds, money in US dollars, memory in bytes.
 
-    `interpret` has a kernel run as the Python that it is.
+    `interpret` has a kernel run as the Python that it is, `target` says what it is compiled for.
     """
 
     model: str | None = None
@@ -37,6 +37,7 @@ class Settings:
     precise: bool = False
     reproducible: bool = False
     interpret: bool = False
+    target: str = "cpu"
 
     def limits(self) -> dict[str, Any]:
         """The limits that are set."""
@@ -48,12 +49,14 @@ class Settings:
 class RunOptions:
     """How to run: what `flowc run` takes as options.
 
-    `answers` stand in for people: by the name of the human, a value, or a function of what is asked.
+    `target` is what all kernels are compiled for, whatever they say themselves. `answers` stand in for
+    people: by the name of the human, a value, or a function of what is asked.
     """
 
     provider: str | None = None
     seed: int | None = None
     optimisation: int = 2
+    target: str | None = None
     answers: Mapping[str, Any] = {}
     subscribers: tuple[Callable[[Any], None], ...] = ()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from flowc.compiler.diagnostics.model import CompileError
 from flowc.compiler.driver import EMIT_FORMS, Compiled, Options, compile_program
@@ -25,6 +25,8 @@ from flowc.runtime.result import RunResult
 
 if TYPE_CHECKING:
     from flowc.compiler.learned import History
+    from flowc.runtime.device.placing import Place
+    from flowc.runtime.history.kernel_samples import KernelNotes
 
 PICTURES = ("mermaid", "dot")
 
@@ -38,19 +40,40 @@ class CompiledDefinition:
 
 
 def compile_definition(
-    definition: Definition[..., Any], level: int, native: bool = True, history: "History | None" = None
+    definition: Definition[..., Any],
+    level: int,
+    native: bool = True,
+    history: "History | None" = None,
+    target: str | None = None,
 ) -> CompiledDefinition:
-    """Compiles a decorated function with all it reaches; raises CompileError in terms of the Python files."""
+    """Compiles a decorated function with all it reaches, for a target or for what its kernels say.
+
+    Raises CompileError in terms of the Python files, and FlowError where there is no GPU for the target
+    `cuda`.
+    """
     built = build(definition)
+    common = _common_target(built, target)
+    if common != "cpu" and native:
+        from flowc.runtime.device.choosing import compiled_for
+
+        common = compiled_for(common)
     try:
         compiled = compile_program(
             built.program,
             built.source,
-            options=Options(level=level, native=native, history=history),
+            options=Options(level=level, native=native, history=history, target=common),
         )
     except CompileError as error:
         raise built.sources.relocate(error) from None
     return CompiledDefinition(built, compiled)
+
+
+def _common_target(built: Built, target: str | None) -> str:
+    """What a program is compiled for: what is asked for, or what all its kernels say; where these differ, for
+    either.
+    """
+    said = set(built.targets.values()) or {"cpu"}
+    return target or (said.pop() if len(said) == 1 else "auto")
 
 
 def emit(definition: Definition[..., Any], form: str, level: int) -> str:
@@ -72,14 +95,19 @@ class Execution:
     """A compiled function with the world it runs in; made at the first call, used by all."""
 
     def __init__(self, definition: Definition[..., Any], options: RunOptions) -> None:
-        found = compile_definition(definition, options.optimisation, history=_history(options.provider))
+        history = _history(options.provider)
+        found = compile_definition(definition, options.optimisation, history=history, target=options.target)
         self._text = found.compiled.source.text
         self._traced = bool(options.subscribers)
         self._entry = found.built.entry
         self._signature = inspect.signature(definition.function)
         self._convert = converter(hints(definition.function).get("return", Any))
         folder = Path(inspect.getsourcefile(definition.function) or ".").parent
-        self._loaded: Loaded = load(found.compiled.plan, _environment(found, folder, options))
+        world = _environment(found, folder, options)
+        self._notes = _notes(world) if self._traced else None
+        if self._notes is not None:
+            world = evolve(world, kernels=self._notes.watched())
+        self._loaded: Loaded = load(found.compiled.plan, world)
 
     def value(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Runs and gives the value; raises FlowError when the run fails."""
@@ -104,7 +132,8 @@ class Execution:
             return
         from flowc.runtime.history.remembering import remember
 
-        for problem in remember(where, report, self._loaded.plan, self._text):
+        kernels = () if self._notes is None else self._notes.take()
+        for problem in remember(where, report, self._loaded.plan, self._text, kernels):
             warnings.warn(f"{problem.code}: {problem.message} ({problem.why})", stacklevel=4)
 
     def into(self, out: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -122,6 +151,15 @@ class Execution:
         if report.problem is not None:
             raise FlowError(report.problem)
         return report.result if self._convert is None else self._convert(report.result)
+
+
+def _notes(world: Environment) -> "KernelNotes | None":
+    """What notes the calls of kernels; None where there are none."""
+    if not world.kernels:
+        return None
+    from flowc.runtime.history.kernel_samples import KernelNotes
+
+    return KernelNotes(world.kernels)
 
 
 def _history(provider: str | None) -> "History | None":
@@ -142,19 +180,36 @@ def _environment(found: CompiledDefinition, folder: Path, options: RunOptions) -
         provider=options.provider,
         tools={name: adapted(function) for name, function in found.built.tools.items()},
         folder=folder,
-        kernels=_kernels(found.compiled),
+        kernels=_kernels(found, options.target),
         people=_people(options.answers),
         seed=options.seed,
         subscribers=options.subscribers,
     )
 
 
-def _kernels(compiled: Compiled) -> Mapping[str, Callable[..., Any]]:
+def _kernels(found: CompiledDefinition, target: str | None) -> Mapping[str, Callable[..., Any]]:
+    compiled = found.compiled
     if compiled.kernels is None:
         return {}
     from flowc.runtime.kernels import load as load_kernels
 
-    return load_kernels(compiled.kernels.object_code, compiled.kernels.signatures)
+    processor = load_kernels(compiled.kernels.object_code, compiled.kernels.signatures)
+    common = _common_target(found.built, target)
+    targets = {name: target or found.built.targets.get(name, common) for name in processor}
+    if set(targets.values()) <= {"cpu"}:
+        return processor
+    from flowc.runtime.device.choosing import kernels_for
+
+    def placing() -> "Place":
+        from flowc.compiler.device_placing import placer
+
+        return placer(compiled.checked, compiled.plan.optimisation)
+
+    made = {
+        each: kernels_for(each, processor, compiled.device, refused=compiled.refused, placing=placing)
+        for each in set(targets.values())
+    }
+    return {name: made[each][name] for name, each in targets.items()}
 
 
 def _people(given: Mapping[str, Any]) -> Callable[[Any], Any] | None:

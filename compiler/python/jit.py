@@ -9,14 +9,14 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, MethodType
-from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, cast
 
 from attrs import evolve
 
 from flowc.compiler.python.definitions import Definition, Settings
 from flowc.compiler.python.facts import Facts, NeedsFacts
 from flowc.compiler.python.interpreted import filled
-from flowc.compiler.python.mode import Mode, require_options
+from flowc.compiler.python.mode import Mode
 from flowc.compiler.python.specialisation import Specialisation, specialise
 from flowc.compiler.python.specialise import ArgumentType, argument_types
 from flowc.compiler.python.structure import PYTHON, given_back, in_rows, takes_out
@@ -38,7 +38,12 @@ Execution = Literal["native", "interpret"]
 
 
 class Jit(Definition[P, R]):
-    """A numeric function that compiles itself for the dtypes, ranks and layouts that it meets."""
+    """A numeric function that compiles itself for the dtypes, ranks and layouts that it meets.
+
+    `turns` says that an array in columns may come to the kernel transposed.
+    """
+
+    turns: ClassVar[bool] = True
 
     def __init__(
         self, function: Callable[P, R], options: Mode | None = None, execution: Execution = "native"
@@ -186,7 +191,8 @@ class Jit(Definition[P, R]):
         which writes where results have to lie in rows."""
         made = self._in_rows if in_rows else self.specialisations
         options = evolve(self.options, in_rows=in_rows)
-        turns = not options.precise and not options.reproducible  # sums have the order of the axes as given
+        ordered = options.precise or options.reproducible  # sums have the order of the axes as given
+        turns = self.turns and not ordered
         with self._lock:
             while True:
                 given = (self.__name__, self.names, arguments, self._facts, turns)
@@ -197,13 +203,16 @@ class Jit(Definition[P, R]):
                 if found is not None:
                     return found
                 try:
-                    found = made[types] = specialise(self, self.names, types, options)
+                    found = made[types] = self._specialised(types, options)
                 except NeedsFacts as needed:
                     if self._facts | needed.facts == self._facts:
                         raise self._no_value(needed.facts) from None
                     self._facts |= needed.facts
                     if self._facts.values or self._facts.matches:
                         self._by_value = CONSTANTS | set(PYTHON.values()) | self._numbers
+
+    def _specialised(self, types: tuple[ArgumentType, ...], options: Mode) -> Specialisation:
+        return specialise(self, self.names, types, options)
 
     def _no_value(self, facts: Facts) -> FlowError:
         names = ", ".join(f"`{name}`" for name in sorted(facts.values | facts.matches))
@@ -240,35 +249,3 @@ def _no_method(name: str) -> FlowError:
         help="put `@staticmethod` above `@flowc.jit`, and pass the arrays it needs: "
         f"`self.{name}(x, self.weights)`",
     )
-
-
-@overload
-def jit(function: Callable[P, R], /) -> Jit[P, R]: ...
-@overload
-def jit(
-    *, level: int = 2, precise: bool = False, reproducible: bool = False, mode: Execution = "native"
-) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
-def jit(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    level: int = 2,
-    precise: bool = False,
-    reproducible: bool = False,
-    mode: Execution = "native",
-) -> Any:
-    """Compiles a function of NumPy arrays to native code, for the dtypes, ranks and layouts of each call.
-
-    `level=0` compiles fast and optimises nothing. `precise` keeps strictly to IEEE arithmetic as it is
-    written, with sums in a stated order; `reproducible` gives the same bits on every machine.
-    `mode="interpret"` runs the function as the Python it is, for a debugger.
-    """
-    if isinstance(level, bool) or level not in (0, 1, 2):
-        raise ValueError(f"level is 0, 1 or 2, not {level!r}")
-    require_options(precise=precise, reproducible=reproducible, mode=mode)
-    options = Mode(level, precise, reproducible)
-
-    def decorated(function: Any) -> Any:
-        return Jit(function.__func__ if isinstance(function, staticmethod) else function, options, mode)
-
-    return decorated if function is None else decorated(function)

@@ -44,7 +44,7 @@ class Built:
     """A program made from Python: the tree, the text its spans point into, and what the names stand for.
 
     `entry` is the flow to run; `tools` are the Python functions behind the tools; `types` knows the classes
-    behind records and enums.
+    behind records and enums; `targets` are what kernels say that they are compiled for.
     """
 
     program: Program
@@ -53,6 +53,7 @@ class Built:
     entry: str
     tools: dict[str, AnyCallable[..., Any]]
     types: TypeTable
+    targets: dict[str, str]
 
 
 def build(entry: Definition[..., Any]) -> Built:
@@ -67,7 +68,7 @@ def build(entry: Definition[..., Any]) -> Built:
     declarations = (*builder.types.declarations.values(), *builder.callables.values())
     last = max((item.span.end_line for item in declarations), default=1)
     program = Program(declarations, python=True, span=Span(1, 1, last, 1))
-    return Built(program, source, builder.sources, name, builder.tools, builder.types)
+    return Built(program, source, builder.sources, name, builder.tools, builder.types, builder.targets)
 
 
 @define
@@ -79,6 +80,7 @@ class _Builder:
     names: dict[int, str] = Factory(dict)
     callables: dict[str, Declaration] = Factory(dict)
     tools: dict[str, AnyCallable[..., Any]] = Factory(dict)
+    targets: dict[str, str] = Factory(dict)
     problems: list[Diagnostic] = Factory(list)
 
     def declared(self, value: object, span: Span) -> str | None:
@@ -98,6 +100,8 @@ class _Builder:
         file, node = locate(definition.function, self.sources)
         if definition.kind == "tool":
             self.tools[name] = definition.function
+        if definition.kind == "kernel":
+            self.targets[name] = definition.settings.target
         self.callables[name] = self._callable(definition, name, file, node)
         return name
 

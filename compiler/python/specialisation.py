@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -31,6 +31,9 @@ from flowc.runtime.dtypes import integer_range, numpy_dtype
 from flowc.runtime.errors import fail
 from flowc.runtime.kernels import Kernel, KernelSignature, load, signature_from_json, signature_to_json
 
+if TYPE_CHECKING:
+    from flowc.runtime.device.kernel import DeviceKernel
+
 
 @frozen
 class Specialisation:
@@ -43,7 +46,7 @@ class Specialisation:
     """
 
     types: tuple[ArgumentType, ...]
-    kernel: Kernel
+    kernel: "Kernel | DeviceKernel"
     kept: tuple[int, ...]
     structure: Structure
     captured: tuple[Any, ...]

@@ -11,8 +11,8 @@ from flowc.compiler.driver import check_text, kernels_module
 from flowc.compiler.kernel_build import build, dense
 from flowc.compiler.stopwatch import shortest
 from flowc.passes.cost.kernel_roofline import Machine
-from flowc.passes.cost.place import this_machine
 from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.machine import this_machine
 from flowc.runtime.native import set_threads
 from flowc.runtime.native import threads as used_threads
 from flowc.runtime.processor import host

@@ -18,7 +18,6 @@ from flowc.compiler.tuning.measure import Arrays, repeatable
 from flowc.compiler.tuning.programs import FAMILIES, Trial, trial
 from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.cost.forest import forest_of
-from flowc.passes.cost.place import this_machine
 from flowc.passes.cost.variant_features import difference, outline, row
 from flowc.passes.cost.variant_model import VariantModel
 from flowc.passes.fuse_array import prepare_to_fuse
@@ -27,6 +26,7 @@ from flowc.passes.kernel_choices import choose
 from flowc.passes.round_halves import round_halves
 from flowc.passes.usual_sizes import sizes_of
 from flowc.runtime.kernels import Kernel, load
+from flowc.runtime.machine import this_machine
 from flowc.runtime.native import set_threads, threads
 
 SECONDS = 0.03

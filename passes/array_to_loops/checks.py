@@ -60,12 +60,16 @@ class Checks:
 
     def require(self, condition: SSAValue, code: int, op: Operation) -> None:
         """Goes on only where the condition holds."""
-        s, status = self._lowering, self._status(code, op)
+        s, status = self._lowering, self.status_of(code, op)
         if s.nested:
             s.b.append(loops.RequireOp(condition, status))
             return
         self._frames.append(_Frame(s.b.block, condition, status, op.location))
         s.b.block = s.top.block = Block()
+
+    def require_room(self, extent: Index, asked: Sequence[Index], code: int, op: Operation) -> None:
+        """Goes on only where an axis has some position, or none is asked for: what `require_everywhere` then
+        finds out itself, where nothing comes before its answer."""
 
     def require_everywhere(
         self,
@@ -75,7 +79,7 @@ class Checks:
         op: Operation,
     ) -> None:
         """Goes on only where a condition holds at all positions below `extents`; threads share the work."""
-        s, status = self._lowering, self._status(code, op)
+        s, status = self._lowering, self.status_of(code, op)
         rest: Index = 1
         for extent in extents[1:]:
             rest = s.top.mul(rest, extent)
@@ -88,15 +92,20 @@ class Checks:
 
         s.b.parallel(extents[0], grain, work, chunk)
 
-    def _status(self, code: int, op: Operation) -> int:
+    def status_of(self, code: int, op: Operation) -> int:
+        """The status for a code at an operator's source position."""
         if op.location not in self.sites:
             self.sites.append(op.location)
         return code + SITES * self.sites.index(op.location)
 
+    def outcome(self) -> SSAValue:
+        """The status where every check that was made on the way has held."""
+        return self._lowering.b.insert(arith.ConstantOp(IntegerAttr(0, i64)))
+
     def finish(self, results: Sequence[Result]) -> SSAValue:
         """Frees what was allocated and closes every check; gives the status of the kernel."""
         s = self._lowering
-        status = s.b.insert(arith.ConstantOp(IntegerAttr(0, i64)))
+        status = self.outcome()
         code = [*(frame.block for frame in self._frames), s.b.block]
         outliving = end_lifetimes(s.allocated, code, results)
         while self._frames:

@@ -5,6 +5,7 @@ agree, positions that must lie inside, counts that must fit.
 from collections.abc import Iterable, Sequence
 
 from xdsl.dialects import arith
+from xdsl.dialects.builtin import i64
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, memory, ops, products
@@ -28,6 +29,8 @@ from flowc.passes.array_to_loops.checks import (
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.irregular.vector_sort import POSITION_BITS, sorts_by_vectors
 
+MAY_BE_EMPTY = "array.may_be_empty"
+"""Marks an extreme whose result nothing reads where there was nothing to reduce."""
 _REASONS = {
     "decomposition": DECOMPOSITION,
     "assertion": ASSERTION,
@@ -230,9 +233,13 @@ def _check_positions(
     extent = s.size(whole)
 
     def inside(at: tuple[SSAValue, ...]) -> SSAValue:
-        place = s.b.wrap(s.b.to_index(s.as_dtype(indices, at, "i64")), extent)
-        return s.b.compare("ult", s.b.index(place), s.b.index(extent))
+        # As i64, before it becomes an index: that of a device may have 32 bits.
+        place, end = s.as_dtype(indices, at, "i64"), s.b.to_integer(extent)
+        below = s.b.compare("slt", place, s.b.constant(0, i64))
+        wrapped = s.b.select(below, s.b.insert(arith.AddiOp(place, end)), place)
+        return s.b.compare("ult", wrapped, end)
 
+    checks.require_room(extent, s.sizes(indices), INDEX_RANGE, op)
     checks.require_everywhere(s.sizes(indices), inside, INDEX_RANGE, op)
 
 
@@ -269,6 +276,8 @@ def _check_reduced(
     s: Lowering, checks: Checks, op: ops.ReduceOp | ops.ArgReduceOp, axes: Sequence[int]
 ) -> None:
     """Something to reduce, or no result to give."""
+    if MAY_BE_EMPTY in op.attributes:
+        return
     shape = s.extents.shape(op.source)
     if all(isinstance(shape[axis], int) and shape[axis] != 0 for axis in axes):
         return

@@ -76,6 +76,8 @@ class Lowering:
     the values that go to memory which does not hold them in row-major order, `inside` the operators whose
     positions are known to lie where they may; `between` says what is known of positions, and `written` has
     the loops of the program itself that carry numbers. `asked` names the choices that made a difference.
+    `number_places` are the places that want numbers of the code being lowered; `ways` says how code for one
+    kind of machine is made (`ways.ways_of`).
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class Lowering:
         kernel: KernelOp,
         block: Block,
         location: LocationAttr,
+        ways: object,
         vector_bits: int = 256,
         bf16_dots: bool = False,
     ) -> None:
+        self.ways = ways
         self.b = LoopBuilder(block, location, PRECISE in kernel.attributes)
         self.top = LoopBuilder(block, location)
         self.scope = self.top
@@ -105,6 +109,7 @@ class Lowering:
         self.groups: list[tuple[Operation, ...]] = []
         self.nested = 0
         self.written: list[Operation | Block] = []
+        self.number_places: dict[SSAValue, Place] = {}
         self.scattered: set[SSAValue] = set()
         self.inside: set[Operation] = set()
         self.between: dict[SSAValue, Between] = {}
@@ -257,9 +262,14 @@ class Lowering:
                 rank = len(shape_of(op.indices.type))
                 place: Index = self.b.to_index(self.as_dtype(op.indices, at[:rank], "i64"))
                 if op not in self.inside:
-                    place = self.b.wrap(place, self.size(self.extents.extent(op.source, 0)))
+                    place = self.checked(place, self.size(self.extents.extent(op.source, 0)))
                 return (place, *at[rank:])
         return tuple(self._sliced(op, axis, i) for axis, i in enumerate(at))
+
+    def checked(self, place: Index, extent: Index) -> Index:
+        """The position that one computed by the program means, which was checked before: a negative one
+        counts from the end."""
+        return self.b.wrap(place, extent)
 
     def _sliced(self, op: ops.SliceOp, axis: int, i: Index) -> Index:
         start, step, _ = self.extents.slice_range(op, axis)
@@ -322,7 +332,7 @@ class Lowering:
         axis = op.axis.value.data
         place = self.b.to_index(self.as_dtype(op.indices, at, "i64"))
         extent = self.size(self.extents.extent(op.source, axis))
-        return self.element(op.source, (*at[:axis], self.b.wrap(place, extent), *at[axis + 1 :]))
+        return self.element(op.source, (*at[:axis], self.checked(place, extent), *at[axis + 1 :]))
 
     def _searched(self, op: irregular.SearchSortedOp, at: Indices) -> SSAValue:
         dtype = promote(dtype_of(op.sorted.type), dtype_of(op.values.type))

@@ -19,7 +19,7 @@ from flowc.passes.array_to_loops.distribution import part_loops
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.lifetimes import Result
 from flowc.passes.array_to_loops.order import keep_order
-from flowc.passes.array_to_loops.segment import copy
+from flowc.passes.array_to_loops.segment import PROCESSOR, copy
 from flowc.passes.array_to_loops.short_loops import mark_short_loops
 from flowc.passes.array_to_loops.width import scale_work
 
@@ -33,14 +33,33 @@ def lower_kernel(
     axis side by side) or "any"; that of a number does not matter. `bf16_dots` says whether the target adds
     products of pairs of bf16.
     """
+    block = function_block(kernel, layouts)
+    s = Lowering(kernel, block, kernel.location, PROCESSOR, vector_bits, bf16_dots)
+    checks = Checks(s)
+    function = lower_function(s, checks, kernel, name, layouts)
+    keep_order(kernel, function)
+    part_loops(s.written)
+    fuse_chains(function)
+    mark_short_loops(function, vector_bits)
+    scale_work(function, s.choices.work)
+    return function, checks
+
+
+def function_block(kernel: KernelOp, layouts: Sequence[str]) -> Block:
+    """The block of a kernel's function, with its arguments: the kernel's, then memory for its results."""
     arguments = [
         _argument_type(type_, layout)
         for type_, layout in zip(kernel.function_type.inputs, layouts, strict=True)
     ]
-    results = [_result_type(type_) for type_ in kernel.function_type.outputs]
-    block = Block(arg_types=[*arguments, *results])
-    s = Lowering(kernel, block, kernel.location, vector_bits, bf16_dots)
-    checks = Checks(s)
+    return Block(arg_types=[*arguments, *map(_result_type, kernel.function_type.outputs)])
+
+
+def lower_function(
+    s: Lowering, checks: Checks, kernel: KernelOp, name: str, layouts: Sequence[str]
+) -> func.FuncOp:
+    """The function of a kernel, whose block the lowering stands in."""
+    block = s.b.block
+    count = len(kernel.function_type.inputs)
     s.arguments = list(block.args)
     for argument, value, layout in zip(kernel.body.block.args, block.args, layouts, strict=False):
         value.name_hint = argument.name_hint
@@ -51,17 +70,12 @@ def lower_kernel(
         else:
             s.registers[argument] = _held(s, value, dtype_of(argument.type))
     _require_least(s, checks, kernel)
-    _lower_body(s, checks, kernel, block.args[len(arguments) :])
+    _lower_body(s, checks, kernel, block.args[count:])
     s.b.location = kernel.location
-    s.b.append(func.ReturnOp(checks.finish(_results(s, kernel, block.args[len(arguments) :]))))
-    function = func.FuncOp(name, ([*arguments, *results], [i64]), Region(block))
+    s.b.append(func.ReturnOp(checks.finish(_results(s, kernel, block.args[count:]))))
+    function = func.FuncOp(name, (list(block.arg_types), [i64]), Region(block))
     function.location = kernel.location
-    keep_order(kernel, function)
-    part_loops(s.written)
-    fuse_chains(function)
-    mark_short_loops(function, vector_bits)
-    scale_work(function, s.choices.work)
-    return function, checks
+    return function
 
 
 def _results(s: Lowering, kernel: KernelOp, outputs: Sequence[SSAValue]) -> list[Result]:

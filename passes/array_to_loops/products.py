@@ -33,7 +33,7 @@ def with_products_apart(s: Lowering, stages: Sequence[Stage]) -> list[Stage]:
     result = list(stages)
     for product in products:
         if product not in together:
-            result = _apart(product, result)
+            result = apart(product, result)
     return result
 
 
@@ -58,7 +58,7 @@ def shared_of(s: Lowering, group: Group) -> Shared | None:
     assert isinstance(product.op, ops.ContractOp)
     ways = {track.axes[product] for track in tracks}
     pays = is_packed_at_once(s, product.op, ways.pop() if len(ways) == 1 else None)
-    return Shared(Group(group.stages, tracks), _apart(product, group.stages), pays)
+    return Shared(Group(group.stages, tracks), apart(product, group.stages), pays)
 
 
 def _goes_along(s: Lowering, group: Group, product: Stage) -> bool:
@@ -93,7 +93,9 @@ def _needs_lines(s: Lowering, group: Group, product: Stage) -> bool:
     return False
 
 
-def _apart(product: Stage, stages: Sequence[Stage]) -> list[Stage]:
+def apart(product: Stage, stages: Sequence[Stage]) -> list[Stage]:
+    """The stages with a product that has a form of its own, which the only operator that uses it finishes
+    where that is elementwise."""
     assert isinstance(product.op, ops.ContractOp)
     last = epilogue_of(product.op, {stage.op for stage in stages})
     taken = any(stage.op is last and stage.product is not None for stage in stages)

@@ -45,7 +45,11 @@ def element_type(buffer: SSAValue) -> Attribute:
 
 def load(b: LoopBuilder, buffer: SSAValue, indices: Sequence[Index], dtype: str) -> SSAValue:
     """Loads an element and brings it to the form in which values are held."""
-    value = b.load(buffer, indices)
+    return held(b, b.load(buffer, indices), dtype)
+
+
+def held(b: LoopBuilder, value: SSAValue, dtype: str) -> SSAValue:
+    """An element as it was loaded, in the form in which values are held."""
     if dtype == "bool":
         return b.compare("ne", value, b.constant(0, i8))
     if value.type != held_type(dtype):
@@ -55,12 +59,14 @@ def load(b: LoopBuilder, buffer: SSAValue, indices: Sequence[Index], dtype: str)
 
 def store(b: LoopBuilder, value: SSAValue, buffer: SSAValue, indices: Sequence[Index]) -> None:
     """Stores a held value in whatever form the buffer has, rounding a half format to nearest even."""
-    element = element_type(buffer)
+    b.store(stored(b, value, element_type(buffer)), buffer, indices)
+
+
+def stored(b: LoopBuilder, value: SSAValue, element: Attribute) -> SSAValue:
+    """A held value as an element of memory of some type."""
     if value.type == i1:
-        value = b.insert(arith.ExtUIOp(value, i8))
-    elif value.type != element:
-        value = b.insert(arith.TruncFOp(value, element))
-    b.store(value, buffer, indices)
+        return b.insert(arith.ExtUIOp(value, i8))
+    return value if value.type == element else b.insert(arith.TruncFOp(value, element))
 
 
 def convert(b: LoopBuilder, value: SSAValue, source: str, target: str) -> SSAValue:

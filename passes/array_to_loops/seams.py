@@ -119,6 +119,6 @@ def _cuts(s: Lowering, values: Sequence[SSAValue], along: int) -> Iterator[Expre
         else:
             pending += [
                 (operand, own, moved)
-                for operand, own in operands_along(s, op, value, axis)
+                for operand, own in operands_along(s.extents, op, value, axis)
                 if own is not None
             ]

@@ -1,13 +1,12 @@
 """Lowering straight-line code: operators in order, each into the place that wants its value, a temporary or
 nothing."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops, products
-from flowc.dialects.array.types import dtype_of, shape_of
-from flowc.passes.array_to_loops import scalars
+from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.attention import lower_attention
 from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.checks import Checks
@@ -22,6 +21,7 @@ from flowc.passes.array_to_loops.products import shared_of, with_products_apart
 from flowc.passes.array_to_loops.selection import lower_topk
 from flowc.passes.array_to_loops.stages import Stage, reads_of, stage_of
 from flowc.passes.array_to_loops.tiles import lower_either, lower_group
+from flowc.passes.array_to_loops.ways import Ways, ways_of
 from flowc.passes.array_walks import is_lazy
 
 COPIED, COPY_PICOSECONDS = 1 << 16, 100
@@ -45,7 +45,7 @@ def lower_segment(
             s.b.location = s.top.location = op.location
         check(s, checks, op)
         if is_stage(op, destinations):
-            waiting.append(stage_of(op))
+            waiting.append(ways_of(s).stage(op))
     _lower_stages(s, checks, waiting, destinations)
 
 
@@ -89,7 +89,8 @@ def _lower_stages(
 ) -> None:
     """Computes the stages; those in `awaited` are wanted even if nothing reads what they were awaited for."""
     s.scattered = {value for value, place in destinations.items() if not place.dense}
-    live = with_products_apart(s, _live(stages, {*destinations, *awaited}))
+    s.number_places = {value: place for value, place in destinations.items() if not shape_of(value.type)}
+    live = ways_of(s).ready(s, _live(stages, {*destinations, *awaited}))
     computed = {stage.op for stage in live}
     for group in group_stages(s, live):
         inside = {stage.op for stage in group.stages}
@@ -105,14 +106,14 @@ def _lower_stages(
             if shape_of(value.type)
             and (value in destinations or value in awaited or _used_outside(value, inside, computed))
         }
-        _lower_together(s, checks, group, places)
+        ways_of(s).together(s, checks, group, places)
     for stage in stages:
         for value in stage.op.results:
-            if value in destinations and not shape_of(value.type):  # a number stays in its register too
-                s.store(s.registers[value], destinations[value], ())
+            if value in destinations and not shape_of(value.type):  # a number stays where it is too
+                ways_of(s).number(s, value, destinations[value])
 
 
-def _lower_together(s: Lowering, checks: Checks, group: Group, places: Mapping[SSAValue, Place]) -> None:
+def lower_together(s: Lowering, checks: Checks, group: Group, places: Mapping[SSAValue, Place]) -> None:
     """A group, or its stages with a product on its own, where it turns out that the product gains nothing."""
     shared = shared_of(s, group)
     if shared is None:
@@ -154,13 +155,23 @@ def _lower_alone(s: Lowering, checks: Checks, stage: Stage, destinations: Mappin
     op = stage.op
     if stage.product is not None:
         place = _place(s, stage.result, destinations)
-        lower_with_epilogue(s, stage.product, op, place)
+        ways_of(s).finished_product(s, stage.product, op, place)
         s.settle(stage.result, place)
         return
     if isinstance(op, irregular.ScatterOp) and scatters_in_place(op):
         places: list[SSAValue | None] = [s.buffers[op.base]]
     else:
         places = [_buffer(s, value, destinations) for value in op.results]
+    ways_of(s).alone(s, checks, op, places)
+    for value, buffer in zip(op.results, places, strict=True):
+        if buffer is not None:
+            s.settle(value, Place(buffer))
+            if value in destinations and not destinations[value].whole:
+                copy(s, value, destinations[value])
+
+
+def lower_alone(s: Lowering, checks: Checks, op: Operation, places: Sequence[SSAValue | None]) -> None:
+    """Computes the whole of an operator's results into the memory given for each; a number has none."""
     first = places[0]
     match op:
         case ops.ContractOp():
@@ -175,11 +186,6 @@ def _lower_alone(s: Lowering, checks: Checks, stage: Stage, destinations: Mappin
             lower_topk(s, op, first, places[1])
         case _:
             raise ValueError(f"{op.name} has no loops")
-    for value, buffer in zip(op.results, places, strict=True):
-        if buffer is not None:
-            s.settle(value, Place(buffer))
-            if value in destinations and not destinations[value].whole:
-                copy(s, value, destinations[value])
 
 
 def _place(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]) -> Place:
@@ -195,18 +201,18 @@ def _buffer(s: Lowering, value: SSAValue, destinations: Mapping[SSAValue, Place]
         return None
     if value in destinations and destinations[value].whole:
         return destinations[value].buffer
-    return s.allocate(scalars.held_type(dtype_of(value.type)), s.sizes(value))
+    return s.temporary(value).buffer
 
 
 def copy(s: Lowering, value: SSAValue, place: Place) -> None:
-    """Stores all elements of a value; outside of the kernel's own loops, threads share the work."""
+    """Stores all elements of a value."""
+    ways_of(s).sweep(s, s.sizes(value), lambda at: s.store(s.element(value, at), place, at))
 
-    def store(at: tuple[Index, ...]) -> None:
-        s.store(s.element(value, at), place, at)
 
-    sizes = s.sizes(value)
+def sweep(s: Lowering, sizes: Sequence[Index], body: Callable[[tuple[Index, ...]], None]) -> None:
+    """Runs `body` at all positions; outside of the kernel's own loops, threads share the work."""
     if s.nested or not sizes:
-        s.b.nest(sizes, store)
+        s.b.nest(sizes, body)
         return
     each = s.b.product(sizes[1:])
     work = s.b.quotient(s.b.mul(s.b.mul(sizes[0], each), COPY_PICOSECONDS), 1000)
@@ -214,5 +220,22 @@ def copy(s: Lowering, value: SSAValue, place: Place) -> None:
         sizes[0],
         s.b.ceiling(COPIED, s.b.max(each, 1)),
         work,
-        lambda low, high: s.b.sweep([Range(low, high), *map(whole, sizes[1:])], store),
+        lambda low, high: s.b.sweep([Range(low, high), *map(whole, sizes[1:])], body),
     )
+
+
+def store_number(s: Lowering, value: SSAValue, place: Place) -> None:
+    """Stores a number that is in a register."""
+    s.store(s.registers[value], place, ())
+
+
+PROCESSOR = Ways(
+    stage_of,
+    with_products_apart,
+    lower_together,
+    lower_alone,
+    lower_with_epilogue,
+    sweep,
+    store_number,
+)
+"""How code for the threads of a processor is made."""

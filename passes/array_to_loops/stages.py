@@ -12,6 +12,7 @@ from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops
 from flowc.dialects.array.types import dtype_of, shape_of
+from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.array_to_loops import ranking
 from flowc.passes.array_to_loops.elements import Lowering
 
@@ -96,7 +97,7 @@ def reads(
     `members` are values that will be stored. With FLAT, raises NoFlatForm where the order differs.
     """
     if stage.space is stage.result:
-        start = operands_along(s, stage.op, stage.result, axis)
+        start = operands_along(s.extents, stage.op, stage.result, axis)
     elif stage.space is not None:
         start = [(stage.space, axis)]
     else:
@@ -120,7 +121,7 @@ def reads_of(
                 raise NoFlatForm
             yield value, here
         elif isinstance(value.owner, Operation):
-            pending += operands_along(s, value.owner, value, here)
+            pending += operands_along(s.extents, value.owner, value, here)
 
 
 def _row_major(s: Lowering, value: SSAValue) -> bool:
@@ -128,7 +129,7 @@ def _row_major(s: Lowering, value: SSAValue) -> bool:
 
 
 def operands_along(
-    s: Lowering, op: Operation, value: SSAValue, axis: int | None
+    extents: ExtentAnalysis, op: Operation, value: SSAValue, axis: int | None
 ) -> list[tuple[SSAValue, int | None]]:
     """The operands of an operator, each with the axis along which it is read at the same position, as `reads`
     gives them."""
@@ -139,12 +140,12 @@ def operands_along(
     if axis is None:
         return [(operand, None) for operand in op.operands]
     if axis == FLAT:
-        return _flat_operands(s, op, value)
+        return _flat_operands(extents, op, value)
     match op:
         case ops.ElementwiseOp() | ops.CastOp():
-            return [(operand, _broadcast_axis(s, operand, value, axis)) for operand in op.operands]
+            return [(operand, _broadcast_axis(extents, operand, value, axis)) for operand in op.operands]
         case ops.BroadcastOp():
-            return [(op.source, _broadcast_axis(s, op.source, value, axis))]
+            return [(op.source, _broadcast_axis(extents, op.source, value, axis))]
         case ops.TransposeOp():
             return [(op.source, int(op.permutation.get_values()[axis]))]
         case ops.IndexOp():
@@ -153,8 +154,8 @@ def operands_along(
             gone = op.axis.value.data
             return [(op.source, None if axis == gone else axis - (axis > gone))]
         case ops.SliceOp():
-            start, step, length = s.extents.slice_range(op, axis)
-            same = start == 0 and step == 1 and length == s.extents.extent(op.source, axis)
+            start, step, length = extents.slice_range(op, axis)
+            same = start == 0 and step == 1 and length == extents.extent(op.source, axis)
             return [(op.source, axis if same else None)]
         case ops.GatherOp():
             rank = len(shape_of(op.indices.type))
@@ -169,14 +170,16 @@ def operands_along(
     return [(operand, None) for operand in op.operands]
 
 
-def _broadcast_axis(s: Lowering, operand: SSAValue, value: SSAValue, axis: int) -> int | None:
+def _broadcast_axis(extents: ExtentAnalysis, operand: SSAValue, value: SSAValue, axis: int) -> int | None:
     own = axis - len(shape_of(value.type)) + len(shape_of(operand.type))
-    if own < 0 or s.extents.extent(operand, own) != s.extents.extent(value, axis):
+    if own < 0 or extents.extent(operand, own) != extents.extent(value, axis):
         return None
     return own
 
 
-def _flat_operands(s: Lowering, op: Operation, value: SSAValue) -> list[tuple[SSAValue, int | None]]:
+def _flat_operands(
+    extents: ExtentAnalysis, op: Operation, value: SSAValue
+) -> list[tuple[SSAValue, int | None]]:
     if not isinstance(op, ops.ElementwiseOp | ops.CastOp | ops.BroadcastOp):
         raise NoFlatForm
     operands = op.operands[:1] if isinstance(op, ops.BroadcastOp) else op.operands
@@ -184,7 +187,7 @@ def _flat_operands(s: Lowering, op: Operation, value: SSAValue) -> list[tuple[SS
     for operand in operands:
         if not shape_of(operand.type):
             found.append((operand, None))
-        elif s.extents.shape(operand) == s.extents.shape(value):
+        elif extents.shape(operand) == extents.shape(value):
             found.append((operand, FLAT))
         else:
             raise NoFlatForm

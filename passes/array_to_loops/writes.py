@@ -17,6 +17,7 @@ from flowc.passes.array_to_loops.conditions import require_equal
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.overlap import is_in_place, lines_read, reads_elsewhere
 from flowc.passes.array_to_loops.segment import copy, is_stage, lower_segment
+from flowc.passes.array_to_loops.ways import ways_of
 from flowc.passes.array_walks import computed_from, evaluated
 
 
@@ -192,4 +193,6 @@ def target_place(s: Lowering, target: SSAValue) -> Place:
 
 def _spread(s: Lowering, op: memory.WriteOp, value: SSAValue, place: Place) -> None:
     """Stores a value into all that the target shows, stretched where it is shorter."""
-    s.b.nest(s.sizes(op.target), lambda at: s.store(s.element(value, s.aligned(value, at)), place, at))
+    ways_of(s).sweep(
+        s, s.sizes(op.target), lambda at: s.store(s.element(value, s.aligned(value, at)), place, at)
+    )

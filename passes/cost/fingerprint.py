@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from flowc.passes.cost.place import folder, this_machine
+from flowc.passes.cost.place import folder
+from flowc.runtime.machine import this_machine
 
 MODELS = ("kernels.json", "choices.json")
 """The files that `flowc tune` leaves."""

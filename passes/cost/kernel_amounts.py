@@ -58,7 +58,7 @@ def amounts(counts: KernelCounts, sizes: Sizes) -> Amounts:
     """The amounts of a call in which extents have these sizes."""
     known = [max(extent if isinstance(extent, int) else sizes(extent), 1) for extent in counts.extents]
     extents = np.array([*known, 1], np.float64)
-    terms = counts.factors * extents[counts.places].prod(axis=1)
+    terms = counts.factors * np.multiply.reduce(extents[counts.places], axis=1)
     loops = (counts.sums @ terms).reshape(-1, len(COLUMNS))
     return Amounts(loops, terms[counts.arguments :], extents[counts.product], counts.fixed)
 

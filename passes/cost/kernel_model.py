@@ -2,13 +2,14 @@
 
 The forest gives the logarithm of how much longer than the roofline a call takes. It is asked only about what
 it knows: for a kind of work that no measured kernel did the roofline stands alone, since forests do not
-extrapolate, and the answer says so.
+extrapolate. Beyond the sizes that were measured a call is taken to be as much longer than its roofline as at
+the farthest of them. Either answer says so.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +20,15 @@ from numpy.typing import NDArray
 from flowc.passes.array_account import Sizes
 from flowc.passes.cost.forest import Forest, ForestError, as_data, evaluate, from_data
 from flowc.passes.cost.kernel_amounts import KernelCounts
-from flowc.passes.cost.kernel_features import CLASSES, COMBINATIONS, FEATURES, combinations, features
+from flowc.passes.cost.kernel_features import (
+    CLASSES,
+    COMBINATIONS,
+    FEATURES,
+    Features,
+    combinations,
+    combinations_of,
+    features,
+)
 from flowc.passes.cost.kernel_roofline import Machine
 
 VERSION = 2
@@ -37,6 +46,7 @@ UNSURE = 4.0
 """How many times more or less a call may take of which nothing but the roofline is known."""
 _BY_MEMORY = FEATURES.index("by memory")
 _FIRST_KIND = FEATURES.index(f"{CLASSES[0]} an element")
+_NEVER = "no kernel with"
 
 
 class ModelError(ValueError):
@@ -55,20 +65,31 @@ class KernelModel:
     highest: NDArray[np.float64]
     combinations: NDArray[np.bool_]
     samples: int
+    never: NDArray[np.bool_] = field(init=False)
     bounds: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False)
 
     @bounds.default
     def _beyond(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Between what the forest is asked: a little beyond what was measured, but for kinds of work."""
+        """Between what the forest is sure: a little beyond what was measured, but for kinds of work."""
         least, most = self.lowest - MARGIN, self.highest + MARGIN
-        most[_FIRST_KIND:][self.highest[_FIRST_KIND:] == 0] = 0
+        most[self.never] = 0
         return least, most
+
+    @never.default
+    def _unmeasured(self) -> NDArray[np.bool_]:
+        """Which features are kinds of work that no measured kernel did."""
+        never: NDArray[np.bool_] = self.highest == 0
+        never[:_FIRST_KIND] = False
+        return never
 
 
 @frozen
 class Prediction:
     """Seconds expected, and between which they lie in four cases of five; what the roofline alone says, and
-    the share of it that is by memory; `why` there is nothing else to go by, where that is so."""
+    the share of it that is by memory; `why` there is nothing else to go by, where that is so. Where so many
+    `samples` of this very kernel's calls are known, the model is corrected by a `factor` that follows from
+    them.
+    """
 
     seconds: float
     low: float
@@ -76,34 +97,64 @@ class Prediction:
     roofline: float
     by_memory: float
     why: str = ""
+    factor: float = 1.0
+    samples: int = 0
 
 
 def predict(model: KernelModel, counts: KernelCounts, threads: int, sizes: Sizes) -> Prediction:
     """The prediction for a call with so many threads, or with as near a number as was measured."""
-    nearest = min(model.machines, key=lambda measured: abs(measured - threads))
-    found = features(counts, model.machines[nearest], sizes)
+    if threads not in model.machines:
+        threads = min(model.machines, key=lambda measured: abs(measured - threads))
+    found = features(counts, model.machines[threads], sizes)
+    return _foretold(model, found, _unlike(model, counts))
+
+
+def predict_features(model: KernelModel, found: Features) -> Prediction:
+    """The prediction for a call with these features."""
+    return _foretold(model, found, _new(model, combinations(found.row)))
+
+
+def _foretold(model: KernelModel, found: Features, unlike: str) -> Prediction:
+    """What the forest says; the roofline alone of what is `unlike` all that was measured. Of sizes beyond
+    those that were, what the forest says of the farthest, unsurely and no less than the roofline.
+    """
     roof, by_memory = found.roofline, float(found.row[_BY_MEMORY])
-    why = unknown(model, found.row)
-    if why:
+    outside = _outside(model, found.row)
+    why = unlike or outside
+    if unlike or outside.startswith(_NEVER):
         return Prediction(roof, roof / UNSURE, roof * UNSURE, roof, by_memory, why)
-    low, middle, high = (
+    low, middle, high = [
         roof * 2.0 ** min(max(logarithm, -MOST_CORRECTION), MOST_CORRECTION)
         for logarithm in evaluate(model.forest, found.row).tolist()
-    )
-    return Prediction(middle, min(low, middle), max(middle, high), roof, by_memory)
+    ]
+    if why:
+        middle = max(middle, roof)
+        low, high = middle / UNSURE, middle * UNSURE
+    return Prediction(middle, min(low, middle), max(middle, high), roof, by_memory, why)
 
 
-def unknown(model: KernelModel, row: NDArray[np.float64]) -> str:
-    """Why the forest is not asked about a row of features, if so."""
+def _outside(model: KernelModel, row: NDArray[np.float64]) -> str:
+    """Which feature of a row lies beyond those that were measured, or which kind of work never was."""
     least, most = model.bounds
-    outside = (row > most) | (row < least)
-    if np.count_nonzero(outside):
-        name = FEATURES[int(outside.argmax())]
-        if outside.argmax() >= _FIRST_KIND:
-            return f"no kernel with {name.removesuffix(' an element')} was measured"
-        return f"{name} lies outside what was measured"
-    new = combinations(row) & ~model.combinations
-    return f"no kernel with {COMBINATIONS[int(new.argmax())]} was measured" if np.count_nonzero(new) else ""
+    above, below = row > most, row < least
+    if not (np.count_nonzero(above) or np.count_nonzero(below)):
+        return ""
+    outside = above | below
+    never = outside & model.never
+    if np.count_nonzero(never):
+        return f"{_NEVER} {FEATURES[int(never.argmax())].removesuffix(' an element')} was measured"
+    return f"{FEATURES[int(outside.argmax())]} lies outside what was measured"
+
+
+@lru_cache(256)
+def _unlike(model: KernelModel, counts: KernelCounts) -> str:
+    """What a kernel does in a way in which no measured one did, if anything."""
+    return _new(model, combinations_of(counts))
+
+
+def _new(model: KernelModel, found: NDArray[np.bool_]) -> str:
+    new = found & ~model.combinations
+    return f"{_NEVER} {COMBINATIONS[int(new.argmax())]} was measured" if np.count_nonzero(new) else ""
 
 
 def as_json(model: KernelModel) -> str:

@@ -1,10 +1,7 @@
-"""Where models that this machine was tuned with are kept, and what tells machines apart."""
+"""Where models that this machine was tuned with are kept."""
 
 import os
 from pathlib import Path
-
-from flowc.runtime import processor
-from flowc.runtime.native.width import usable_cores
 
 
 def folder() -> Path:
@@ -15,10 +12,3 @@ def folder() -> Path:
 
         given = user_data_dir("flowc")
     return Path(given)
-
-
-def this_machine() -> str:
-    """What tells machines apart whose kernels take different times: the processor, and the cores that may be
-    used of it.
-    """
-    return f"{processor.host().cpu} x {usable_cores()}"

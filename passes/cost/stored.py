@@ -8,7 +8,8 @@ from attrs import frozen
 
 from flowc.passes.cost.fingerprint import fingerprint
 from flowc.passes.cost.kernel_model import MOST_BYTES, KernelModel, ModelError, from_json, shipped
-from flowc.passes.cost.place import folder, this_machine
+from flowc.passes.cost.place import folder
+from flowc.runtime.machine import this_machine
 from flowc.runtime.whole_files import write_whole
 
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from flowc.passes.cost.fingerprint import fingerprint
 from flowc.passes.cost.forest import Forest, ForestError, as_data, evaluate, from_data
-from flowc.passes.cost.place import folder, this_machine
+from flowc.passes.cost.place import folder
 from flowc.passes.cost.variant_features import FEATURES
+from flowc.runtime.machine import this_machine
 from flowc.runtime.whole_files import write_whole
 
 VERSION = 2

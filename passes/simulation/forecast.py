@@ -27,9 +27,9 @@ SURE = 0.02
 @frozen
 class Forecast:
     """What runs on stand-ins took, in seconds: `seconds` of all in ascending order; the middle one's tasks
-    and when they ran. `assumed` says in words what was not known, `learned` how often each call or step that
-    is known was seen, `described` that calls of which nothing is known take what a simulated provider is said
-    to. `failed` are the problems with which runs ended, and how many did.
+    and when they ran. `assumed` says in words what was not known, `learned` how often each call, step or
+    kernel that is known was seen, `described` that calls of which nothing is known take what a simulated
+    provider is said to. `failed` are the problems with which runs ended, and how many did.
     """
 
     graph: TaskGraph
@@ -70,7 +70,8 @@ def forecast(
     ordered = sorted(made, key=lambda each: each.seconds)
     middle = ordered[len(ordered) // 2]
     assumed = dict.fromkeys(text for each in made for text in each.assumed)
-    learned = {name: count for each in made for name, count in each.learned.items()}
+    known = [counts for each in made for counts in (each.learned, each.corrected)]
+    learned = {name: count for counts in known for name, count in counts.items()}
     failed: dict[Problem, int] = {}
     for each in ordered:
         if each.problem is not None:

@@ -33,13 +33,15 @@ _TENTH = NormalDist().inv_cdf(0.9)
 @define(eq=False)
 class Guesses:
     """The guesses of one run: `seed` decides them. `learned` has for each call and step that is known from
-    runs how often it was seen there.
+    runs how often it was seen there, `corrected` for each kernel whose times do not follow from the cost
+    model alone; these are not drawn.
     """
 
     expectations: Expectations = NOTHING
     seed: int = 0
     assumed: dict[str, None] = field(factory=dict)
     learned: dict[str, int] = field(factory=dict)
+    corrected: dict[str, int] = field(factory=dict)
     chance: random.Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:

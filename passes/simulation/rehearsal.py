@@ -51,11 +51,12 @@ class Setting:
 
 @frozen(eq=False)
 class Rehearsal:
-    """One run on stand-ins. `seconds` of virtual time; `assumed` and `learned` as in `Guesses`."""
+    """One run on stand-ins. `seconds` of virtual time; the rest as in `Guesses`."""
 
     result: RunResult
     assumed: tuple[str, ...]
     learned: Mapping[str, int]
+    corrected: Mapping[str, int]
 
     @property
     def seconds(self) -> float:
@@ -94,7 +95,7 @@ def rehearse(plan: Plan, flow: str, setting: Setting | None = None, seed: int = 
         result = runner.run(_closed(loaded))
     if stage.problem is not None:
         raise FlowError(stage.problem)
-    return Rehearsal(result, tuple(guesses.assumed), dict(guesses.learned))
+    return Rehearsal(result, tuple(guesses.assumed), dict(guesses.learned), dict(guesses.corrected))
 
 
 async def _closed(loaded: Loaded) -> RunResult:

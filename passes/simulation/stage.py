@@ -23,12 +23,16 @@ from flowc.passes.simulation.stand_ins import (
 )
 from flowc.passes.simulation.unknown import Unknown, is_unknown
 from flowc.runtime.errors import CANCELLED, FlowError, Problem, fail
+from flowc.runtime.expectations import NOTHING
 from flowc.runtime.kernel_signature import KernelSignature
+from flowc.runtime.machine import this_machine
 from flowc.runtime.plan import Node, Operation, Plan
 from flowc.runtime.reading import tables_of
 from flowc.runtime.scheduler.binding import Bindings
 from flowc.runtime.scheduler.blocks import BODY, STRUCTURE, WAIT, Behaviour, Slots
+from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.prompts import Template
+from flowc.runtime.scheduler.runner import SLOW
 from flowc.runtime.scheduler.tools import bind_tool
 from flowc.runtime.schema import wrapped
 from flowc.runtime.types import STR
@@ -48,7 +52,8 @@ class Stage:
     """What binds the nodes of a plan to stand-ins, and counts what they do.
 
     `given` has the arguments of the flow, `provider` is whose runs tell how long tools take. Without
-    `kernel_times` kernels take none. `problem` is why the run was given up.
+    `kernel_times` kernels take none. `latest` is where the latest of
+    them ran. `problem` is why the run was given up.
     """
 
     plan: Plan
@@ -60,7 +65,7 @@ class Stage:
     signatures: Mapping[str, KernelSignature] = field(factory=dict)
     tasks: int = 0
     steps: int = 0
-    kernels: int = 0
+    latest: Frame | None = None
     problem: Problem | None = None
     processor: Processor = field(factory=Processor)
     entering: Mapping[str, Enter] = field(init=False)
@@ -134,17 +139,24 @@ class Stage:
                 return told
         return self.guesses.seconds(operation, self.provider)
 
-    def kernel_seconds(self, name: str, arguments: Sequence[Any]) -> float:
+    def kernel_seconds(self, name: str, frame: Frame, arguments: Sequence[Any]) -> float:
         """How long a call of a kernel takes, and the runtime with it."""
         if self.kernel_times is None:
             return 0.0
-        around = overheads().each if self.kernels else overheads().start
-        self.kernels += 1
-        return around + self._predicted(name, arguments)
+        taken, usual = self._predicted(name, arguments), overheads()
+        if self.latest is None:
+            around = usual.start
+        else:
+            around = usual.each if frame is self.latest else usual.each + usual.turn
+        self.latest = frame
+        return around + taken + (usual.slow if taken > SLOW else 0.0)
 
     def _predicted(self, name: str, arguments: Sequence[Any]) -> float:
         assert self.kernel_times is not None
         time = self.kernel_times.get(name, _unheard_of)
+        seen = (self.plan.expectations or NOTHING).kernels.get(name)
+        if seen is not None and seen.machine == this_machine():
+            self.guesses.corrected[name] = sum(each.seconds.samples for each in seen.calls)
         try:
             return time(arguments)
         except NOT_SAID:

@@ -228,7 +228,7 @@ class Processor:
 def computing(
     processor: Processor,
     signature: KernelSignature | None,
-    seconds: Callable[[Sequence[Any]], float],
+    seconds: Callable[[Frame, Sequence[Any]], float],
     begun: Callable[[], None],
 ) -> Callable[..., Any]:
     """A kernel: it takes its time on the processor, and gives arrays of the shapes that it would give."""
@@ -236,7 +236,7 @@ def computing(
     async def wait(engine: Engine, frame: Frame, instruction: Instruction) -> Any:
         begun()
         arguments = [frame.slots[slot] for slot in instruction.inputs]
-        waited = await processor.work(engine.loop.time(), seconds(arguments))
+        waited = await processor.work(engine.loop.time(), seconds(frame, arguments))
         engine.note("spent", frame, instruction, {"waited_s": waited})
         results = _results(signature, arguments) if signature is not None else None
         count = len(instruction.outputs)

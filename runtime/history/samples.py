@@ -1,14 +1,14 @@
 """Samples for the cost model from the trace of a run: its calls, and its steps of control flow."""
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
 from typing import Any
 
 from attrs import evolve, frozen
 
+from flowc.runtime.history.kernel_samples import KernelSample
 from flowc.runtime.history.names import ALIAS, Places, embedding_name, operation_name
+from flowc.runtime.history.overlaps import Overlaps
 from flowc.runtime.plan import Plan
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.engine import Entry
@@ -67,6 +67,7 @@ class Samples:
     calls: tuple[CallSample, ...] = ()
     steps: tuple[StepSample, ...] = ()
     left_out: int = 0
+    kernels: tuple[KernelSample, ...] = ()
 
 
 def is_sound(call: CallSample) -> bool:
@@ -159,27 +160,11 @@ def beside_each(calls: Iterable[tuple[CallSample, float]]) -> Iterator[float]:
     spans: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for call, end in every:
         spans[call.provider, call.model].append((end - call.seconds, end))
-    busy = {model: _Busy(found) for model, found in spans.items()}
+    busy = {model: Overlaps(found, float) for model, found in spans.items()}
     for call, end in every:
         total = busy[call.provider, call.model].until(end)
         total -= busy[call.provider, call.model].until(end - call.seconds)
         yield max(0.0, total / call.seconds - 1.0)
-
-
-class _Busy:
-    """How long calls were under way until a time, all of them together."""
-
-    def __init__(self, spans: list[tuple[float, float]]) -> None:
-        changes = sorted([edge for start, end in spans for edge in ((start, 1), (end, -1))])
-        self.times = [time for time, _ in changes]
-        self.under_way = list(accumulate(change for _, change in changes))
-        steps = ((b - a) * way for (a, b), way in zip(pairwise(self.times), self.under_way, strict=False))
-        self.totals = [0.0, *accumulate(steps)]
-
-    def until(self, time: float) -> float:
-        """The sum of the times of all calls until then."""
-        at = bisect_right(self.times, time) - 1
-        return self.totals[at] + (time - self.times[at]) * self.under_way[at] if at >= 0 else 0.0
 
 
 def _steps(log: list[Entry], places: Places) -> Iterator[StepSample]:

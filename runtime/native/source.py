@@ -68,6 +68,8 @@ def _numbers() -> dict[str, int]:
         "LARGE": 128 * 1024,
         "LARGEST": 1 << 47,
         "HUGE_PAGE": 2 * 1024 * 1024,
+        # As many walks as fit into the registers of any processor.
+        "TREES": 8,
         "CLOCK_MONOTONIC": time.CLOCK_MONOTONIC,
         "SIG_SETMASK": signal.SIG_SETMASK,
         "SIGSEGV": signal.SIGSEGV,

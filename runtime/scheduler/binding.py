@@ -4,10 +4,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from flowc.runtime.coerce import Coercer, Mismatch, coercer
 from flowc.runtime.copies import guarded
+from flowc.runtime.device.enclosing import enclosing_limits
+from flowc.runtime.device.following import ALONE, Following
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
@@ -31,6 +33,7 @@ from flowc.runtime.scheduler.choices import (
     enter_race,
     enter_vote,
 )
+from flowc.runtime.scheduler.device_steps import device_step, following_kernels, may_use_device
 from flowc.runtime.scheduler.early_steps import beginning_early
 from flowc.runtime.scheduler.embeddings import Embed
 from flowc.runtime.scheduler.engine import Engine
@@ -63,7 +66,9 @@ STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
 
 @frozen(eq=False)
 class Bindings:
-    """A plan and what its nodes reach outside it: the functions of its tools, its compiled kernels.
+    """A plan and what its nodes reach outside it: the functions of its tools, its compiled kernels, and by
+    the identity of kernels' nodes the limits of memory around them, and what follows those that may use a
+    GPU.
 
     `batch` says that many runs will go on side by side and share what they may.
     """
@@ -77,6 +82,13 @@ class Bindings:
     paces: dict[str, Pace] = field(factory=dict)
     coercers: dict[Type, Coercer] = field(factory=dict)
     called: list[str] = field(factory=list)
+    memory_limits: Mapping[int, int] = Factory(
+        lambda self: enclosing_limits(self.plan) if any(map(may_use_device, self.kernels.values())) else {},
+        takes_self=True,
+    )
+    following: Mapping[int, Following] = Factory(
+        lambda self: following_kernels(self.plan, self.kernels), takes_self=True
+    )
 
     def block(self, name: str) -> Block:
         """The body of a flow, flattened on first use together with all that it calls.
@@ -181,7 +193,16 @@ def _kernel(bindings: Bindings, node: Node) -> Behaviour:
             help="compile the program again on this machine",
             line=node.line,
         )
-    return Behaviour(BODY, calling(bindings.kernels[name], node.inputs), pace=bindings.pace(f"kernel {name}"))
+    kernel: Any = bindings.kernels[name]
+    limit = bindings.memory_limits.get(id(node))
+    if limit is not None and may_use_device(kernel):
+        kernel = kernel.within(limit)
+    body = calling(kernel, node.inputs)
+    if may_use_device(kernel):
+        found = bindings.following.get(id(node), ALONE)
+        stay = found.stay and limit is None  # what stays would count against the limit of what comes next
+        body = device_step(kernel.in_plan(stay), node, found, bindings.kernels)
+    return Behaviour(BODY, body, pace=bindings.pace(f"kernel {name}"))
 
 
 def _call(bindings: Bindings, node: Node) -> Behaviour:

@@ -2,25 +2,28 @@
 
 Format: "Trace Event Format", Google, 2016. Each body is a complete event; lanes are filled so that bodies
 which ran at once lie below each other, as in a Gantt chart. Steps of control flow have lanes of their own
-above. Where the run kept what its effects gave, each event shows it.
+above. Where the run kept what its effects gave, each event shows it. What kernels did on a GPU has lanes of
+its own below, at the time when the GPU did it, which is later than the call that asked for it.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
+from flowc.runtime.device.spans import Span
 from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import Frame, step_of
 from flowc.runtime.trace.model import Trace
 from flowc.runtime.values import to_json
 
-_BODIES, _STRUCTURE = 1, 2
+_BODIES, _STRUCTURE, _DEVICE = 1, 2, 3
 _COUNTED = ("tokens_in", "cached", "tokens_out", "waited_s", "queued_s")
 _MARKS = ("node.failed", "retry", "cancelled", "node.dropped")
 
 
-def chrome_trace(trace: Trace) -> dict[str, Json]:
-    """The object to write as JSON."""
+def chrome_trace(trace: Trace, spans: Sequence[Span] = ()) -> dict[str, Json]:
+    """The object to write as JSON; `spans` are what kernels did on a GPU, in order of time."""
     events: list[Json] = [
         _named("process_name", _BODIES, trace.root),
         _named("process_name", _STRUCTURE, "control flow"),
@@ -36,7 +39,28 @@ def chrome_trace(trace: Trace) -> dict[str, Json]:
             event["args"] = {**_arguments(trace, entry), **spent.get(key, {}), **more}
             events.append(event)
     events.extend(_mark(trace, entry) for entry in trace.log if entry[0] in _MARKS)
+    events.extend(_on_device(trace, spans))
     return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+
+def _on_device(trace: Trace, spans: Sequence[Span]) -> list[Json]:
+    if not spans:
+        return []
+    events: list[Json] = [_named("process_name", _DEVICE, spans[0].device)]
+    for span, lane in zip(spans, lanes([(span.start, span.end) for span in spans]), strict=True):
+        events.append(
+            {
+                "ph": "X",
+                "name": span.kernel,
+                "cat": "device",
+                "pid": _DEVICE,
+                "tid": lane,
+                "ts": round((span.start - trace.begun) * 1e6, 3),
+                "dur": round((span.end - span.start) * 1e6, 3),
+                "args": {},
+            }
+        )
+    return events
 
 
 def lanes(spans: list[tuple[float, float]]) -> list[int]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flowc.compiler.python.functions import sigmoid as sigmoid
     from flowc.compiler.python.functions import softmax as softmax
     from flowc.compiler.python.functions import topk as topk
-    from flowc.compiler.python.jit import jit as jit
+    from flowc.compiler.python.jit_decorator import jit as jit
     from flowc.compiler.python.loading import load as load
     from flowc.compiler.python.marks import Array as Array
     from flowc.compiler.python.marks import Public as Public
@@ -76,7 +76,7 @@ _HOMES = {
         "categorical dropout random_normal random_uniform segment_max segment_mean segment_min segment_prod "
         "segment_sum"
     ),
-    "flowc.compiler.python.jit": "jit",
+    "flowc.compiler.python.jit_decorator": "jit",
     "flowc.compiler.python.loading": "load",
     "flowc.compiler.python.marks": (
         "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i16 i32 i64 "

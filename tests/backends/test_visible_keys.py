@@ -13,6 +13,7 @@ from flowc.dialects.array import build, products_build
 from flowc.dialects.array.products import AttentionOp
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.elements import Lowering
+from flowc.passes.array_to_loops.segment import PROCESSOR
 from flowc.passes.array_to_loops.visible_keys import sight_of
 from tests.array_programs import Add, make_kernel
 
@@ -170,6 +171,6 @@ def test_lines_follow_from_comparisons_of_positions_alone(
     types = {name: array_type("f32", (rows, "d")) for name, rows in zip("qkv", "stt", strict=True)}
     kernel = make_kernel({**types, "n": array_type("i64", ())}, body)
     (op,) = [op for op in kernel.walk() if isinstance(op, AttentionOp)]
-    sight = sight_of(Lowering(kernel, Block(), UnknownLoc()), op)
+    sight = sight_of(Lowering(kernel, Block(), UnknownLoc(), PROCESSOR), op)
     found = [] if sight is None else [(line.query, line.key, line.least) for line in sight.lines]
     assert found == (lines if same else [])

@@ -114,12 +114,31 @@ def test_kernels_are_foretold_by_the_cost_model_for_the_sizes_of_the_run() -> No
     expected = []
     for size in (1_000, 1_000_000):
         np.save("x.npy", np.zeros(size, "float32"))
-        done = flowc("run", "kernel.flow", "x=x.npy", "--output-format", "json", "--explain", "--quiet")
+        plain = ("run", "kernel.flow", "x=x.npy", "--output-format", "json", "--quiet", "--no-history")
+        done = flowc(*plain, "--explain")
         (row,) = json.loads(done.stdout)["foretold"]
         assert (row["step"], row["basis"], row["times"]) == ("plus", "cost model", 1)
         assert 0.0 < row["measured"] < 10.0
         expected.append(row["expected"][1])
     assert expected[1] > 10 * expected[0]
+
+
+def test_a_kernel_that_was_traced_is_expected_to_take_what_it_took(where: Path) -> None:
+    Path("kernel.flow").write_text(
+        "kernel plus(x: f32[n], y: f32[n]) -> f32[n]:\n    return x + y * 2.0\n\n"
+        "flow main(x: f32[n]) -> f32[n]:\n    return plus(x, x)\n"
+    )
+    np.save("x.npy", np.full(1_000, 7.25, "float32"))
+    assert flowc("run", "kernel.flow", "x=x.npy", "--quiet", "--trace", "trace.json").exit_code == 0
+    with sqlite3.connect(where) as base:
+        ((sizes,),) = base.execute("SELECT sizes FROM kernels").fetchall()
+    assert sizes == "1000,1000"
+    assert b"plus" not in where.read_bytes()
+    done = flowc("run", "kernel.flow", "x=x.npy", "--output-format", "json", "--explain", "--quiet")
+    (row,) = json.loads(done.stdout)["foretold"]
+    assert (row["basis"], row["samples"]) == ("history", 1)
+    assert "known from runs: plus (2)" in flowc("simulate", "kernel.flow", "x=x.npy").stdout
+    assert "corrected  by 2 calls" in flowc("compile", "kernel.flow", "--explain").stderr
 
 
 def test_the_table_says_what_expectations_rest_on() -> None:

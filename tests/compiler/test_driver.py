@@ -49,6 +49,7 @@ def test_every_form_prints(compiled: driver.Compiled, form: str) -> None:
         "plan": 'plan.kernel "kernel" "double"',
         "llvm": "define",
         "asm": "ret",
+        "cuda": "__global__",
         "json": '"functions"',
     }
     assert wanted[form] in text

@@ -4,19 +4,27 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowc.compiler import learned
-from flowc.compiler.driver import Options, compile_text
+from flowc.compiler.diagnostics.model import Diagnostic
+from flowc.compiler.driver import Options, check_text, compile_text, explain_kernels
+from flowc.compiler.kernel_times import PredictedTime, kernel_times
 from flowc.compiler.learned import History
 from flowc.runtime.errors import fail
+from flowc.runtime.history.kernel_samples import KernelSample
 from flowc.runtime.history.names import operation_name
 from flowc.runtime.history.samples import CallSample, Samples, StepSample
 from flowc.runtime.history.store import Past, read, write
-from flowc.runtime.plan_json import dumps
+from flowc.runtime.machine import this_machine
+from flowc.runtime.native import threads
+from flowc.runtime.plan_json import dumps, loads
 
 PROGRAM = '''\
 llm judge(text: str) -> bool:
@@ -114,3 +122,62 @@ def test_a_text_for_a_number_ends_no_compilation(tmp_path: Path) -> None:
         base.execute("UPDATE calls SET kind = 'tool', prompt = 0")
     compiled = compile_text(PROGRAM, "main.flow", options=Options(history=History(where)))
     assert compiled.plan == PLAIN
+
+
+KERNELS = """\
+kernel scaled(x: f32[n], y: f32[n]) -> f32[n]:
+    return x * 3.0 + y
+
+flow main(x: f32[n]) -> f32[n]:
+    return sort(scaled(x, x))
+"""
+
+
+def history_of(where: Path, seconds: float, **changes: Any) -> History:
+    """What runs leave in which the kernel took so many seconds for a million elements."""
+    compiled = compile_text(KERNELS, "main.flow").kernels
+    assert compiled is not None
+    codes = {each.name: each.code for each in compiled.signatures}
+    sample = KernelSample(codes["scaled"], this_machine(), "1000000,1000000", threads(), seconds)
+    write(where, Samples(kernels=(evolve(sample, **changes),) * 3))
+    return History(where)
+
+
+def time_of(history: History | None) -> tuple[PredictedTime, tuple[Diagnostic, ...]]:
+    compiled = compile_text(KERNELS, "main.flow", options=Options(history=history))
+    plan = loads(dumps(compiled.plan))
+    return kernel_times(plan, KERNELS, "main.flow", Path())["scaled"], compiled.notices
+
+
+def test_a_kernel_is_expected_to_take_what_it_took_and_an_artifact_knows_it(tmp_path: Path) -> None:
+    arguments = [np.zeros(1_000_000, np.float32)] * 2
+    plain = time_of(None)[0].prediction(arguments)
+    told, notices = time_of(history_of(tmp_path / "h", 10.0 * plain.seconds))
+    found = told.prediction(arguments)
+    assert found.seconds == pytest.approx(10.0 * plain.seconds, rel=0.3)
+    assert (plain.samples, found.samples, notices) == (0, 3, ())
+    half = [each[:500_000] for each in arguments]
+    assert told.prediction(half).factor == pytest.approx(found.factor, rel=0.2)
+
+
+@pytest.mark.parametrize("changes", [{"machine": "other x 9"}, {"name": "k" * 24}])
+def test_what_another_machine_or_kernel_took_is_not_expected(tmp_path: Path, changes: dict[str, str]) -> None:
+    told, notices = time_of(history_of(tmp_path / "h", 0.01, **changes))
+    assert (told.correction, notices) == (None, ())
+
+
+def test_times_that_no_kernel_can_have_are_said_to_be_left_out(tmp_path: Path) -> None:
+    history = history_of(tmp_path / "h", 0.01)
+    with sqlite3.connect(tmp_path / "h") as base:
+        base.execute("UPDATE kernels SET seconds = -seconds WHERE id > 1")
+    told, notices = time_of(history)
+    assert told.prediction([np.zeros(1_000_000, np.float32)] * 2).samples == 1
+    assert [notice.code for notice in notices] == ["E0902"]
+    assert "2 left out" in (notices[0].why or "")
+
+
+def test_the_report_of_a_kernel_says_that_it_is_corrected(tmp_path: Path) -> None:
+    checked = check_text(KERNELS, "main.flow")
+    assert "corrected" not in explain_kernels(checked)
+    told = explain_kernels(checked, Options(history=history_of(tmp_path / "h", 0.01)))
+    assert "by 3 calls of it in earlier runs, from" in told

@@ -18,7 +18,6 @@ from flowc.passes import decide_kernels
 from flowc.passes.cost import variant_model
 from flowc.passes.cost.fingerprint import fingerprint
 from flowc.passes.cost.forest import as_data, forest_of
-from flowc.passes.cost.place import this_machine
 from flowc.passes.cost.variant_features import FEATURES, difference, outline, row
 from flowc.passes.cost.variant_model import UNKNOWN, ChosenVariants, VariantModel, change
 from flowc.passes.decide_kernels import decided, decisions, judged
@@ -27,6 +26,7 @@ from flowc.passes.kernel_alternatives import alternatives, default_way, marks
 from flowc.passes.kernel_choices import DEFAULT, Choices, choose
 from flowc.passes.usual_sizes import sizes_of, usual_sizes
 from flowc.runtime.kernels import load
+from flowc.runtime.machine import this_machine
 from tests.array_programs import array_of, as_module, assert_close, make_kernel, programs
 from tests.kernels.differential import QUICK, drawn, examples
 from tests.passes.test_kernel_choices import MATRIX, centred, product

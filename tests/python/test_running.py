@@ -203,7 +203,7 @@ def test_stages_can_be_printed() -> None:
     assert "flowchart" in lengths.emit("mermaid")
     assert "flow.func" in lengths.emit("flow")
     with pytest.raises(ValueError, match="mermaid"):
-        lengths.emit("cuda")
+        lengths.emit("spirv")
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 import json
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm.key import first_line, kernels_key, relative
+from flowc.compiler.backends.llvm.key import first_line, kernel_code, kernels_key, relative
 from flowc.compiler.backends.llvm.module import emit_module
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.dialects.array.kernel import KernelOp
@@ -96,9 +96,13 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     emitted = emit_module(kernels_of(copies), target, options.layouts, options.decides)
     level = 2 if options.level > 0 else 0
     result = assemble(emitted.text, target, level, options.listing, emitted.finished)
+    signatures = tuple(
+        evolve(each, code=kernel_code(kernel, options.level))
+        for each, kernel in zip(emitted.signatures, kernels, strict=True)
+    )
     if key:
-        object_cache.write(key, _packed(result, emitted.signatures, base))
-    return _object(result, emitted.signatures, target, False)
+        object_cache.write(key, _packed(result, signatures, base))
+    return _object(result, signatures, target, False)
 
 
 def _object(

@@ -1,6 +1,8 @@
 """Structured loops to LLVM IR text: functions, blocks and control flow."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
 from attrs import evolve
 from xdsl.dialects import func, scf
@@ -33,7 +35,14 @@ _MASKED = (
 
 def emit_function(function: func.FuncOp, name: str, attributes: str) -> FunctionEmitter:
     """Writes one function and those of its parallel loops into `lines`; the module needs `called` too."""
-    e = FunctionEmitter(attributes, name.strip('"'))
+    return write_function(FunctionEmitter(attributes, name.strip('"'), writers=_writers), function)
+
+
+EmitterT = TypeVar("EmitterT", bound=FunctionEmitter)
+
+
+def write_function(e: EmitterT, function: func.FuncOp, more: Sequence[str] = ()) -> EmitterT:
+    """Writes a function with what an emitter has for its ops; `more` are parameters behind its own."""
     parameters = []
     for argument in function.body.block.args:
         parameters += _parameter(e, argument)
@@ -41,7 +50,7 @@ def emit_function(function: func.FuncOp, name: str, attributes: str) -> Function
         if not buffer.strides:
             e.buffers[value] = evolve(buffer, strides=row_major(e, buffer.extents))
     emit_block(e, function.body.block)
-    head = f"define internal i64 @{name}({', '.join(parameters)}) {attributes}"
+    head = f'define internal i64 @"{e.name}"({", ".join([*parameters, *more])}) {e.attributes}'
     e.lines = [*e.outlined, e.text(head)]
     return e
 
@@ -54,7 +63,7 @@ def _parameter(e: FunctionEmitter, argument: SSAValue) -> list[str]:
     element = llvm_type(type_.get_element_type())
     pointer, shape = e.fresh("p"), type_.get_shape()
     extents = [e.fresh("n") for _ in shape]
-    text = [f"ptr noalias nonnull %{pointer[1:]}", *(f"i64 {name}" for name in extents)]
+    text = [f"ptr {e.pointers} {pointer}", *(f"i64 {name}" for name in extents)]
     known = [str(size) if size != DYNAMIC_INDEX else name for size, name in zip(shape, extents, strict=True)]
     if isinstance(type_.layout, StridedLayoutAttr):
         strides = [e.fresh("s") for _ in shape]
@@ -73,7 +82,7 @@ def _parameter(e: FunctionEmitter, argument: SSAValue) -> list[str]:
 def emit_block(e: FunctionEmitter, block: Block) -> None:
     """Writes the ops of a block in order."""
     for op in block.ops:
-        writer = _writers.get(type(op))
+        writer = e.writers.get(type(op))
         if writer is None:
             raise ValueError(f"no LLVM form for {op.name}")
         writer(e, op)
@@ -197,16 +206,21 @@ def _return(e: FunctionEmitter, op: func.ReturnOp) -> None:
     e.do(f"ret {e.typed(op.operands[0])}")
 
 
-_writers: dict[type[Operation], Writer] = {
-    **memory.writers,
-    **arithmetic.writers,
+control: dict[type[Operation], Writer] = {
     scf.ForOp: _for,
-    loops.ParallelOp: partial(emit_parallel, emit_block=emit_block),
     loops.RequireOp: _require,
-    loops.EndOp: lambda e, op: None,
     scf.IfOp: _if,
     scf.WhileOp: _while,
     scf.YieldOp: lambda e, op: None,
     scf.ConditionOp: lambda e, op: None,
     func.ReturnOp: _return,
+}
+"""Where control goes."""
+
+_writers: dict[type[Operation], Writer] = {
+    **memory.writers,
+    **arithmetic.writers,
+    **control,
+    loops.ParallelOp: partial(emit_parallel, emit_block=emit_block),
+    loops.EndOp: lambda e, op: None,
 }

@@ -25,12 +25,22 @@ class Form:
 
 
 @frozen
-class _Array:
+class Array:
     """An array argument as the entry reads it."""
 
     pointer: str
     extents: tuple[str, ...]
     strides: tuple[str, ...]
+
+
+@frozen
+class Words:
+    """What the words of a call say: the arguments, numbers as LLVM passes them; the results, which lie
+    contiguous and have no strides; and `more`, addresses behind what every kernel gets."""
+
+    arguments: list[Array | str]
+    results: list[Array]
+    more: list[str]
 
 
 def emit_entry(kernel: KernelOp, forms: Sequence[Form], target: Target) -> tuple[str, set[str]]:
@@ -40,35 +50,36 @@ def emit_entry(kernel: KernelOp, forms: Sequence[Form], target: Target) -> tuple
     A form gets of each array its address and its extents, then its strides unless it lies contiguous.
     """
     e = FunctionEmitter(target.attributes)
-    arguments, results = _unpack(e, kernel)
+    words = unpack(e, kernel)
     head = f'define i64 @"{symbol(kernel.sym_name.data)}"(ptr noalias %words) {target.attributes} {{'
     for position, form in enumerate(forms):
         if position < len(forms) - 1:
-            fits = _fits(e, arguments, form.layouts)
+            fits = fits_layouts(e, words.arguments, form.layouts)
             e.do(f"br i1 {fits}, label %form{position}, label %form{position}.not")
             e.lines.append(f"form{position}:")
-        passed = [
-            text
-            for argument, layout in zip(arguments, form.layouts, strict=True)
-            for text in _passed(argument, layout)
-        ]
-        status = e.emit(f"call i64 @{form.function}({', '.join([*passed, *results])})")
+        passed = passed_to(words, form.layouts)
+        status = e.emit(f"call i64 @{form.function}({', '.join(passed)})")
         e.do(f"ret i64 {status}")
         if position < len(forms) - 1:
             e.lines.append(f"form{position}.not:")
     return "\n".join([head, "entry:", *e.lines, "}"]), e.called
 
 
-def _passed(argument: _Array | str, layout: str) -> list[str]:
-    """An argument as a form takes it."""
+def passed_to(words: Words, layouts: Sequence[str]) -> list[str]:
+    """Arguments and results as a form for certain layouts takes them."""
+    pairs = [*zip(words.arguments, layouts, strict=True), *((each, "contiguous") for each in words.results)]
+    return [text for each, layout in pairs for text in _passed(each, layout)]
+
+
+def _passed(argument: Array | str, layout: str) -> list[str]:
     if isinstance(argument, str):
         return [argument]
     numbers = argument.extents if layout == "contiguous" else (*argument.extents, *argument.strides)
     return [f"ptr {argument.pointer}", *(f"i64 {text}" for text in numbers)]
 
 
-def _unpack(e: FunctionEmitter, kernel: KernelOp) -> tuple[list[_Array | str], list[str]]:
-    """The arguments, numbers as LLVM passes them, and the addresses and extents of the results.
+def unpack(e: FunctionEmitter, kernel: KernelOp, more: int = 0) -> Words:
+    """Reads the words of a call, with so many addresses behind them.
 
     Returns ODD_ADDRESS where an address is no multiple of the size of an element.
     """
@@ -83,8 +94,8 @@ def _unpack(e: FunctionEmitter, kernel: KernelOp) -> tuple[list[_Array | str], l
     inputs, outputs = kernel.function_type.inputs.data, kernel.function_type.outputs.data
     tail = count(len(inputs) + len(outputs))
     offset = word("i64", next(tail))
-    arguments: list[_Array | str] = []
-    results: list[str] = []
+    arguments: list[Array | str] = []
+    results: list[Array] = []
     odd = "0"
     for place, type_ in enumerate(inputs):
         shape = shape_of(type_)
@@ -96,16 +107,17 @@ def _unpack(e: FunctionEmitter, kernel: KernelOp) -> tuple[list[_Array | str], l
         odd = e.emit(f"or i64 {odd}, {low}")
         extents = tuple([word("i64", next(tail)) for _ in shape])
         strides = tuple([word("i64", next(tail)) for _ in shape])
-        arguments.append(_Array(pointer, extents, strides))
+        arguments.append(Array(pointer, extents, strides))
     for place, type_ in enumerate(outputs, len(inputs)):
-        results.append(f"ptr {address(place)}")
-        results += [f"i64 {word('i64', next(tail))}" for _ in shape_of(type_)]
+        pointer = address(place)
+        results.append(Array(pointer, tuple([word("i64", next(tail)) for _ in shape_of(type_)]), ()))
+    further = [word("ptr", next(tail)) for _ in range(more)]
     e.do(f"br i1 {e.emit(f'icmp eq i64 {odd}, 0')}, label %even, label %odd")
     e.lines += ["odd:", f"  ret i64 {ODD_ADDRESS}", "even:"]
-    return arguments, results
+    return Words(arguments, results, further)
 
 
-def _fits(e: FunctionEmitter, arguments: Sequence[_Array | str], layouts: Sequence[str]) -> str:
+def fits_layouts(e: FunctionEmitter, arguments: Sequence[Array | str], layouts: Sequence[str]) -> str:
     """Whether every array lies as its word says; an axis of one element may have any stride."""
     result = "true"
     for argument, layout in zip(arguments, layouts, strict=True):

@@ -1,7 +1,7 @@
 """The text of one LLVM function while it is written: names, basic blocks, operands and types."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field, frozen
 from xdsl.dialects.builtin import (
@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import (
     IntegerType,
     VectorType,
 )
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 ALIGNMENT = 64
 """Of all memory that kernels make, in bytes: a cache line and the widest vector."""
@@ -77,6 +77,7 @@ class FunctionEmitter:
     `called` are the lines that the module must have for it; `scratch` the `alloca`s that stand at its start;
     `held` the memory that the place being written must free before it may leave; `exits` the blocks that do,
     by the pointers that they free; `outlined` the texts of the functions made of its parallel loops.
+    `writers` has what writes each kind of op, `pointers` what LLVM is told of pointers that are parameters.
     """
 
     attributes: str
@@ -90,6 +91,8 @@ class FunctionEmitter:
     held: list[Buffer] = field(factory=list)
     exits: dict[tuple[str, ...], Exit] = field(factory=dict)
     outlined: list[str] = field(factory=list)
+    writers: Mapping[type[Operation], Callable[..., None]] = field(factory=dict)
+    pointers: str = "noalias nonnull"
     counter: int = 0
 
     def fresh(self, stem: str = "v") -> str:
@@ -141,8 +144,13 @@ class FunctionEmitter:
             self.exits[pointers[:count]] = Exit(label, status, ends)
         return self.exits[pointers]
 
+    def allocate(self, size: str) -> str:
+        """A pointer to memory of so many bytes, null where there is none."""
+        self.called.add(ALLOCATE)
+        return self.emit(f"call noalias align {ALIGNMENT} ptr @flowc_allocate(i64 {size})")
+
     def release(self, buffer: Buffer) -> str:
-        """The call that frees memory of `flowc_allocate`."""
+        """The call that frees memory of `allocate`."""
         self.called.add(FREE)
         return f"call void @flowc_free(ptr {buffer.pointer}, i64 {buffer.size})"
 

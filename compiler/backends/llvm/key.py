@@ -12,6 +12,9 @@ from flowc.compiler.backends.llvm.target import Target
 from flowc.compiler.build import build_id
 from flowc.dialects.array.kernel import KernelOp
 
+CODE_DIGITS = 24
+"""Hexadecimal digits of what names the code of a kernel."""
+
 
 def kernels_key(
     kernels: Sequence[KernelOp],
@@ -41,6 +44,13 @@ def first_line(kernels: Sequence[KernelOp]) -> int:
 def relative(line: int, base: int) -> int | None:
     """A line as it is kept: None where unknown."""
     return line - base if line else None
+
+
+def kernel_code(kernel: KernelOp, level: int) -> str:
+    """What tells kernels apart that take different times: what they compute, whatever they are called, and
+    whether at a level that fuses."""
+    _, _, content = _text(kernel).partition("(")  # what stands before is its name
+    return hashlib.sha256(json.dumps([content, level > 0, level > 1]).encode()).hexdigest()[:CODE_DIGITS]
 
 
 def _text(kernel: KernelOp) -> str:

@@ -14,7 +14,6 @@ from xdsl.ir import Operation, SSAValue
 
 from flowc.compiler.backends.llvm.function import (
     ALIGNMENT,
-    ALLOCATE,
     Buffer,
     FunctionEmitter,
     llvm_type,
@@ -67,7 +66,8 @@ def element_address(
     ), buffer.element
 
 
-def _size_in_bytes(element: str) -> int:
+def size_in_bytes(element: str) -> int:
+    """The size of an element of an LLVM type; a truth value takes a byte."""
     return {"double": 8, "float": 4, "half": 2}.get(element) or max(int(element[1:]) // 8, 1)
 
 
@@ -78,8 +78,7 @@ def _alloc(e: FunctionEmitter, op: memref.AllocOp) -> None:
     dynamic = iter(op.dynamic_sizes)
     extents = [e.operand(next(dynamic)) if n == DYNAMIC_INDEX else str(n) for n in type_.get_shape()]
     size = _bytes(e, extents, element)
-    e.called.add(ALLOCATE)
-    pointer = e.emit(f"call noalias align {ALIGNMENT} ptr @flowc_allocate(i64 {size})")
+    pointer = e.allocate(size)
     e.leave(e.emit(f"icmp eq ptr {pointer}, null"), str(OUT_OF_MEMORY))
     buffer = Buffer(pointer, tuple(extents), row_major(e, extents), element, size)
     e.buffers[op.memref] = buffer
@@ -89,7 +88,7 @@ def _alloc(e: FunctionEmitter, op: memref.AllocOp) -> None:
 def _bytes(e: FunctionEmitter, extents: Sequence[str], element: str) -> str:
     """The size of memory of these extents. Where 64 bits do not hold it, there is no such memory."""
     known = prod(int(extent) for extent in extents if not extent.startswith("%"))
-    size = str(known * _size_in_bytes(element))
+    size = str(known * size_in_bytes(element))
     for extent in extents:
         if extent.startswith("%"):
             e.called.add("declare {i64, i1} @llvm.smul.with.overflow.i64(i64, i64)")
@@ -135,26 +134,26 @@ def _store(e: FunctionEmitter, op: memref.StoreOp) -> None:
 def _vector_load(e: FunctionEmitter, op: vector.LoadOp) -> None:
     address, element = element_address(e, op.base, op.indices)
     e.values[op.result] = e.emit(
-        f"load {llvm_type(op.result.type)}, ptr {address}, align {_size_in_bytes(element)}"
+        f"load {llvm_type(op.result.type)}, ptr {address}, align {size_in_bytes(element)}"
     )
 
 
 def _vector_store(e: FunctionEmitter, op: vector.StoreOp) -> None:
     address, element = element_address(e, op.base, op.indices)
-    e.do(f"store {e.typed(op.vector)}, ptr {address}, align {_size_in_bytes(element)}")
+    e.do(f"store {e.typed(op.vector)}, ptr {address}, align {size_in_bytes(element)}")
 
 
 def _masked_load(e: FunctionEmitter, op: vector.MaskedLoadOp) -> None:
     address, element = element_address(e, op.base, op.indices, inside="")
     type_ = op.result.type
-    arguments = [f"ptr align {_size_in_bytes(element)} {address}", e.typed(op.mask), e.typed(op.pass_thru)]
+    arguments = [f"ptr align {size_in_bytes(element)} {address}", e.typed(op.mask), e.typed(op.pass_thru)]
     e.values[op.result] = e.call(f"llvm.masked.load.{suffix(type_)}.p0", llvm_type(type_), arguments)
 
 
 def _masked_store(e: FunctionEmitter, op: vector.MaskedStoreOp) -> None:
     address, element = element_address(e, op.base, op.indices, inside="")
     value, mask = op.value_to_store, op.mask
-    name, aligned = f"llvm.masked.store.{suffix(value.type)}.p0", f"ptr align {_size_in_bytes(element)}"
+    name, aligned = f"llvm.masked.store.{suffix(value.type)}.p0", f"ptr align {size_in_bytes(element)}"
     e.called.add(f"declare void @{name}({llvm_type(value.type)}, {aligned}, {llvm_type(mask.type)})")
     e.do(f"call void @{name}({e.typed(value)}, {aligned} {address}, {e.typed(mask)})")
 
@@ -163,7 +162,7 @@ def _stream(e: FunctionEmitter, op: loops.StreamOp) -> None:
     address, element = element_address(e, op.base, op.indices)
     vector_type = op.vector.type
     assert isinstance(vector_type, VectorType)
-    aligned = vector_type.element_count() * _size_in_bytes(element)
+    aligned = vector_type.element_count() * size_in_bytes(element)
     e.called.add("!0 = !{i32 1}")
     e.do(f"store {e.typed(op.vector)}, ptr {address}, align {aligned}, !nontemporal !0")
 

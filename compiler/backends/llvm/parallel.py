@@ -8,10 +8,11 @@ its pointers do not alias: LLVM makes the same vector code of it as of a plain l
 from collections.abc import Callable, Sequence
 
 from attrs import define, field
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block
 
 from flowc.compiler.backends.llvm.function import Buffer, FunctionEmitter, llvm_type
 from flowc.dialects import loops
+from flowc.passes.captures import captured
 
 LAUNCH = "declare void @flowc_parallel(ptr, ptr, i64, i64, i64) nounwind"
 """Of `flowc.runtime.native`."""
@@ -64,7 +65,7 @@ def emit_parallel(
 ) -> None:
     """Writes the launch, and the functions of the body into `outlined`."""
     name = f"{e.name}.{e.fresh('parallel')[1:]}"
-    body = FunctionEmitter(e.attributes, name, called=e.called, outlined=e.outlined)
+    body = FunctionEmitter(e.attributes, name, called=e.called, outlined=e.outlined, writers=e.writers)
     captures = _Captures(body)
     for value in captured(op.body):
         if value in e.buffers:
@@ -79,19 +80,6 @@ def emit_parallel(
     e.outlined.append(body.text(head))
     e.outlined.append(_chunk(body, list(captures.types.values())))
     _launch(e, op, captures)
-
-
-def captured(region: Region) -> list[SSAValue]:
-    """The values that a region uses and does not define, in the order of their first use."""
-    inside: set[SSAValue] = set(region.block.args)
-    found: dict[SSAValue, None] = {}
-    for op in region.walk():  # what defines a value comes before its uses
-        found.update((operand, None) for operand in op.operands if operand not in inside)
-        inside.update(op.results)
-        for inner in op.regions:
-            for block in inner.blocks:
-                inside.update(block.args)
-    return list(found)
 
 
 def _record(types: Sequence[str]) -> str:

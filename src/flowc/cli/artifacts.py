@@ -5,7 +5,7 @@ Reading one imports nothing of the compiler.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ from flowc.cli import files
 from flowc.cli.loaded import Loaded
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.artifact import Artifact, host_target, read, write
-from flowc.runtime.kernel_artifact import kernels_in, members
+from flowc.runtime.kernel_artifact import device_kernels_in, kernels_in, members
 from flowc.runtime.plan import Plan
 from flowc.runtime.whole_files import write_whole
 
 if TYPE_CHECKING:
     from flowc.compiler.driver import Compiled
+    from flowc.runtime.device.placing import Place
 
 
 def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
@@ -33,6 +34,11 @@ def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
     if kernels is not None:
         found = members({n: v.object_code for n, v in compiled.variants.items()}, kernels.signatures)
         properties |= {"cpu": kernels.target.cpu, "features": kernels.target.features}
+    if compiled.device is not None:
+        from flowc.runtime.device.code import device_members
+
+        found |= device_members(compiled.device)
+        properties |= {"gpus": sorted(compiled.device.cubins), "without_gpu": dict(compiled.refused)}
     artifact = Artifact(
         plan=compiled.plan,
         kernels=found,
@@ -79,14 +85,34 @@ def _tools(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(signatures).encode()).hexdigest()
 
 
-def read_artifact_file(path: str) -> Loaded:
-    """Reads and verifies an artifact; tools come from beside it where unchanged, else from inside."""
+def read_artifact_file(path: str, target: str = "cpu") -> Loaded:
+    """Reads and verifies an artifact, with its kernels for a target; tools come from beside it where
+    unchanged, else from inside."""
     files.check_exists(path)
     artifact = read(Path(path))
     name = Path(artifact.plan.source).name
     text = artifact.sources.get(name, b"").decode("utf-8", "replace")
     folder = _folder(artifact, Path(path).parent)
-    return Loaded(artifact.plan, kernels_in(artifact, path), Source(artifact.plan.source, text), folder)
+    kernels: Mapping[str, Callable[..., Any]] = kernels_in(artifact, path)
+    if target != "cpu":
+        from flowc.cli.recompiling import recompiled
+        from flowc.runtime.device.choosing import kernels_for
+
+        def placing() -> "Place":
+            from flowc.compiler.device_placing import placer_of_text
+
+            return placer_of_text(text, artifact.plan.source, folder, artifact.plan.optimisation)
+
+        refused = artifact.properties.get("without_gpu")
+        kernels = kernels_for(
+            target,
+            kernels,
+            device_kernels_in(artifact),
+            refused={str(k): str(v) for k, v in refused.items()} if isinstance(refused, dict) else {},
+            recompile=recompiled,
+            placing=placing,
+        )
+    return Loaded(artifact.plan, kernels, Source(artifact.plan.source, text), folder)
 
 
 def _folder(artifact: Artifact, beside: Path) -> Path:

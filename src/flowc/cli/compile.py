@@ -14,9 +14,10 @@ from flowc.cli.failure import UsageProblem
 if TYPE_CHECKING:
     from flowc.compiler.checker.model import Checked
     from flowc.compiler.driver import Compiled, Options, Timing
+    from flowc.passes.cost.device_card import Card
     from flowc.passes.search.stand_ins import Arguments
 
-FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "mermaid", "dot", "json")
+FORMS = ("tree", "flow", "opt", "plan", "llvm", "asm", "cuda", "mermaid", "dot", "json")
 PICTURES = ("mermaid", "dot")
 UNCHANGED = ("tree", "flow")
 """Forms of the program before any pass."""
@@ -41,6 +42,8 @@ PROCESSORS = ("portable", "native", "avx512dots", "avx512", "avx2", "baseline")
 @options.history
 @click.option("--args", "args_file", metavar="FILE", help="Arguments as JSON, with which -O3 tries plans.")
 @options.target
+@options.architectures
+@options.gpu
 @click.option(
     "--target-cpu",
     "processor",
@@ -72,6 +75,8 @@ def command(
     search_seconds: float | None,
     args_file: str | None,
     target: str,
+    architectures: tuple[str, ...] | None,
+    card_name: str | None,
     processor: str,
     pipeline: str | None,
     print_after_all: bool,
@@ -83,7 +88,6 @@ def command(
 
     What --print-ir-after-all, --time-passes, --remarks and --explain print goes to stderr.
     """
-    del target  # one so far
     if path.endswith(files.ARTIFACT):
         help = "compile the .flow file that it was made from"
         raise UsageProblem("E0688", f"{path} is already compiled", help=help)
@@ -92,11 +96,20 @@ def command(
     wanted = searching.Wanted(objective, at_most, search_seconds, args_file)
     searches = level == searching.LEVEL and pipeline is None and form not in UNCHANGED
     searching.check_level(wanted, searches)
+    card = _card(card_name, target, explain)
     watch = _print_after if print_after_all else None
     # A listing of all variants would say everything three times.
     listed = "native" if form is not None and processor == "portable" else processor
     history = remembering.history()
-    chosen = Options(level, pipeline, watch=watch, processor=listed, history=history)
+    chosen = Options(
+        level,
+        pipeline,
+        watch=watch,
+        processor=listed,
+        target=target,
+        architectures=_known(architectures, target),
+        history=history,
+    )
     checked = _checked(path)
     timings: tuple[Timing, ...] = ()
     if searches:
@@ -107,7 +120,7 @@ def command(
     if form is None or form in PICTURES or time_passes or remarks or explain:
         compiled = _compiled(checked, chosen, form, timings)
         if explain:
-            _explain(compiled, chosen)
+            _explain(compiled, chosen, card)
         _print_account(compiled, time_passes, remarks)
         if form is None:
             _write_artifact(compiled, path, output or _beside(path))
@@ -119,6 +132,55 @@ def command(
         streams.write(text)
     else:
         files.write_file(output, text)
+
+
+def _known(architectures: tuple[str, ...] | None, target: str) -> tuple[str, ...] | None:
+    """Architectures that code is to be made for, and that there is a compiler for."""
+    if architectures is None:
+        return None
+    if target == "cpu":
+        help = "add `--target cuda`, or leave --gpu-arch out"
+        raise UsageProblem("E0670", "--gpu-arch is about GPUs, and the target is the processor", help=help)
+    from flowc.compiler.backends.cuda import nvrtc
+
+    known = nvrtc.architectures()
+    for each in architectures:
+        if each not in known:
+            help = f"it knows {', '.join(known)}"
+            raise UsageProblem("E0670", f"the CUDA compiler here makes no code for {each}", help=help)
+    return architectures
+
+
+def _card(name: str | None, target: str, explain: bool) -> "Card | None":
+    """The card that is asked about, or the one here; None where there is none to speak of."""
+    if name is None:
+        return _card_here() if explain and target == "auto" else None
+    if target != "auto" or not explain:
+        help = "add `--target auto --explain`, or leave --gpu out"
+        raise UsageProblem(
+            "E0670", "--gpu says which card --explain speaks of, for the target auto", help=help
+        )
+    from flowc.passes.cost.device_card import CARDS, card_named
+
+    card = card_named(name)
+    if card is None:
+        help = "the known ones are " + ", ".join(each.name for each in CARDS)
+        raise UsageProblem("E0670", f"nothing is known of a card `{name}`", help=help)
+    return card
+
+
+def _card_here() -> "Card | None":
+    from flowc.runtime.device.presence import absence
+
+    missing = absence()
+    if missing is None:
+        from flowc.compiler.device_placing import card_here
+
+        return card_here()
+    streams.say(
+        f"{missing.problem.message}: all kernels stay on the processor; --gpu H200 says what one would change"
+    )
+    return None
 
 
 def _searched(checked: "Checked", chosen: "Options") -> "tuple[Options, tuple[Timing, ...]]":
@@ -190,7 +252,7 @@ def _print_after(name: str, text: str) -> None:
     sys.stderr.write(f"// ----- after {name} -----\n{text}")
 
 
-def _explain(compiled: "Compiled", chosen: "Options") -> None:
+def _explain(compiled: "Compiled", chosen: "Options", card: "Card | None") -> None:
     """What became of the kernels, and what was decided, the greatest gain first; the plan has been told."""
     from flowc.compiler.driver import explain_kernels
     from flowc.passes.cost.decisions import decisions_text
@@ -199,6 +261,10 @@ def _explain(compiled: "Compiled", chosen: "Options") -> None:
     path = compiled.source.path
     kernels = explain_kernels(compiled.checked, chosen).rstrip()
     others = [each for each in compiled.decisions if each.what != PLAN]
+    if card is not None:
+        from flowc.compiler.device_placing import kernel_decisions
+
+        others += kernel_decisions(compiled.checked, card, chosen.level)
     decided = decisions_text(others, path).rstrip()
     streams.say("\n\n".join(filter(None, (kernels, decided))) or f"{path} has no kernels and no decisions")
 

@@ -4,27 +4,41 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from flowc.cli import files, remembering, searching, streams
 from flowc.cli.loaded import Loaded
 
 if TYPE_CHECKING:
     from flowc.passes.search.search import SearchRequest
+    from flowc.runtime.device.placing import Place
 
 
-def load(path: str, level: int, search: "SearchRequest | None" = None, provider: str | None = None) -> Loaded:
-    """Compiles a .flow file, or reads a .flowc artifact without touching the compiler.
+def load(
+    path: str,
+    level: int,
+    search: "SearchRequest | None" = None,
+    provider: str | None = None,
+    target: str = "cpu",
+) -> Loaded:
+    """Compiles a .flow file, or reads a .flowc artifact without touching the compiler; kernels are for a
+    target.
 
     What `provider` took in earlier runs counts before what others did.
     """
     if path.endswith(files.ARTIFACT):
         from flowc.cli.artifacts import read_artifact_file
 
-        return read_artifact_file(path)
+        return read_artifact_file(path, target)
     from flowc.compiler.driver import Options, compile_text
     from flowc.compiler.parser import decode
 
     text = decode(files.read_bytes(path), path)
     chosen = Options(level=level, search=search, history=remembering.history(provider))
+    if target != "cpu":
+        from flowc.runtime.device.choosing import compiled_for
+
+        chosen = evolve(chosen, target=compiled_for(target))
     with searching.waiting(search):
         compiled = compile_text(text, path, folder=Path(path).parent, options=chosen)
     for warning in compiled.checked.warnings:
@@ -32,6 +46,15 @@ def load(path: str, level: int, search: "SearchRequest | None" = None, provider:
     for notice in compiled.notices:
         streams.show_diagnostic(notice, None)
     kernels = native(compiled.kernels)
+    if target != "cpu":
+        from flowc.runtime.device.choosing import kernels_for
+
+        def placing() -> "Place":
+            from flowc.compiler.device_placing import placer
+
+            return placer(compiled.checked, level)
+
+        kernels = kernels_for(target, kernels, compiled.device, refused=compiled.refused, placing=placing)
     return Loaded(compiled.plan, kernels, compiled.source, Path(path).parent, compiled.found)
 
 

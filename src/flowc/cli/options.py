@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -101,8 +102,61 @@ def history(command: Decorated) -> Decorated:
     )(command)
 
 
+TARGETS = ("cpu", "cuda", "auto")
+"""What kernels can be compiled for."""
+
+
 def target(command: Decorated) -> Decorated:
     """`--target`: the machine that kernels are compiled for."""
     return click.option(
-        "--target", type=click.Choice(["cpu"]), default="cpu", show_default=True, help="Where kernels run."
+        "--target",
+        type=click.Choice(TARGETS),
+        default="cpu",
+        show_default=True,
+        help="Where kernels run: the processor, a GPU, or for each call whichever should be sooner.",
+    )(command)
+
+
+def configured_target(command: Decorated) -> Decorated:
+    """`--target`, which flowc.toml may say too."""
+    return click.option(
+        "--target",
+        type=click.Choice(TARGETS),
+        help="Where kernels run: the processor, a GPU, or for each call whichever should be sooner; default: "
+        "target of [run] in flowc.toml, else cpu.",
+    )(command)
+
+
+def gpu(command: Decorated) -> Decorated:
+    """`--gpu`: the card that --explain speaks of."""
+    return click.option(
+        "--gpu",
+        "card_name",
+        metavar="NAME",
+        help="The card of which --explain says what `--target auto` would run on it, as H200; default: the "
+        "one here.",
+    )(command)
+
+
+def _architectures(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """The architectures of a list like `sm_80,sm_90`."""
+    if value is None:
+        return None
+    found = tuple(each.strip() for each in value.split(","))
+    for each in found:
+        if not re.fullmatch(r"sm_\d{2,3}[af]?", each, re.ASCII):
+            raise click.BadParameter(f"`{each}` is no architecture, as sm_90 is", context, parameter)
+    return tuple(dict.fromkeys(found))
+
+
+def architectures(command: Decorated) -> Decorated:
+    """`--gpu-arch`: the GPUs that kernels are compiled for."""
+    return click.option(
+        "--gpu-arch",
+        "architectures",
+        callback=_architectures,
+        metavar="sm_90,...",
+        help="GPUs that code is made for; default: the one here, else one of each generation.",
     )(command)

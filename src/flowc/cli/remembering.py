@@ -1,5 +1,6 @@
 """The history of traced runs, as the command line uses it: found at compilation, added to by traced runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from flowc.cli.options import LEFT_OUT
 
 if TYPE_CHECKING:
     from flowc.compiler.learned import History
+    from flowc.runtime.history.kernel_samples import KernelSample
     from flowc.runtime.result import RunResult
 
 
@@ -26,14 +28,16 @@ def history(provider: str | None = None) -> "History | None":
     return History(where, provider)
 
 
-def remember(report: "RunResult", loaded: Loaded) -> None:
-    """Adds what a run has shown to the history; warns where there is something to say of that."""
+def remember(report: "RunResult", loaded: Loaded, kernels: "Sequence[KernelSample]" = ()) -> None:
+    """Adds what a run has shown, and what was noted of its kernels, to the history; warns where there is
+    something to say of that.
+    """
     where = _place()
     if where is None:
         return
     from flowc.runtime.history import remembering
 
-    for problem in remembering.remember(where, report, loaded.plan, loaded.source.text):
+    for problem in remembering.remember(where, report, loaded.plan, loaded.source.text, kernels):
         streams.show_warning(problem)
 
 

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flowc.cli.kernel_watch import KernelWatch
     from flowc.cli.loaded import Loaded
     from flowc.passes.search.search import SearchRequest
+    from flowc.runtime.device.spans import Recorder
     from flowc.runtime.environment import Environment
     from flowc.runtime.events import Subscriber
     from flowc.runtime.people import Ask, Question
@@ -56,6 +58,7 @@ class Request:
     width: int | None
     dry_run: bool
     wanted: searching.Wanted
+    target: str | None
 
 
 @click.command("run")
@@ -91,7 +94,7 @@ class Request:
 @options.level
 @options.search
 @options.history
-@options.target
+@options.configured_target
 @options.colour
 def command(
     path: str,
@@ -107,7 +110,7 @@ def command(
     objective: str | None,
     at_most: tuple[str, ...],
     search_seconds: float | None,
-    target: str,
+    target: str | None,
     journal: str,
     **rest: Any,
 ) -> int:
@@ -116,7 +119,7 @@ def command(
     NAME=VALUE gives an argument, read by the signature: a text as it stands, an array as a .npy file or
     JSON, all else as JSON.
     """
-    del journal, target  # each has one value so far
+    del journal  # it has one value so far
     settings = Settings(
         **rest,
         outputs=results.read_outputs(outputs),
@@ -131,7 +134,7 @@ def command(
             help="leave --width out, or give the lines with --batch FILE",
         )
     wanted = searching.Wanted(objective, at_most, search_seconds)
-    request = Request(path, level, flow_name, words, args_file, batch_file, width, dry_run, wanted)
+    request = Request(path, level, flow_name, words, args_file, batch_file, width, dry_run, wanted, target)
     with streams.only_results(), results.any_digits():
         return _run(request, settings)
 
@@ -157,7 +160,8 @@ def _run(request: Request, settings: Settings) -> int:
     from flowc.runtime.plan_check import entry
 
     read = cache(arguments.read_object)  # once: it may be a pipe
-    loaded = load(request.path, request.level, _search(request, read), settings.provider)
+    target = request.target or _configured_target(Path(request.path).parent)
+    loaded = load(request.path, request.level, _search(request, read), settings.provider, target)
     searching.tell(loaded.found, request.path, explain=settings.explain)
     function = entry(loaded.plan, request.flow)
     results.check_outputs(settings.outputs, function, loaded.plan)
@@ -231,6 +235,13 @@ def environment(loaded: "Loaded", settings: Settings, *subscribers: "Subscriber"
     )
 
 
+def _configured_target(folder: Path) -> str:
+    """What flowc.toml says that kernels are compiled for."""
+    from flowc.runtime.config import find_config, load_config
+
+    return load_config(find_config(folder, _home())).target
+
+
 def _home() -> Path:
     from platformdirs import user_config_path
 
@@ -259,28 +270,50 @@ def _run_once(loaded: "Loaded", function: "Function", given: dict[str, Any], set
     from flowc.cli.account import show_account
     from flowc.cli.progress import live
 
-    watch = _watched(loaded) if settings.explain and loaded.kernels else None
+    traced = settings.trace is not None or settings.explain
+    watch = _watched(loaded) if traced and loaded.kernels else None
     running = loaded if watch is None else watch.watched()
-    with live() as watching:
+    with live() as watching, _spans(settings) as spans:
         report = _report(running, function, given, environment(running, settings, *watching))
-    kernels = {} if watch is None or report.virtual else watch.expected()
+    kernels = watch.expected() if watch is not None and settings.explain and not report.virtual else {}
     _print_result(report, loaded, kernels, settings)
     if settings.trace is not None and report.trace is not None:
         from flowc.runtime.trace.chrome import chrome_trace
 
         recorded: Any = report.trace
-        files.write_file(settings.trace, json.dumps(chrome_trace(recorded)))
+        timeline = chrome_trace(recorded, () if spans is None else spans.spans())
+        files.write_file(settings.trace, json.dumps(timeline))
     if report.problem is not None:
         streams.show_problem(report.problem, loaded.source)
     elif settings.outputs:
         results.write_outputs(settings.outputs, report.result)
-    if settings.trace is not None or settings.explain:
+    if traced:
         from flowc.cli.remembering import remember
 
-        remember(report, loaded)
+        remember(report, loaded, () if watch is None else watch.notes.take())
     brief = settings.quiet or settings.output_format == "json"
     show_account(report, loaded.plan if settings.explain else None, kernels, brief)
+    if settings.explain:
+        _tell_placements(loaded)
     return report.exit_code
+
+
+def _spans(settings: Settings) -> "AbstractContextManager[Recorder | None]":
+    """Notes when kernels are at work on a GPU, where a timeline is wanted."""
+    if settings.trace is None:
+        return nullcontext()
+    from flowc.runtime.device.spans import recorded
+
+    return recorded()
+
+
+def _tell_placements(loaded: "Loaded") -> None:
+    """Says where calls of kernels went, where that was open."""
+    from flowc.runtime.device.placing import placements_text
+
+    told = placements_text(loaded.kernels)
+    if told:
+        streams.say(told)
 
 
 def _watched(loaded: "Loaded") -> "KernelWatch":

@@ -90,14 +90,38 @@ def _measure(seconds: float) -> None:
         streams.write(f"{ways.samples:,} ways of kernels compared, for decisions about them.\n")
     else:
         streams.say("too few ways of kernels were compared to decide by: --seconds gives it longer")
+    _measure_device()
     if found.left_out:
         streams.say(f"{found.left_out} measurements without a time were left out: did the clock jump?")
 
 
+def _measure_device() -> None:
+    """Measures the GPU of this machine, where there is one, and stores that."""
+    from flowc.runtime.device.presence import absence
+
+    if absence() is not None:
+        return
+    from flowc.compiler.tuning.device_ceilings import measured_card
+    from flowc.passes.cost.device_stored import store
+    from flowc.runtime.device.presence import current_site
+
+    device = current_site().device
+    try:
+        card = measured_card(device)
+    except MemoryError:
+        streams.say(f"{device.name} has no room to be measured now: its data sheet is gone by")
+        return
+    where = store(card, device.properties())
+    streams.write(
+        f"{card.name}: {card.bandwidth / 1e9:,.0f} GB/s within, {card.bus / 1e9:,.1f} GB/s from pinned memory "
+        f"and {card.pageable / 1e9:,.1f} GB/s from other memory of the host.\nkept in {where}\n"
+    )
+
+
 def _forget() -> None:
     """Removes the history of traced runs, and says how much there was."""
+    from flowc.runtime.history.database import forget
     from flowc.runtime.history.place import path
-    from flowc.runtime.history.store import forget
 
     where = path()
     if where is None or not forget(where):

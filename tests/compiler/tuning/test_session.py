@@ -15,12 +15,13 @@ from flowc.compiler.tuning import measure as measuring
 from flowc.compiler.tuning.fit import fit, margin_of
 from flowc.compiler.tuning.measure import Arrays, Sample
 from flowc.compiler.tuning.programs import FAMILIES, Trial, trial
-from flowc.passes.cost import place, stored
+from flowc.passes.cost import stored
 from flowc.passes.cost.forest import evaluate, forest_of
 from flowc.passes.cost.kernel_features import FEATURES
 from flowc.passes.cost.kernel_model import KernelModel, as_json, shipped
 from flowc.passes.cost.kernel_roofline import Machine
 from flowc.runtime.errors import FlowError
+from flowc.runtime.machine import this_machine
 
 pytest.importorskip("lightgbm")
 
@@ -106,7 +107,7 @@ def test_measurements_that_took_no_time_are_left_out(machine: Path, monkeypatch:
 
 
 def _of_this_machine(model: KernelModel) -> str:
-    name = place.this_machine()
+    name = this_machine()
     machines = {1: evolve(MACHINE, name=name)}
     leaves = forest_of([[{"features": [-1], "numbers": [value]}] for value in (0.0, 1.0, 2.0)])
     return as_json(KernelModel(machines, leaves, model.lowest, model.highest, model.combinations, 7))
@@ -149,7 +150,7 @@ def test_the_report_of_a_kernel_says_what_is_amiss_with_the_model(
 
 def test_the_ceilings_of_this_machine_are_positive_and_a_cache_is_faster_than_memory() -> None:
     found = ceilings.ceilings(1)
-    assert found.name == place.this_machine()
+    assert found.name == this_machine()
     assert min(found.operations, found.multiplications, found.call, *found.bandwidths) > 0
     assert found.bandwidths[0] > found.bandwidths[-1]
 

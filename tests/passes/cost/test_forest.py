@@ -45,7 +45,7 @@ def _walk(tree: Mapping[str, Any], row: list[float]) -> float:
     return number
 
 
-@given(st.lists(st.lists(trees, min_size=1, max_size=5), min_size=1, max_size=3), st.data())
+@given(st.lists(st.lists(trees, min_size=1, max_size=20), min_size=1, max_size=3), st.data())
 def test_a_forest_gives_the_sums_of_what_walks_through_its_trees_give(
     functions: list[list[Mapping[str, Any]]], data: st.DataObject
 ) -> None:

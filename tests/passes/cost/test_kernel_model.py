@@ -13,8 +13,16 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.kernel import lower_kernel
 from flowc.passes.cost.forest import as_data, forest_of
 from flowc.passes.cost.kernel_amounts import COLUMNS, KernelCounts, amounts, kernel_counts
-from flowc.passes.cost.kernel_features import FEATURES, combinations, features
-from flowc.passes.cost.kernel_model import KernelModel, ModelError, as_json, from_json, predict
+from flowc.passes.cost.kernel_features import FEATURES, combinations, combinations_of, features
+from flowc.passes.cost.kernel_model import (
+    UNSURE,
+    KernelModel,
+    ModelError,
+    as_json,
+    from_json,
+    predict,
+    predict_features,
+)
 from flowc.passes.cost.kernel_roofline import Machine
 from flowc.passes.cost.kernel_work import kernel_work
 from flowc.passes.fuse_array import fuse_array
@@ -107,15 +115,36 @@ def test_an_interval_holds_what_is_expected_even_where_quantiles_cross() -> None
         assert found.low <= found.seconds <= found.high
 
 
-def test_of_an_operator_or_a_size_that_was_never_measured_only_the_roofline_is_said() -> None:
-    for counts, sizes, why in (
-        (_row_sums("log"), _sizes(100, 100), "no kernel with logarithm was measured"),
-        (_row_sums(), _sizes(1 << 20, 1 << 10), "lies outside what was measured"),
-    ):
-        found = predict(_model(), counts, 1, sizes)
+def test_of_an_operator_that_was_never_measured_only_the_roofline_is_said() -> None:
+    for size in (100, 1 << 15):
+        found = predict(_model(), _row_sums("log"), 1, _sizes(size, size))
+        assert found.why == "no kernel with logarithm was measured"
         assert found.seconds == found.roofline
-        assert why in found.why
         assert found.low < found.seconds < found.high
+
+
+@pytest.mark.parametrize(("correction", "times"), [(1.0, 2.0), (-1.0, 1.0)])
+def test_beyond_the_sizes_that_were_measured_a_call_is_as_much_above_the_roofline_as_at_the_border(
+    correction: float, times: float
+) -> None:
+    found = predict(_model(correction), _row_sums(), 1, _sizes(1 << 20, 1 << 10))
+    assert "lies outside what was measured" in found.why
+    assert found.seconds == pytest.approx(times * found.roofline)
+    assert (found.low, found.high) == pytest.approx((found.seconds / UNSURE, found.seconds * UNSURE))
+
+
+def test_a_prediction_from_features_is_that_of_the_call() -> None:
+    for size in (100, 1 << 15):
+        made = features(_row_sums(), MACHINE, _sizes(size, size))
+        assert predict_features(_model(), made) == predict(_model(), _row_sums(), 1, _sizes(size, size))
+
+
+@pytest.mark.parametrize("operator", ["exp", "log", "sqrt", "tanh"])
+def test_what_a_kernel_combines_follows_from_any_of_its_calls(operator: str) -> None:
+    counts = _row_sums(operator)
+    for n, m in ((1, 1), (7, 900), (1 << 20, 3)):
+        row = features(counts, MACHINE, _sizes(n, m)).row
+        assert (combinations(row) == combinations_of(counts)).all()
 
 
 def test_a_model_comes_back_from_its_text() -> None:

@@ -14,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.runtime.errors import FlowError
-from flowc.runtime.history import store
+from flowc.runtime.history import database, store
+from flowc.runtime.history.database import forget
+from flowc.runtime.history.kernel_samples import KernelSample
 from flowc.runtime.history.samples import CallSample, Samples, StepSample
-from flowc.runtime.history.store import KEPT, Past, forget, read, write
+from flowc.runtime.history.store import KEPT, Past, read, read_kernels, write
 
+KERNEL = KernelSample("k" * 24, "some x 2", "8x384,=10,", 2, 0.004)
 CALL = CallSample("a" * 24, "llm", "default", "offline", "m", 100, 20, 0, 0.5, 0.1, 0.0, 1.5)
 
 
@@ -39,6 +42,46 @@ def test_what_was_written_is_read_in_order(where: Path) -> None:
     write(where, Samples(calls[:2], (StepSample("s", 3),)))
     write(where, Samples(calls[2:], (StepSample("s", 0), StepSample("t", 1))))
     assert everything(where) == Past({CALL.name: calls}, {"default": calls}, {"s": (3, 0)})
+
+
+def kernels(where: Path, machine: str = KERNEL.machine) -> tuple[KernelSample, ...]:
+    return read_kernels(where, [KERNEL.name], machine)[0].get(KERNEL.name, ())
+
+
+def test_kernels_are_kept_by_their_code_and_machine_the_latest_of_them(where: Path) -> None:
+    assert kernels(where) == ()
+    calls = tuple(evolve(KERNEL, seconds=n + 1.0) for n in range(KEPT + 5))
+    elsewhere = evolve(KERNEL, machine="other x 8")
+    write(where, Samples(kernels=(*calls[:3], elsewhere)))
+    write(where, Samples(kernels=calls[3:]))
+    assert kernels(where) == calls[-KEPT:]
+    assert kernels(where, "other x 8") == (elsewhere,)
+    assert read_kernels(where, ["else"], KERNEL.machine) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("seconds", 0.0),
+        ("seconds", -1.0),
+        ("seconds", 1e30),
+        ("seconds", "soon"),
+        ("seconds", None),
+        ("threads", 0),
+        ("threads", 2.5),
+        ("sizes", "8x"),
+        ("sizes", 7),
+        ("sizes", "9," * 5_000),
+    ],
+)
+def test_times_and_sizes_that_no_kernel_can_have_are_left_out(
+    where: Path, column: str, value: object
+) -> None:
+    other = evolve(KERNEL, seconds=1.0)
+    write(where, Samples(kernels=(KERNEL, other)))
+    with sqlite3.connect(where) as base:
+        base.execute(f"UPDATE kernels SET {column} = ? WHERE seconds < 1.0", (value,))
+    assert read_kernels(where, [KERNEL.name], KERNEL.machine) == ({KERNEL.name: (other,)}, 1)
 
 
 def test_where_there_is_no_file_nothing_is_known_and_none_is_made(where: Path) -> None:
@@ -220,8 +263,8 @@ def test_a_file_where_the_folder_should_be_is_said(where: Path) -> None:
 def test_a_writer_who_holds_the_file_makes_others_give_up(
     where: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PATIENCE", 0.05)
-    monkeypatch.setattr(store, "READS_WITHIN", 0.0)
+    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr(database, "READS_WITHIN", 0.0)
     write(where, Samples((CALL,)))
     holder = sqlite3.connect(where, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -239,7 +282,7 @@ def test_a_writer_who_holds_the_file_makes_others_give_up(
 
 
 def test_a_reader_waits_for_others_for_less_time_than_anybody_notices() -> None:
-    assert store.READS_WITHIN <= 0.3 < store.PATIENCE
+    assert database.READS_WITHIN <= 0.3 < database.PATIENCE
 
 
 def test_only_its_user_may_read_a_history(where: Path) -> None:
@@ -259,6 +302,7 @@ FOREVER = (
     [
         ("DROP TABLE calls",),
         ("DROP TABLE steps",),
+        ("DROP TABLE kernels",),
         ("DROP INDEX calls_by_name",),
         ("ALTER TABLE calls RENAME TO old", FOREVER),
         ("CREATE TABLE more (x)",),
@@ -283,7 +327,7 @@ def test_what_is_not_as_it_was_made_is_put_aside_and_the_next_run_begins_anew(
 
 def test_what_would_take_forever_is_given_up(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(where, Samples(tuple(evolve(CALL, name=f"{n}") for n in range(2_000))))
-    monkeypatch.setattr(store, "PATIENCE", -1.0)
+    monkeypatch.setattr(database, "PATIENCE", -1.0)
     with pytest.raises(FlowError, match="interrupted") as refused:
         everything(where)
     assert code(refused) == "E0900"
@@ -311,7 +355,7 @@ def test_forgetting_leaves_nothing_behind(where: Path, monkeypatch: pytest.Monke
     write(where, Samples((CALL,)))
     for ending in (".damaged", "-journal", "-wal", "-shm"):
         where.with_name(where.name + ending).write_bytes(b"x")
-    monkeypatch.setattr(store, "MOST_BYTES", 1)
+    monkeypatch.setattr(database, "MOST_BYTES", 1)
     with pytest.raises(FlowError, match="more than 1 bytes"):
         everything(where)
     assert forget(where)
