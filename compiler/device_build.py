@@ -17,6 +17,10 @@ from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_to_gpu import Unsupported
 from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.device.presence import absence, current_site
+from flowc.runtime.errors import FlowError
+
+_LEFT = ("E0677", "E0678")
+"""Failures of NVRTC that leave all kernels to the processor, where it may run them."""
 
 
 @frozen
@@ -32,9 +36,22 @@ def build_for_device(
 ) -> DeviceBuild:
     """The kernels of a module for GPUs; `architectures` are this machine's, or the usual ones, where None.
 
-    For the target `cuda` raises CompileError (E0787) for a kernel that no such code can be made of; for
-    `auto` that kernel is left to the processor.
+    For the target `cuda` raises CompileError (E0787) for a kernel that no such code can be made of, and
+    FlowError where NVRTC is missing (E0677) or refuses the code (E0678); for `auto` what there is no code for
+    is left to the processor.
     """
+    try:
+        return _built(kernels, source, target, level, architectures)
+    except FlowError as error:
+        if target == "cuda" or error.problem.code not in _LEFT:
+            raise
+        why = f"there is no code for a GPU: {error.problem.message}"
+        return DeviceBuild(None, {kernel.sym_name.data: why for kernel in kernels_of(kernels)})
+
+
+def _built(
+    kernels: ModuleOp, source: Source, target: str, level: int, architectures: tuple[str, ...] | None
+) -> DeviceBuild:
     options = cuda.Options(level=level, architectures=wanted(architectures))
     left = kernels_of(kernels)
     refused: dict[str, str] = {}

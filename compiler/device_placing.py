@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from flowc.dialects.array.kernel import KernelOp
-from flowc.dialects.array.types import shape_of
+from flowc.dialects.array.types import RefType, shape_of
 from flowc.passes.array_account import Sizes
 from flowc.passes.array_to_gpu import Unsupported
 from flowc.passes.cost.decisions import Decision, duration
@@ -38,11 +38,13 @@ USUAL = (1 << 12, 1 << 20, 1 << 26)
 
 @frozen(eq=False)
 class Work:
-    """What a kernel does on either side; `arrays` are the places of its arguments that have axes."""
+    """What a kernel does on either side; `arrays` are the places of its arguments that have axes, `written`
+    says of each whether the kernel changes it, so that it must come back as results do."""
 
     processor: KernelCounts
     device: DeviceWork
     arrays: tuple[int, ...]
+    written: tuple[bool, ...]
 
 
 def work_of(kernel: KernelOp, level: int) -> Work | None:
@@ -57,7 +59,8 @@ def work_of(kernel: KernelOp, level: int) -> Work | None:
     if there is None or here is None:
         return None
     places = [place for place, each in enumerate(kernel.body.block.args) if shape_of(each.type)]
-    return Work(here, there, tuple(places))
+    written = [isinstance(kernel.body.block.args[place].type, RefType) for place in places]
+    return Work(here, there, tuple(places), tuple(written))
 
 
 def _those(given: Iterable[tuple[str, float]], wanted: str) -> Arrays:
@@ -80,8 +83,9 @@ class Basis:
         time = device_time(self.card, work.device, sizes)
         found = predict(self.model, work.processor, self.threads, sizes)
         given = list(zip(where, time.arrays, strict=False))
-        results = time.arrays[len(where) :]
-        made = Arrays(len(results), sum(results))
+        back = [size for size, written in zip(time.arrays, work.written, strict=False) if written]
+        back += time.arrays[len(where) :]
+        made = Arrays(len(back), sum(back))
         return StepCost(found, time, _those(given, "host"), _those(given, "device"), made)
 
 

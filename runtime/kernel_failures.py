@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 SITES = 16
-"""A status is `code + SITES * site`; the site counts the source positions that a signature lists."""
+"""A status is `code + SITES * site`; the site counts the source positions that a signature lists. Of DEVICE
+it is what the driver answered, a `CUresult`."""
 
 ODD_ADDRESS = -1
 """The status of a kernel that has done nothing: an array's address is no multiple of its elements' size."""
@@ -155,7 +156,8 @@ def failure(signature: KernelSignature, status: int) -> FlowError:
     """What a status other than 0 means, with the source line it concerns."""
     code, site = status % SITES, status // SITES
     number, message, way_out = _messages[code]
-    line = signature.sites[site] if code > 1 and site < len(signature.sites) else 0
+    said = code not in (NO_MEMORY, DEVICE) and site < len(signature.sites)
+    line = signature.sites[site] if said else 0
     return fail(number, message.format(place=place_of(signature)), help=way_out, line=line)
 
 

@@ -205,11 +205,12 @@ def _kernels(found: CompiledDefinition, target: str | None) -> Mapping[str, Call
 
         return placer(compiled.checked, compiled.plan.optimisation)
 
-    made = {
-        each: kernels_for(each, processor, compiled.device, refused=compiled.refused, placing=placing)
-        for each in set(targets.values())
-    }
-    return {name: made[each][name] for name, each in targets.items()}
+    made: dict[str, Callable[..., Any]] = {}
+    for each in dict.fromkeys(targets.values()):
+        those = {name: kernel for name, kernel in processor.items() if targets[name] == each}
+        loaded = kernels_for(each, those, compiled.device, refused=compiled.refused, placing=placing)
+        made |= {name: loaded[name] for name in those}
+    return made
 
 
 def _people(given: Mapping[str, Any]) -> Callable[[Any], Any] | None:

@@ -7,6 +7,7 @@ from xdsl.ir import Block, Region, SSAValue
 
 from flowc.passes.array_to_gpu.limits import VECTOR_BYTES
 from flowc.passes.array_to_gpu.lowering import DeviceLowering, is_aligned
+from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.tiles import with_memory
 
 
@@ -50,6 +51,20 @@ def either(
     for block in (first, second):
         block.add_op(scf.YieldOp())
     s.b.append(scf.IfOp(condition, [], Region(first), Region(second)))
+
+
+def both(s: DeviceLowering, one: SSAValue | bool, other: SSAValue | bool) -> SSAValue | bool:
+    """Whether two conditions hold."""
+    if isinstance(one, bool):
+        return other if one else False
+    if isinstance(other, bool):
+        return one if other else False
+    return s.b.insert(arith.AndIOp(one, other))
+
+
+def is_below(s: DeviceLowering, number: Index, limit: int) -> SSAValue | bool:
+    """Whether a number of the host is below a limit, as `either` asks for it."""
+    return number < limit if isinstance(number, int) else s.b.compare("slt", number, s.b.index(limit))
 
 
 def _apart(s: DeviceLowering, build: Callable[[], None]) -> Block:

@@ -164,7 +164,7 @@ def _rows(s: DeviceLowering, stores: Stores, sizes: Sequence[Index], count: int,
 
 def _along_rows(s: DeviceLowering, stores: Stores, sizes: Sequence[Index], lanes: int, name: str) -> None:
     """A block takes as many rows at once as it has threads for; the threads left over have none."""
-    rows = s.top.product(sizes[:-1])
+    rows = s.counted(sizes[:-1])
     steps = s.top.floordiv(sizes[-1], lanes)
     width = s.top.max(s.top.min(steps, BLOCK), 1)
     high = s.top.quotient(BLOCK, width)

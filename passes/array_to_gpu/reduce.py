@@ -3,21 +3,29 @@
 Blocks of threads leave partial results in memory, which a second launch combines in order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from attrs import frozen
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
-from flowc.dialects.array.kinds import compute_dtype
 from flowc.passes.array_to_gpu import folding
-from flowc.passes.array_to_gpu.across import across_block
-from flowc.passes.array_to_gpu.either import by_vectors, either
+from flowc.passes.array_to_gpu.either import by_vectors, either, is_below
 from flowc.passes.array_to_gpu.elementwise import lanes_of, reads_flat
 from flowc.passes.array_to_gpu.folding import Fold
-from flowc.passes.array_to_gpu.launch import Threads, blocks_for, launch, neighbours, only_if, unravelled
+from flowc.passes.array_to_gpu.launch import (
+    Threads,
+    blocks_for,
+    launch,
+    neighbours,
+    only_if,
+    sweep,
+    unravelled,
+)
 from flowc.passes.array_to_gpu.limits import BLOCK
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
-from flowc.passes.array_to_gpu.rows import name_of
+from flowc.passes.array_to_gpu.partials import MOST_PARTIALS, leave, load, met_in_block, partials_for
+from flowc.passes.array_to_gpu.row_groups import name_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Place
@@ -26,14 +34,11 @@ from flowc.passes.array_to_loops.stages import Stage
 
 EACH = 16
 """Vectors, or elements, that a thread takes at least before there is another block."""
-MOST_PARTIALS = 1024
-"""Blocks that leave partial results; one block combines them."""
-COLUMN_PARTS = 64
-"""Parts of long columns at most, each in the hands of other threads."""
+ENOUGH = 1 << 17
+"""Threads that a device has use for: fewer columns are cut into parts."""
 SHORT_COLUMN = 64
-"""Elements of a column that a thread takes at least before there are more parts."""
-WIDE = 1 << 15
-"""Columns that give enough threads on their own."""
+"""Elements of a column that a thread takes at least before there are more parts, and parts of a column that
+one thread combines at most."""
 
 
 def lower_whole(s: DeviceLowering, stages: Sequence[Stage], places: Mapping[SSAValue, Place]) -> None:
@@ -43,10 +48,10 @@ def lower_whole(s: DeviceLowering, stages: Sequence[Stage], places: Mapping[SSAV
     assert first.space is not None
     sizes = s.sizes(first.space)
     total = s.counted(sizes)
-    count = lanes_of(s, stages, {}) if _is_flat(s, stages) else 1
-    blocks = s.top.max(blocks_for(s, total, BLOCK * count * EACH, MOST_PARTIALS), 1)
-    partials = [_memory(s, fold, [blocks]) for fold in folds]
     flat = _is_flat(s, stages)
+    count = lanes_of(s, stages, {}) if flat else 1
+    blocks = s.top.max(blocks_for(s, total, BLOCK * count * EACH, MOST_PARTIALS), 1)
+    partials = [partials_for(s, fold, [blocks]) for fold in folds]
 
     def position(i: Index) -> Sequence[Index]:
         return (*(0 for _ in sizes[1:]), i) if flat and sizes else unravelled(s, i, sizes)
@@ -55,7 +60,7 @@ def lower_whole(s: DeviceLowering, stages: Sequence[Stage], places: Mapping[SSAV
         def body(threads: Threads) -> None:
             carried = _of_thread(s, folds, threads, total, lanes, position)
             for fold, found, memory in zip(folds, carried, partials, strict=True):
-                _leave(s, memory, [threads.block[0]], _met(s, fold, found, threads), threads)
+                leave(s, memory, [threads.block[0]], met_in_block(s, fold, found, threads), threads)
 
         launch(s, name_of(stages), [blocks], [BLOCK], body)
 
@@ -74,22 +79,15 @@ def _is_flat(s: DeviceLowering, stages: Sequence[Stage]) -> bool:
     return reads_flat(s, stages)
 
 
-def _memory(s: DeviceLowering, fold: Fold, sizes: Sequence[Index]) -> list[SSAValue]:
-    """Memory for partial results."""
-    held = [scalars.stored_type(compute_dtype(dtype)) for dtype in fold.dtypes]
-    return [s.allocate(element, sizes) for element in held]
-
-
 def _of_thread(
     s: DeviceLowering,
     folds: Sequence[Fold],
     threads: Threads,
     total: Index,
     lanes: int,
-    position: object,
+    position: Callable[[Index], Sequence[Index]],
 ) -> list[Carried]:
     """What a thread carries at the end of its part of all positions."""
-    assert callable(position)
     widths = [len(fold.dtypes) for fold in folds]
     stride = s.b.mul(threads.blocks[0], BLOCK)
     first = s.b.add(s.b.mul(threads.block[0], BLOCK), threads.thread[0])
@@ -100,7 +98,7 @@ def _of_thread(
         for i in neighbours(s, base, lanes):
             at = position(i)
             inner = [folding.step(s, f, part, at, None) for f, part in zip(folds, inner, strict=True)]
-        both = zip(folds, _split(carried, widths), inner, strict=True)
+        both = zip(folds, folding.split(carried, widths), inner, strict=True)
         return [v for fold, outer, part in both for v in folding.absorb(s, fold, outer, part)]
 
     start = [value for fold in folds for value in folding.start(s, fold)]
@@ -110,37 +108,7 @@ def _of_thread(
     if lanes > 1:
         done = s.b.mul(whole, lanes)
         carried = s.b.loop(s.b.add(done, first), total, carried, lambda i, c: some(i, c, 1), step=stride)
-    return _split(carried, widths)
-
-
-def _split(values: Sequence[SSAValue], widths: Sequence[int]) -> list[Carried]:
-    rest = iter(values)
-    return [tuple(next(rest) for _ in range(width)) for width in widths]
-
-
-def _met(s: DeviceLowering, fold: Fold, carried: Carried, threads: Threads) -> Carried:
-    """What all threads of a block carry together."""
-    return across_block(
-        s, carried, lambda one, other: folding.merge(s, fold, one, other), threads.thread[0], BLOCK
-    )
-
-
-def _leave(
-    s: DeviceLowering, memory: Sequence[SSAValue], at: Sequence[Index], carried: Carried, threads: Threads
-) -> None:
-    """Stores what a block carries."""
-
-    def store() -> None:
-        for value, buffer in zip(carried, memory, strict=True):
-            scalars.store(s.b, value, buffer, at)
-
-    only_if(s, s.b.compare("eq", threads.thread[0], s.b.index(0)), store)
-
-
-def _load(s: DeviceLowering, fold: Fold, memory: Sequence[SSAValue], at: Sequence[Index]) -> Carried:
-    return tuple(
-        scalars.load(s.b, buffer, at, dtype) for buffer, dtype in zip(memory, fold.dtypes, strict=True)
-    )
+    return folding.split(carried, widths)
 
 
 def _combine(
@@ -159,10 +127,10 @@ def _combine(
             def one(
                 i: SSAValue, carried: Carried, fold: Fold = fold, memory: Sequence[SSAValue] = memory
             ) -> Sequence[SSAValue]:
-                return folding.merge(s, fold, carried, _load(s, fold, memory, [i]))
+                return folding.merge(s, fold, carried, load(s, fold, memory, [i]))
 
             carried = s.b.loop(threads.thread[0], blocks, folding.start(s, fold), one, step=BLOCK)
-            result = folding.finish(s, fold, _met(s, fold, carried, threads))
+            result = folding.finish(s, fold, met_in_block(s, fold, carried, threads))
             at = folding.result_position(fold, {})
             only_if(
                 s,
@@ -175,86 +143,115 @@ def _combine(
         s.settle(fold.op.result, target)
 
 
+@frozen
+class Columns:
+    """A reduction along columns: the extents of what it reduces, the axes that are kept, how many columns
+    these make and of how many elements, and the place of the results."""
+
+    fold: Fold
+    sizes: Sequence[Index]
+    kept: Sequence[int]
+    count: Index
+    length: Index
+    place: Place
+
+
 def lower_columns(s: DeviceLowering, stage: Stage, places: Mapping[SSAValue, Place]) -> None:
     """A reduction along axes before the last: neighbouring threads have neighbouring columns. Where these are
     few and long, several threads share one."""
     assert isinstance(stage.op, ops.ReduceOp | ops.ArgReduceOp)
     assert stage.space is not None
     fold, sizes = Fold(stage.op), s.sizes(stage.space)
-    kept = [axis for axis in range(len(sizes)) if axis not in fold.axes]
-    columns, length = s.top.product(sizes[k] for k in kept), s.top.product(sizes[a] for a in fold.axes)
-    place = places.get(stage.result) or s.number(stage.result)
-
-    def position(outer: Sequence[Index], i: Index) -> list[Index]:
-        found = dict(zip(kept, outer, strict=True))
-        found |= dict(zip(fold.axes, unravelled(s, i, [sizes[a] for a in fold.axes]), strict=True))
-        return [found[axis] for axis in range(len(sizes))]
-
-    def column(outer: Sequence[Index], low: Index, high: Index) -> Carried:
-        def some(first: SSAValue, before: Carried) -> Sequence[SSAValue]:
-            def one(i: SSAValue, inner: Carried) -> Sequence[SSAValue]:
-                return folding.step(s, fold, inner, position(outer, i), None)
-
-            end = s.b.min(s.b.add(first, EACH), high)
-            return folding.absorb(s, fold, before, s.b.loop(first, end, folding.inner_start(s, fold), one))
-
-        return s.b.loop(low, high, folding.start(s, fold), some, step=EACH)
-
-    def store(carried: Carried, outer: Sequence[Index]) -> None:
-        at = folding.result_position(fold, dict(zip(kept, outer, strict=True)))
-        s.store(folding.finish(s, fold, carried), place, at)
+    kept = tuple(axis for axis in range(len(sizes)) if axis not in fold.axes)
+    columns = Columns(
+        fold,
+        sizes,
+        kept,
+        s.top.product(sizes[k] for k in kept),
+        s.counted([sizes[a] for a in fold.axes]),
+        places.get(stage.result) or s.number(stage.result),
+    )
+    name = name_of([stage])
 
     def alone() -> None:
-        _each(s, stage, columns, lambda n: _whole_column(n))
+        def whole(at: Sequence[Index]) -> None:
+            _finish(s, columns, at[0], _column(s, columns, at[0], 0, 1))
 
-    def _whole_column(number: Index) -> None:
-        outer = unravelled(s, number, [sizes[k] for k in kept])
-        store(column(outer, 0, length), outer)
+        sweep(s, [columns.count], whole, name)
 
-    def shared() -> None:
-        parts = s.top.max(s.top.min(s.top.ceiling(length, SHORT_COLUMN), COLUMN_PARTS), 1)
-        memory = _memory(s, fold, [parts, columns])
-        each = s.top.ceiling(length, parts)
-
-        def part(number: Index) -> None:
-            here, own = s.b.remainder(number, columns), s.b.quotient(number, columns)
-            low = s.b.mul(own, each)
-            outer = unravelled(s, here, [sizes[k] for k in kept])
-            carried = column(outer, s.b.min(low, length), s.b.min(s.b.add(low, each), length))
-            for value, buffer in zip(carried, memory, strict=True):
-                scalars.store(s.b, value, buffer, [own, here])
-
-        _each(s, stage, s.top.mul(parts, columns), part)
-
-        def combine(number: Index) -> None:
-            def one(i: SSAValue, carried: Carried) -> Sequence[SSAValue]:
-                return folding.merge(s, fold, carried, _load(s, fold, memory, [i, number]))
-
-            carried = s.b.loop(0, parts, folding.start(s, fold), one)
-            store(carried, unravelled(s, number, [sizes[k] for k in kept]))
-
-        _each(s, stage, columns, combine)
-
-    few = columns < WIDE if isinstance(columns, int) else s.b.compare("slt", columns, s.b.index(WIDE))
-    if isinstance(length, int) and length <= SHORT_COLUMN:
+    if isinstance(columns.length, int) and columns.length <= SHORT_COLUMN:
         alone()
     else:
-        either(s, few, shared, alone)
-    s.settle(stage.result, place)
+        few = is_below(s, columns.count, ENOUGH)
+        either(s, few, lambda: _by_parts(s, columns, name), alone)
+    s.settle(stage.result, columns.place)
 
 
-def _each(s: DeviceLowering, stage: Stage, count: Index, body: object) -> None:
-    """A thread for each of `count` positions."""
-    assert callable(body)
-    run = body
+def _by_parts(s: DeviceLowering, columns: Columns, name: str) -> None:
+    """Parts of columns, each by a thread, are combined by a thread for each column, or by a block where they
+    are many."""
+    fold = columns.fold
+    wanted = s.top.ceiling(ENOUGH, s.top.max(columns.count, 1))
+    parts = s.top.max(s.top.min(s.top.ceiling(columns.length, SHORT_COLUMN), wanted), 1)
+    memory = partials_for(s, fold, [parts, columns.count])
 
-    def threads(here: Threads) -> None:
-        first = s.b.add(s.b.mul(here.block[0], BLOCK), here.thread[0])
+    def part(at: Sequence[Index]) -> None:
+        carried = _column(s, columns, at[1], at[0], parts)
+        for value, buffer in zip(carried, memory, strict=True):
+            scalars.store(s.b, value, buffer, at)
 
-        def step(i: SSAValue, _: Carried) -> Sequence[SSAValue]:
-            run(i)
-            return ()
+    def combined(column: Index, first: Index, step: Index) -> Carried:
+        def one(i: SSAValue, carried: Carried) -> Sequence[SSAValue]:
+            return folding.merge(s, fold, carried, load(s, fold, memory, [i, column]))
 
-        s.b.loop(first, count, (), step, step=s.b.mul(here.blocks[0], BLOCK))
+        return s.b.loop(first, parts, folding.start(s, fold), one, step=step)
 
-    launch(s, name_of([stage]), [blocks_for(s, count)], [BLOCK], threads)
+    def by_threads() -> None:
+        def whole(at: Sequence[Index]) -> None:
+            _finish(s, columns, at[0], combined(at[0], 0, 1))
+
+        sweep(s, [columns.count], whole, "combine")
+
+    def by_blocks() -> None:
+        def body(threads: Threads) -> None:
+            column, thread = threads.block[0], threads.thread[0]
+            carried = met_in_block(s, fold, combined(column, thread, BLOCK), threads)
+            leads = s.b.compare("eq", thread, s.b.index(0))
+            only_if(s, leads, lambda: _finish(s, columns, column, carried))
+
+        # There are fewer than ENOUGH / SHORT_COLUMN columns of so many parts.
+        launch(s, "combine", [columns.count], [BLOCK], body)
+
+    sweep(s, [parts, columns.count], part, name)
+    either(s, is_below(s, parts, SHORT_COLUMN + 1), by_threads, by_blocks)
+
+
+def _column(s: DeviceLowering, columns: Columns, number: Index, first: Index, step: Index) -> Carried:
+    """What every `step`th element of a column carries, so that neighbouring parts are neighbours in memory
+    where columns are few."""
+    outer = unravelled(s, number, [columns.sizes[k] for k in columns.kept])
+    kept = dict(zip(columns.kept, outer, strict=True))
+    fold, sizes = columns.fold, columns.sizes
+
+    def position(i: Index) -> list[Index]:
+        along = dict(zip(fold.axes, unravelled(s, i, [sizes[a] for a in fold.axes]), strict=True))
+        return [kept[axis] if axis in kept else along[axis] for axis in range(len(sizes))]
+
+    round_ = s.b.mul(step, EACH)
+
+    def some(low: SSAValue, before: Carried) -> Sequence[SSAValue]:
+        def one(i: SSAValue, inner: Carried) -> Sequence[SSAValue]:
+            return folding.step(s, fold, inner, position(i), None)
+
+        high = s.b.min(s.b.add(low, round_), columns.length)
+        inner = s.b.loop(low, high, folding.inner_start(s, fold), one, step=step)
+        return folding.absorb(s, fold, before, inner)
+
+    return s.b.loop(first, columns.length, folding.start(s, fold), some, step=round_)
+
+
+def _finish(s: DeviceLowering, columns: Columns, number: Index, carried: Carried) -> None:
+    """Stores the result of a column."""
+    outer = unravelled(s, number, [columns.sizes[k] for k in columns.kept])
+    at = folding.result_position(columns.fold, dict(zip(columns.kept, outer, strict=True)))
+    s.store(folding.finish(s, columns.fold, carried), columns.place, at)

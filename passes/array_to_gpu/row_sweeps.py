@@ -1,11 +1,13 @@
 """Ways of threads through a row: in a loop, or written out where they hold all of it in registers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from xdsl.ir import SSAValue
 
 from flowc.passes.array_to_gpu import folding
+from flowc.passes.array_to_gpu.either import both
+from flowc.passes.array_to_gpu.elementwise import store_at
 from flowc.passes.array_to_gpu.folding import Fold
 from flowc.passes.array_to_gpu.launch import neighbours, only_if, unravelled
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
@@ -20,12 +22,14 @@ ROUND = 16
 @frozen
 class Hands:
     """The threads that hold a row: how many, the number of this one, and in how many rounds they go through a
-    row, `lanes` elements of each at a time; 0 where that is found out as they go."""
+    row, `lanes` elements of each at a time; 0 where that is found out as they go. Where it does not hold
+    that it `stores`, a thread only helps."""
 
-    count: int
+    count: Index
     thread: SSAValue | None
     lanes: int = 1
     rounds: int = 0
+    stores: SSAValue | None = None
 
 
 def swept(
@@ -59,14 +63,6 @@ def _inner(s: DeviceLowering, i: Index, sizes: Sequence[Index]) -> tuple[Index, 
     return s.inner[key]
 
 
-def _store(
-    s: DeviceLowering, stores: Sequence[tuple[SSAValue, Place]], at: Sequence[Sequence[Index]]
-) -> None:
-    found = [[s.element(value, position) for position in at] for value, _ in stores]
-    for values, (_, place) in zip(found, stores, strict=True):
-        s.store_lanes(values, place, at)
-
-
 def _written_out(
     s: DeviceLowering,
     length: Index,
@@ -95,12 +91,14 @@ def _written_out(
             for values, (_, place) in zip(found, stores, strict=True):
                 s.store_lanes(values, place, at)
 
-        only_if(s, True if inside is None else inside, store)
+        here = True if inside is None else inside
+        only_if(s, here if hands.stores is None else both(s, here, hands.stores), store)
     return carried
 
 
 def _place(s: DeviceLowering, length: Index, hands: Hands, number: int) -> tuple[SSAValue, SSAValue | None]:
     """Where a round of a thread begins, and whether that is within the row; None where it must be."""
+    assert isinstance(hands.count, int)
     key = (s.b.block, number, hands.lanes, hands.count)
     found = s.rounds.get(key)
     if found is not None and found[0] == length:
@@ -137,6 +135,7 @@ def _in_a_loop(
     """The rounds of a thread as a loop; sums go on from some rounds to the next in a wider type."""
     thread: Index = 0 if hands.thread is None else hands.thread
     steps = s.b.floordiv(length, hands.lanes)
+    stored = True if hands.stores is None else hands.stores
 
     def at(i: SSAValue) -> list[list[Index]]:
         base = s.b.index(s.b.mul(i, hands.lanes))
@@ -145,13 +144,13 @@ def _in_a_loop(
     if not folds:
 
         def visit(i: SSAValue, _: Carried) -> Sequence[SSAValue]:
-            _store(s, stores, at(i))
+            only_if(s, stored, lambda: store_at(s, stores, at(i)))
             return ()
 
         s.b.loop(thread, steps, (), visit, step=hands.count)
         return []
     widths = [len(fold.dtypes) for fold in folds]
-    stride = hands.count * max(ROUND // hands.lanes, 1)
+    stride = s.b.mul(hands.count, max(ROUND // hands.lanes, 1))
 
     def some(low: SSAValue, before: Carried) -> Sequence[SSAValue]:
         starts = [folding.inner_start(s, fold) for fold in folds]
@@ -159,22 +158,17 @@ def _in_a_loop(
 
         def one(i: SSAValue, inner: Carried) -> Sequence[SSAValue]:
             here = at(i)
-            _store(s, stores, here)
-            split = list(_split(inner, parts))
+            if stores:
+                only_if(s, stored, lambda: store_at(s, stores, here))
+            found = folding.split(inner, parts)
             for each in here:
-                split = [folding.step(s, f, part, each, None) for f, part in zip(folds, split, strict=True)]
-            return [value for part in split for value in part]
+                found = [folding.step(s, f, part, each, None) for f, part in zip(folds, found, strict=True)]
+            return [value for part in found for value in part]
 
         end = s.b.min(s.b.add(s.b.sub(low, thread), stride), steps)
         inner = s.b.loop(low, end, [v for each in starts for v in each], one, step=hands.count)
-        both = zip(folds, _split(before, widths), _split(inner, parts), strict=True)
+        both = zip(folds, folding.split(before, widths), folding.split(inner, parts), strict=True)
         return [v for fold, outer, part in both for v in folding.absorb(s, fold, outer, part)]
 
     first = [value for fold in folds for value in folding.start(s, fold)]
-    return list(_split(s.b.loop(thread, steps, first, some, step=stride), widths))
-
-
-def _split(values: Sequence[SSAValue], widths: Sequence[int]) -> Iterator[Carried]:
-    rest = iter(values)
-    for width in widths:
-        yield tuple(next(rest) for _ in range(width))
+    return folding.split(s.b.loop(thread, steps, first, some, step=stride), widths)

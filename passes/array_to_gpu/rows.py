@@ -1,51 +1,46 @@
-"""Rows on a device: stages that go together from row to row, each row in the hands of one thread, one warp or
-one block.
+"""Rows on a device: stages that go together from row to row, each row in the hands of one thread, of some
+neighbours in a warp, of a warp or of a block; `long_rows` has those for which a block is not enough.
 
 Nothing but numbers of a row is kept from stage to stage; all else is computed where it is used. Where a row
 is short enough for the registers of its threads, the rounds of a thread are written out one after the other,
 so that what one stage has read or computed is still at hand for the next.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
-from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.passes.array_to_gpu import folding
 from flowc.passes.array_to_gpu.across import across_block, across_warp
-from flowc.passes.array_to_gpu.either import by_vectors, either
+from flowc.passes.array_to_gpu.either import both, by_vectors, either
 from flowc.passes.array_to_gpu.elementwise import lanes_of
 from flowc.passes.array_to_gpu.folding import Fold
 from flowc.passes.array_to_gpu.launch import Threads, blocks_for, launch, only_if, unravelled
 from flowc.passes.array_to_gpu.limits import BLOCK, MOST_BLOCKS, WARP, WARPS
+from flowc.passes.array_to_gpu.long_rows import are_few_and_long, can_be_cut, lower_long_rows
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
+from flowc.passes.array_to_gpu.row_groups import Rows, lengths_of, name_of, runs_of
 from flowc.passes.array_to_gpu.row_sweeps import Hands, swept
-from flowc.passes.array_to_loops.builder import Index, Range
+from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Place
 from flowc.passes.array_to_loops.reductions import Carried
-from flowc.passes.array_to_loops.stages import Stage, reads
 
 REGISTERS = 16
 """Elements of a row that a thread holds in registers."""
 FEW = 8
-
-
-@frozen(eq=False)
-class Rows:
-    """What goes together: the stages, the extents along which rows follow one another, and for a stage and
-    the position of a row its part of the stage's sweep."""
-
-    stages: Sequence[Stage]
-    sizes: Sequence[Index]
-    ranges: Callable[[Stage, Sequence[Index]], list[Range]]
+"""Elements of a row that one thread takes on its own, where that is known now."""
+NEIGHBOURS = 8
+"""Threads of a warp that hold a short row."""
+SHORT = 4
+"""Elements of a row that each of these has at most, where they do not go by vectors."""
 
 
 def lower_rows(s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place]) -> None:
     """Computes the stages row by row; a number of a row that has no place is known within its launch only."""
     total = s.counted(rows.sizes)
-    lengths = _lengths(s, rows)
+    lengths = lengths_of(s, rows)
     length = lengths[0] if lengths else 1
     if all(isinstance(each, int) and each <= FEW for each in lengths):
         _by_threads(s, rows, places, total)
@@ -53,51 +48,96 @@ def lower_rows(s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place]) 
     # The best value and its position, written out, would be more code than it is worth.
     seeks = any(isinstance(stage.op, ops.ArgReduceOp) for stage in rows.stages)
     count = 1 if seeks else lanes_of(s, rows.stages, places)
-
-    def warps(lanes: int, rounds: int) -> Callable[[], None]:
-        return lambda: _by_warps(s, rows, places, total, lanes, rounds)
-
-    def blocks(lanes: int, rounds: int) -> Callable[[], None]:
-        return lambda: _by_blocks(s, rows, places, total, lanes, rounds)
-
-    def by_length(limit: int, short: Callable[[], None], long: Callable[[], None]) -> None:
-        either(s, _at_most(s, length, limit), short, long)
-
-    def vectors() -> None:
-        held = max(REGISTERS // count, 1)
-        by_length(
-            held * count * WARP,
-            warps(count, held),
-            lambda: by_length(
-                count * BLOCK,
-                blocks(count, 1),
-                lambda: by_length(held * count * BLOCK, blocks(count, held), blocks(count, 0)),
-            ),
-        )
-
-    def single() -> None:
-        by_length(REGISTERS * WARP, warps(1, 0), blocks(1, 0))
-
-    if count == 1 or len(lengths) > 1:  # rounds that are written out are those of one length
-        single()
+    written = not seeks and len(lengths) == 1
+    ways = RowForms(s, rows, places, total, length, len(lengths) > 1)
+    if count == 1 or not written:
+        _by_elements(ways, written)
     else:
-        by_vectors(s, vectors, single, _whole_vectors(s, length, count))
+        fits = _whole_vectors(s, length, count)
+        by_vectors(s, lambda: _by_vectors(ways, count), lambda: _by_elements(ways, written), fits)
 
 
-def _lengths(s: DeviceLowering, rows: Rows) -> list[Index]:
-    """The different numbers of elements that rows of the stages have; one alone is not among them."""
-    zeros = [0] * len(rows.sizes)
-    found: list[Index] = []
-    for stage in rows.stages:
-        extents = [here.high for here in rows.ranges(stage, zeros) if not here.single]
-        length = s.counted(extents)
-        if extents and length not in found:
-            found.append(length)
-    return found
+@frozen(eq=False)
+class RowForms:
+    """What forms of code for rows have in common: how many rows there are, and how long they are; those of
+    `mixed` lengths differ from stage to stage."""
+
+    s: DeviceLowering
+    rows: Rows
+    places: Mapping[SSAValue, Place]
+    total: Index
+    length: Index
+    mixed: bool
 
 
-def _at_most(s: DeviceLowering, length: Index, limit: int) -> SSAValue | bool:
-    return length <= limit if isinstance(length, int) else s.b.compare("sle", length, s.b.index(limit))
+Way = Callable[[], None]
+
+
+def _by_vectors(w: RowForms, count: int) -> None:
+    held = max(REGISTERS // count, 1)
+    _by_length(
+        w,
+        min(held, 2) * count * NEIGHBOURS,
+        _hands(w, _by_neighbours, NEIGHBOURS, count, min(held, 2)),
+        lambda: _by_length(
+            w,
+            held * count * WARP,
+            _hands(w, _by_warps, WARP, count, held),
+            lambda: _by_length(
+                w,
+                count * BLOCK,
+                _hands(w, _by_blocks, BLOCK, count, 1),
+                lambda: _by_length(
+                    w,
+                    held * count * BLOCK,
+                    _hands(w, _by_blocks, BLOCK, count, held),
+                    lambda: _by_many(w, count),
+                ),
+            ),
+        ),
+    )
+
+
+def _by_elements(w: RowForms, written: bool) -> None:
+    """Rounds that are written out are those of one length."""
+    _by_length(
+        w,
+        SHORT * NEIGHBOURS,
+        _hands(w, _by_neighbours, NEIGHBOURS, 1, SHORT if written else 0),
+        lambda: _by_length(w, REGISTERS * WARP, _hands(w, _by_warps, WARP, 1, 0), lambda: _by_many(w, 1)),
+    )
+
+
+def _by_many(w: RowForms, lanes: int) -> None:
+    """Long rows: each by a block, or by several where there are too few rows for that."""
+    s = w.s
+    if w.mixed or not can_be_cut(s, w.rows, w.length):
+        _by_blocks(w, lanes, 0)
+        return
+    either(
+        s,
+        are_few_and_long(s, w.total, w.length),
+        lambda: lower_long_rows(s, w.rows, w.places, w.total, w.length, lanes),
+        lambda: _by_blocks(w, lanes, 0),
+    )
+
+
+def _by_length(w: RowForms, limit: int, short: Way, long: Way) -> None:
+    """Rows of up to `limit` elements, and of at least one, or others."""
+    if isinstance(w.length, int):
+        (short if 0 < w.length <= limit else long)()
+        return
+    below = w.s.b.index(w.s.b.sub(w.length, 1))
+    either(w.s, w.s.b.compare("ult", below, w.s.b.index(limit)), short, long)
+
+
+def _hands(
+    w: RowForms, way: Callable[[RowForms, int, int], None], threads: int, lanes: int, rounds: int
+) -> Way:
+    """A way with as many rounds as rows of a length that is known now need."""
+    if rounds and isinstance(w.length, int):
+        rounds = min(rounds, -(-w.length // (threads * lanes)))
+    return lambda: way(w, lanes, rounds)
 
 
 def _whole_vectors(s: DeviceLowering, length: Index, count: int) -> SSAValue | bool:
@@ -108,7 +148,7 @@ def _whole_vectors(s: DeviceLowering, length: Index, count: int) -> SSAValue | b
     some = s.b.compare("sgt", length, s.b.index(0))
     if left == 0:
         return some
-    return s.b.insert(arith.AndIOp(some, s.b.compare("eq", s.b.index(left), s.b.index(0))))
+    return both(s, some, s.b.compare("eq", s.b.index(left), s.b.index(0)))
 
 
 def _by_threads(s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place], total: Index) -> None:
@@ -123,39 +163,53 @@ def _by_threads(s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place],
     launch(s, name_of(rows.stages), [blocks_for(s, total)], [BLOCK], body)
 
 
-def _by_warps(
-    s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place], total: Index, lanes: int, rounds: int
-) -> None:
+def _by_neighbours(w: RowForms, lanes: int, rounds: int) -> None:
+    """All threads of a warp take part in its rows; those beyond the last row take that once more, and store
+    nothing."""
+    s, high = w.s, BLOCK // NEIGHBOURS
+
+    def body(threads: Threads) -> None:
+        def some(low: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
+            number = s.b.index(s.b.add(low, threads.thread[1]))
+            stores = s.b.compare("slt", number, s.b.index(w.total))
+            hands = Hands(NEIGHBOURS, threads.thread[0], lanes, rounds, stores)
+            here = s.b.min(number, s.b.sub(w.total, 1))
+            _row(s, w.rows, w.places, unravelled(s, here, w.rows.sizes), hands)
+            return ()
+
+        first = s.b.mul(threads.block[0], high)
+        s.b.loop(first, w.total, (), some, step=s.b.mul(threads.blocks[0], high))
+
+    launch(s, name_of(w.rows.stages), [blocks_for(s, w.total, high)], [NEIGHBOURS, high], body)
+
+
+def _by_warps(w: RowForms, lanes: int, rounds: int) -> None:
+    s = w.s
+
     def body(threads: Threads) -> None:
         def row(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             hands = Hands(WARP, threads.thread[0], lanes, rounds)
-            _row(s, rows, places, unravelled(s, number, rows.sizes), hands)
+            _row(s, w.rows, w.places, unravelled(s, number, w.rows.sizes), hands)
             return ()
 
         first = s.b.add(s.b.mul(threads.block[0], WARPS), threads.thread[1])
-        s.b.loop(first, total, (), row, step=s.b.mul(threads.blocks[0], WARPS))
+        s.b.loop(first, w.total, (), row, step=s.b.mul(threads.blocks[0], WARPS))
 
-    launch(s, name_of(rows.stages), [blocks_for(s, total, WARPS)], [WARP, WARPS], body)
+    launch(s, name_of(w.rows.stages), [blocks_for(s, w.total, WARPS)], [WARP, WARPS], body)
 
 
-def _by_blocks(
-    s: DeviceLowering, rows: Rows, places: Mapping[SSAValue, Place], total: Index, lanes: int, rounds: int
-) -> None:
+def _by_blocks(w: RowForms, lanes: int, rounds: int) -> None:
+    s = w.s
+
     def body(threads: Threads) -> None:
         def row(number: SSAValue, _: tuple[SSAValue, ...]) -> Sequence[SSAValue]:
             hands = Hands(BLOCK, threads.thread[0], lanes, rounds)
-            _row(s, rows, places, unravelled(s, number, rows.sizes), hands)
+            _row(s, w.rows, w.places, unravelled(s, number, w.rows.sizes), hands)
             return ()
 
-        s.b.loop(threads.block[0], total, (), row, step=threads.blocks[0])
+        s.b.loop(threads.block[0], w.total, (), row, step=threads.blocks[0])
 
-    launch(s, name_of(rows.stages), [s.top.min(total, MOST_BLOCKS)], [BLOCK], body)
-
-
-def name_of(stages: Sequence[Stage]) -> str:
-    """What a launch does, by its first stages."""
-    words = [stage.op.kind.data for stage in stages if isinstance(stage.op, ops.ReduceOp | ops.ArgReduceOp)]
-    return "_".join(list(dict.fromkeys(words))[:3]) or "rows"
+    launch(s, name_of(w.rows.stages), [s.top.min(w.total, MOST_BLOCKS)], [BLOCK], body)
 
 
 def _row(
@@ -163,7 +217,7 @@ def _row(
 ) -> None:
     """All stages at one row."""
     numbers: list[SSAValue] = []
-    for together in _sweeps(s, rows.stages):
+    for together in runs_of(s, rows.stages):
         s.b.location = together[0].op.location
         ranges = rows.ranges(together[0], at)
         stores = [(t.result, places[t.result]) for t in together if t.elementwise and t.result in places]
@@ -197,6 +251,8 @@ def _by_one(
     if not wanted:
         return
     leads = True if hands.thread is None else s.b.compare("eq", hands.thread, s.b.index(0))
+    if hands.stores is not None:
+        leads = both(s, leads, hands.stores)
 
     def store() -> None:
         for value, place, position in wanted:
@@ -213,30 +269,7 @@ def _met(s: DeviceLowering, fold: Fold, carried: Carried, hands: Hands) -> Carri
 
     if hands.thread is None:
         return carried
-    if hands.count == WARP:
-        return across_warp(s, carried, merge, hands.thread)
+    assert isinstance(hands.count, int)
+    if hands.count <= WARP:
+        return across_warp(s, carried, merge, hands.thread, hands.count)
     return across_block(s, carried, merge, hands.thread, hands.count)
-
-
-def _sweeps(s: DeviceLowering, stages: Sequence[Stage]) -> Iterator[list[Stage]]:
-    """The stages in runs that go through a row once: none reads a number that another finds by going through
-    it."""
-    rest = list(stages)
-    while rest:
-        run = [rest.pop(0)]
-        while rest and _goes_along(s, run, rest[0]):
-            run.append(rest.pop(0))
-        yield run
-
-
-def _goes_along(s: DeviceLowering, run: Sequence[Stage], stage: Stage) -> bool:
-    first = run[0]
-    assert stage.space is not None
-    assert first.space is not None
-    if s.extents.shape(stage.space) != s.extents.shape(first.space):
-        return False
-    if first.elementwise and stage.elementwise and first.rank == 0:
-        return True
-    found = {other.result for other in run if not other.elementwise}
-    axes = {tuple(Fold(o.op).axes) for o in (*run, stage) if isinstance(o.op, ops.ReduceOp | ops.ArgReduceOp)}
-    return len(axes) <= 1 and not any(value in found for value, _ in reads(s, stage, None, found))

@@ -11,7 +11,8 @@ from flowc.passes.array_to_gpu.folding import Fold
 from flowc.passes.array_to_gpu.launch import sweep
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
 from flowc.passes.array_to_gpu.reduce import lower_columns, lower_whole
-from flowc.passes.array_to_gpu.rows import Rows, lower_rows
+from flowc.passes.array_to_gpu.row_groups import Rows
+from flowc.passes.array_to_gpu.rows import lower_rows
 from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.groups import Group, Track

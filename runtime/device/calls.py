@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from flowc.runtime.device.failures import no_memory, stopped
+from flowc.runtime.device.failures import no_memory, refused_launch, stopped
 from flowc.runtime.device.protocol import Device, Stream
 from flowc.runtime.device.site import Library
 from flowc.runtime.device.spans import listening
@@ -87,23 +87,28 @@ def _failed(native: Native, lane: Lane, status: int) -> Exception:
     signature, device, problem = native.frame.signature, lane.device, lane.problem
     if isinstance(problem, FlowError):
         return problem
-    if problem is not None and not isinstance(problem, Exception):
-        raise problem  # Ctrl-C, in a function that C called
+    raise_interruption(lane)
     code = status % SITES
     if code == NO_MEMORY or isinstance(problem, MemoryError):
         return OutOfMemory(str(problem or ""))
     if code == DEVICE:
-        return stopped(signature, device.name, status, str(problem) if problem else _trouble(lane))
+        return stopped(signature, device.name, str(problem) if problem else _trouble(lane, status // SITES))
     return failure(signature, status)
 
 
-def _trouble(lane: Lane) -> str:
-    """What the device says when it is asked for all that it was given."""
+def raise_interruption(lane: Lane) -> None:
+    """Raises what ended a function that C called and is no error: Ctrl-C."""
+    if lane.problem is not None and not isinstance(lane.problem, Exception):
+        raise lane.problem
+
+
+def _trouble(lane: Lane, answer: int) -> str:
+    """What the device says when it is asked for all that it was given, else what it answered to a launch."""
     try:
         lane.stream.wait()
-    except Exception as error:
+    except lane.device.faults as error:
         return str(error)
-    return "its driver refused a launch"
+    return refused_launch(answer)
 
 
 def memory_failure(native: Native, device: Device, needs: int, why: str = "") -> FlowError:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from flowc.runtime.device.code import DeviceCode
-from flowc.runtime.device.failures import ON_PROCESSOR
+from flowc.runtime.device.failures import ON_PROCESSOR, without_form
 from flowc.runtime.device.images import Recompile
 from flowc.runtime.device.loading import load_device
 from flowc.runtime.device.placing import Place, placed_kernels, usual
@@ -40,7 +40,8 @@ def kernels_for(
     """The kernels of a program by name. For `auto`, `placing` makes what says where calls run; it is asked
     where there is a choice.
 
-    Raises FlowError for the target `cuda` where there is no GPU (E0780 to E0782) or no code for one (E0786).
+    Raises FlowError for the target `cuda` where there is no GPU (E0780 to E0782), no code for one (E0786), or
+    a kernel without it (E0787).
     """
     if target == "cpu" or not processor:
         return processor
@@ -52,6 +53,10 @@ def kernels_for(
     missing = absence()
     if missing is not None:
         raise missing
+    found = {} if code is None else load_device(code, recompile=recompile)
+    for name in processor:
+        if name not in found and name in (refused or {}):
+            raise without_form(name, (refused or {})[name])
     if code is None:
         raise fail(
             "E0786",
@@ -59,4 +64,4 @@ def kernels_for(
             why="they were compiled for the processor alone",
             help="compile the program again with `--target cuda`, or " + ON_PROCESSOR,
         )
-    return load_device(code, recompile=recompile)
+    return found

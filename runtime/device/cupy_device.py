@@ -15,18 +15,18 @@ from attrs import field, frozen
 from flowc.runtime.device.driver import driver
 from flowc.runtime.device.failures import damaged, elsewhere, no_device, old_driver
 from flowc.runtime.device.product import WORDS, product_of
-from flowc.runtime.device.protocol import Properties, Stream
+from flowc.runtime.device.protocol import DLPACK_DEVICES, Properties, Stream
 from flowc.runtime.device.site import Site
 
 _TO_DEVICE, _TO_HOST, _WITHIN = 1, 2, 3
 """Kinds of copies, as `cudaMemcpyKind` numbers them."""
-_CUDA, _CUDA_MANAGED = 2, 13
-"""Types of devices, as DLPack numbers them."""
 _SHARED_SIZE, _MOST_DYNAMIC_SHARED = 1, 8
 """Attributes of a function, as `CUfunction_attribute` numbers them: bytes of shared memory that its code
 has, and how many more a launch may ask for."""
 _MOST_SHARED = 97
 """The attribute of a device that says how much shared memory a block may have, where it is asked for."""
+_NO_MEMORY = 2
+"""That there is none, as `cudaError_t` numbers it."""
 _RELAXED_TO_THREAD = 1
 """Recording that leaves other threads alone: `cudaStreamCaptureModeThreadLocal`."""
 
@@ -102,6 +102,11 @@ class CupyDevice:
     name: str
     architecture: str
     pool: Any = field(factory=lambda: cupy.get_default_memory_pool())
+
+    @property
+    def faults(self) -> tuple[type[Exception], ...]:
+        """The errors of CUDA's two interfaces. Those of cuBLAS come up in a function of the table alone."""
+        return cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError
 
     def properties(self) -> Properties:
         """What CUDA says of it. Drivers of CUDA 13 on say nothing of clocks."""
@@ -186,8 +191,13 @@ class CupyDevice:
         _move(target.ctypes.data, array.data.ptr, target.nbytes, _TO_HOST, stream)
 
     def pinned(self, size: int) -> "np.ndarray[Any, Any]":
-        """Bytes of CuPy's pool of pinned memory."""
-        return np.frombuffer(cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
+        """Bytes of CuPy's pool of pinned memory; raises MemoryError."""
+        try:
+            return np.frombuffer(cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            if error.status != _NO_MEMORY:
+                raise
+            raise MemoryError(f"{size} bytes of pinned memory: {error}") from error
 
     def read(self, to: int, source: int, size: int, stream: Stream) -> None:
         """Copies to host memory and waits."""
@@ -247,7 +257,7 @@ def _shown(value: object) -> Any | None:
     if not hasattr(value, "__dlpack_device__"):
         return None
     kind, _ = value.__dlpack_device__()
-    return cupy.from_dlpack(value) if kind in (_CUDA, _CUDA_MANAGED) else None
+    return cupy.from_dlpack(value) if kind in DLPACK_DEVICES else None
 
 
 def current() -> Site:

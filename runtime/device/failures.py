@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from flowc.runtime.errors import FlowError, fail
-from flowc.runtime.kernel_failures import DEVICE, SITES, place_of
+from flowc.runtime.kernel_failures import place_of
 from flowc.runtime.kernel_signature import KernelSignature
 
 ON_PROCESSOR = 'run it on the processor: `--target cpu`, or `target="cpu"` of the decorator'
@@ -60,16 +60,30 @@ def elsewhere(name: str, there: int, here: int) -> FlowError:
     )
 
 
-def stopped(signature: KernelSignature, device: str, status: int, why: str) -> FlowError:
+_ANSWERS = {
+    1: "a size of it is none that the device takes",
+    2: "there is no memory left",
+    209: "the code is for another device",
+    700: "a kernel before it reached outside of memory",
+    701: "it takes more registers or shared memory than a block can have",
+    719: "a kernel before it failed",
+}
+"""The usual answers to a launch, as `CUresult` numbers them."""
+
+
+def refused_launch(answer: int) -> str:
+    """What a driver's answer to a launch means; 0 where it is not known."""
+    said = f" with CUresult {answer}" if answer else ""
+    return f"its driver refused a launch{said}" + (f": {_ANSWERS[answer]}" if answer in _ANSWERS else "")
+
+
+def stopped(signature: KernelSignature, device: str, why: str) -> FlowError:
     """The device did not do what it was asked for."""
-    site = status // SITES
-    line = signature.sites[site] if status % SITES != DEVICE and site < len(signature.sites) else 0
     return fail(
         "E0785",
         f"{device} could not go on with {place_of(signature)}",
         why=why,
         help=ON_PROCESSOR,
-        line=line,
     )
 
 
@@ -80,6 +94,16 @@ def foreign(device: str, architecture: str, known: Sequence[str], why: str) -> F
         f"the kernels have no code for {device}, which is {architecture}",
         why=f"they were compiled for {', '.join(known) or 'no GPU'}; {why}",
         help=f"compile the program again with `--gpu-arch {architecture}`, or " + ON_PROCESSOR,
+    )
+
+
+def without_form(kernel: str, why: str) -> FlowError:
+    """A kernel that was compiled for `auto`, and has code for the processor alone."""
+    return fail(
+        "E0787",
+        f"kernel `{kernel}` has no form for target cuda",
+        why=why,
+        help="run it on the processor, `--target cpu`, or let flowc choose for each kernel: `--target auto`",
     )
 
 

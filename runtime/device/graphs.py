@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from flowc.runtime.device.calls import Native, enter, perform, signed
+from flowc.runtime.device.calls import Native, enter, perform, raise_interruption, signed
 from flowc.runtime.device.protocol import Block, Graph, Stream
 from flowc.runtime.device.spans import listening
 from flowc.runtime.device.table import Lane, Refused
@@ -130,6 +130,7 @@ class Graphs:
             finally:
                 graph = device.end_recording(own)
                 lane.recording = False
+        raise_interruption(lane)
         self.refused = graph is None or isinstance(lane.problem, Refused)
         if status or graph is None:
             lane.arena.empty()

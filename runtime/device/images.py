@@ -1,42 +1,13 @@
 """Which code a card loads: machine code where some was made for its kind, else what its driver compiles."""
 
-import re
 from collections.abc import Callable, Iterable
 
-from attrs import frozen
-
+from flowc.runtime.device.architectures import parse_architecture
 from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.device.failures import foreign
 
 Recompile = Callable[[str, str], bytes]
 """Makes machine code of CUDA C++ for an architecture; raises FlowError where it cannot."""
-
-_ARCHITECTURE = re.compile(r"(?:sm|compute)_(\d+)(\d)([af]?)")
-
-
-@frozen(order=True)
-class Architecture:
-    """An architecture of GPUs: sm_90 has major 9 and minor 0. `feature` is "a" for code of one card's own
-    instructions, "f" for those of a family, else empty."""
-
-    major: int
-    minor: int
-    feature: str = ""
-
-    def __str__(self) -> str:
-        return f"sm_{self.major}{self.minor}{self.feature}"
-
-
-def parse_architecture(text: str) -> Architecture:
-    """Reads `sm_90`, `sm_90a` or `compute_90`; raises ValueError for anything else.
-
-    >>> parse_architecture("sm_120")
-    Architecture(major=12, minor=0, feature='')
-    """
-    found = _ARCHITECTURE.fullmatch(text)
-    if found is None:
-        raise ValueError(f"not an architecture: {text!r}")
-    return Architecture(int(found[1]), int(found[2]), found[3])
 
 
 def best_cubin(known: Iterable[str], card: str) -> str | None:
@@ -66,9 +37,16 @@ def image_for(code: DeviceCode, device: str, card: str, recompile: Recompile | N
     found = best_cubin(code.cubins, card)
     if found is not None:
         return code.cubins[found]
-    here = parse_architecture(card)
-    if code.ptx and parse_architecture(code.ptx_architecture) <= here:
+    if code.ptx and _compiles(code.ptx_architecture, card):
         return code.ptx
     if recompile is None or not code.text:
         raise foreign(device, card, sorted(code.cubins), "and there is no compiler for it here")
     return recompile(code.text, card)
+
+
+def _compiles(ptx: str, card: str) -> bool:
+    """Whether a card's driver compiles PTX of an architecture: for cards as young or younger, but where it is
+    made of features for that card alone. See CUDA C++ Programming Guide, "PTX Compatibility"."""
+    made, here = parse_architecture(ptx), parse_architecture(card)
+    least, has = (made.major, made.minor), (here.major, here.minor)
+    return has == least if made.feature else has >= least

@@ -26,7 +26,7 @@ from flowc.runtime.device.transfers import Shape, delivered, needed, placed
 from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import shapes
-from flowc.runtime.kernel_failures import DEVICE, too_large
+from flowc.runtime.kernel_failures import too_large
 from flowc.runtime.kernel_signature import KernelSignature
 
 REMEMBERED = 4096
@@ -114,7 +114,7 @@ class DeviceKernel:
 
     def _faulted(self, device: Device, error: BaseException) -> FlowError:
         """What a device reports late, of this call or of one before it."""
-        return stopped(self.signature, device.name, DEVICE, str(error))
+        return stopped(self.signature, device.name, str(error))
 
     def _called(self, site: Site, arguments: Sequence[object], out: object) -> Any:
         key = key_of(arguments)

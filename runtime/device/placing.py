@@ -13,6 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from flowc.runtime.device.following import Ahead, Step
 from flowc.runtime.device.presence import absence
+from flowc.runtime.device.protocol import DLPACK_DEVICES
 
 MOST_LINES = 8
 """Of a kernel, when it is said where its calls went."""
@@ -49,8 +50,11 @@ class Tally:
 
 
 def on_device(argument: object) -> bool:
-    """Whether an argument shows memory of a GPU; looks at its type alone."""
-    return hasattr(type(argument), "__cuda_array_interface__")
+    """Whether an argument shows memory of a GPU. Its type does not say: torch's is one for both sides."""
+    if hasattr(argument, "__cuda_array_interface__"):
+        return True
+    where = getattr(argument, "__dlpack_device__", None)
+    return where is not None and where()[0] in DLPACK_DEVICES
 
 
 def usual(kernel: str, arguments: Sequence[Any], ahead: Sequence[Step] | None = None) -> Placement:

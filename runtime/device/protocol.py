@@ -13,6 +13,9 @@ from attrs import frozen
 if TYPE_CHECKING:
     import numpy as np
 
+DLPACK_DEVICES = (2, 13)
+"""CUDA's memory and its managed memory, as DLPack numbers types of devices."""
+
 
 @frozen
 class Properties:
@@ -81,6 +84,10 @@ class Device(Protocol):
     def architecture(self) -> str:
         """As `sm_90`."""
 
+    @property
+    def faults(self) -> tuple[type[Exception], ...]:
+        """What its functions raise where a step failed, that one or one before it."""
+
     def properties(self) -> Properties:
         """What its driver says of it."""
 
@@ -115,15 +122,15 @@ class Device(Protocol):
         """Where an array's first element is."""
 
     def put(self, source: "np.ndarray[Any, Any]", array: Any, stream: Stream) -> None:
-        """Copies host memory to an array, both in row-major order, in stream order; memory that is not pinned
-        has been read when it returns."""
+        """Copies host memory to an array, both in row-major order, in stream order; memory that is pinned may
+        be read until a wait, other memory has been when it returns."""
 
     def get(self, array: Any, target: "np.ndarray[Any, Any]", stream: Stream) -> None:
         """Copies an array to host memory, both in row-major order, in stream order: it is there after a
         wait."""
 
     def pinned(self, size: int) -> "np.ndarray[Any, Any]":
-        """Bytes of host memory that the device reaches by itself."""
+        """Bytes of host memory that the device reaches by itself; raises MemoryError."""
 
     def read(self, to: int, source: int, size: int, stream: Stream) -> None:
         """Copies bytes of the device to host memory after all in the stream; waits until they are there."""
@@ -132,7 +139,7 @@ class Device(Protocol):
         """Copies bytes from one place of the device to another, in stream order."""
 
     def product(self, description: int, stream: Stream) -> None:
-        """The matrix product described at an address (see `runtime.device.products`), in stream order."""
+        """The matrix product described at an address (see `runtime.device.product`), in stream order."""
 
     def mark(self, stream: Stream) -> object:
         """A mark in a stream, for `between`."""

@@ -21,6 +21,7 @@ from flowc.runtime.artifact import read
 from flowc.runtime.device import choosing, loading, placing, presence
 from flowc.runtime.device.failures import no_device
 from flowc.runtime.device.site import Site
+from flowc.runtime.errors import fail
 from flowc.runtime.kernel_artifact import device_kernels_in
 
 PROGRAM = """
@@ -192,6 +193,40 @@ def test_kernels_without_code_for_gpus_are_refused_for_cuda_and_stay_for_auto(
     assert "shared: on the processor, as a GPU has no code for it: array.reduce has no" in done.stderr
     assert "squashed: 1 x on the processor, as " in done.stderr
     assert "is expected on the processor" in done.stderr
+
+
+@pytest.mark.usefixtures("without")
+@pytest.mark.parametrize("code", ["E0677", "E0678"])
+def test_without_code_by_nvrtc_cuda_is_refused_and_auto_is_the_processor(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Any:
+        raise fail(code, "there is no NVRTC that would do")
+
+    monkeypatch.setattr(cuda, "compile_kernels", failing)
+    words = ("compile", "main.flow", "--gpu-arch", "sm_90", "-o", "a.flowc", "--target")
+    monkeypatch.setattr(nvrtc, "architectures", lambda: ("sm_90",))
+    assert f"error[{code}]" in flowc(*words, "cuda").stderr
+    done = flowc(*words, "auto")
+    assert done.exit_code == 0, done.stderr
+    reasons = read(Path("a.flowc")).properties["without_gpu"]
+    said = "there is no code for a GPU: there is no NVRTC that would do"
+    assert reasons == {"squashed": said, "shared": said}
+    assert flowc("run", "a.flowc", ARGUMENT).exit_code == 0
+
+
+@needs_compiler
+@needs_nvrtc
+@pytest.mark.usefixtures("unreduced")
+def test_an_artifact_for_either_is_refused_for_cuda_with_what_it_remembers(
+    monkeypatch: pytest.MonkeyPatch, emulated: EmulatedDevice
+) -> None:
+    done = flowc("compile", "main.flow", "--target", "auto", "--gpu-arch", "sm_90", "-o", "a.flowc")
+    assert done.exit_code == 0, done.stderr
+    done = flowc("run", "a.flowc", "--target", "cuda", ARGUMENT)
+    assert "error[E0787]: kernel `shared` has no form for target cuda" in done.stderr
+    assert "array.reduce has no device code" in done.stderr
+    assert flowc("run", "a.flowc", "--target", "auto", ARGUMENT).exit_code == 0
 
 
 @needs_nvrtc

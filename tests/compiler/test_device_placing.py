@@ -141,6 +141,28 @@ def test_jit_asks_for_each_combination_of_types() -> None:
     np.testing.assert_array_equal(called(doubles, doubles), np.full((10, 10), 10.0))
 
 
+def test_what_a_kernel_changes_must_come_back() -> None:
+    def shifted(x: Any) -> None:
+        x[1:] = x[:-1]
+
+    def same(x: Any) -> Any:
+        return x[:1]
+
+    site, array = Site(EmulatedDevice()), np.ones(1 << 20)
+    costs = []
+    for function in (shifted, same):
+        called = DeviceJit(function, target="auto", back=Back(lambda: site, card=lambda: H200))
+        assert called.placed((array,), {}).where == "cpu"
+        (made,) = called.placers.values()
+        assert isinstance(made, Placer)
+        assert made.basis is not None
+        (work,) = made.basis.works.values()
+        assert work is not None
+        costs.append(made.basis.cost(work, lambda extent: 1 << 20, ["host"]))
+    assert costs[0].results.bytes == array.nbytes
+    assert costs[1].results.bytes < costs[0].results.bytes
+
+
 def test_a_device_is_measured() -> None:
     card = measured_card(EmulatedDevice(), copied=1 << 20, sent=1 << 20)
     assert card.measured

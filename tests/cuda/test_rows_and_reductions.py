@@ -22,11 +22,14 @@ SHAPES = (
     (2, 2048),
     (2, 20000),
     (7, 33),
+    (33, 31),
+    (40, 12),
     (2, 1),
     (0, 5),
     (3, 0),
 )
-"""Every way to hold a row: in a warp's registers, in a block's, in loops; by vectors and by elements."""
+"""Every way to hold a row: in the registers of a few neighbours, of a warp, of a block, in loops; by vectors
+and by elements."""
 CANCELLED = 4096
 """Units in the last place that sums may differ by whose terms cancel."""
 
@@ -48,7 +51,7 @@ def test_a_layer_norm_reads_each_row_in_one_launch() -> None:
 OTHERS: dict[str, Sequence[tuple[Any, ...]]] = {
     "kernel total(x: f32[n]) -> f32:\n    return x.sum()\n": [(floats(n),) for n in (0, 1, 5, 255, 100001)],
     "kernel columns(x: f32[n, m]) -> f32[m]:\n    return x.sum(axis=0)\n": [
-        (floats(n, m),) for n, m in ((1, 1), (33, 5), (1000, 7), (3, 1000), (0, 4))
+        (floats(n, m),) for n, m in ((1, 1), (33, 5), (9000, 3), (3, 1000), (100, 2100), (0, 4), (4, 0))
     ],
     "kernel scaled(x: f64[n]) -> f64[n]:\n    return x / x.sum() + x.max()\n": [
         (floats(n).astype(np.float64),) for n in (1, 5, 4099)
@@ -61,14 +64,47 @@ OTHERS: dict[str, Sequence[tuple[Any, ...]]] = {
         (floats(5, 100, 33), floats(33)),
     ],
     "kernel spread(x: f32[n, m], y: f32[m], z: f32[n, 1]) -> f32[n, m]:\n    return x * y + z\n": [
-        (floats(n, m), floats(m), floats(n, 1)) for n, m in ((3, 4), (5, 100), (7, 256), (2, 63))
+        (floats(n, m), floats(m), floats(n, 1))
+        for n, m in ((3, 4), (5, 100), (301, 64), (2, 63), (300, 3), (9, 1), (0, 4), (4, 0))
     ],
     "kernel best(x: f32[n, m]) -> i64[n]:\n    return argmax(x, axis=-1)\n": [
         (floats(3, 5),),
         (floats(2, 3000),),
+        (floats(45, 20),),
         (np.array([[1, np.nan, 5, np.nan], [3, 3, 1, 3]], np.float32),),
     ],
 }
+
+
+LONG = 1 << 17
+"""Elements from which several blocks share a row, where rows are few."""
+FEW_LONG_ROWS = {
+    "kernel total(x: f32[n, m]) -> f32[n]:\n    return x.sum(axis=1)\n": (
+        (2, LONG),
+        (3, LONG + 5),
+        (0, LONG),
+    ),
+    "kernel best(x: f32[n, m]) -> i64[n]:\n    return argmax(x, axis=-1)\n": ((2, LONG + 1),),
+    f"kernel soft(x: f32[n, {LONG}]) -> f32[n, {LONG}]:\n    return softmax(x, axis=-1)\n": ((2, LONG),),
+    f"kernel root(x: f32[n, {LONG + 3}]) -> f32[n]:\n    return sqrt((x * x).mean(axis=-1)) * 2.0\n": (
+        (3, LONG + 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", FEW_LONG_ROWS)
+def test_several_blocks_share_a_long_row(text: str) -> None:
+    agree(text, *((floats(*shape),) for shape in FEW_LONG_ROWS[text]), ulps=CANCELLED)
+
+
+def test_only_rows_that_may_be_long_and_few_are_combined() -> None:
+    def launches(n: str, m: str) -> set[str]:
+        text = f"kernel total(x: f32[{n}, {m}]) -> f32[{n}]:\n    return x.sum(axis=1)\n"
+        found = cuda.compile_kernels(as_module(text), cuda.Options(architectures=(), layouts=("contiguous",)))
+        return {name.split("_")[-1] for name in found.code.functions}
+
+    assert launches("n", "m") == launches("4", str(LONG)) == {"sum", "combine"}
+    assert launches("n", "4096") == launches("4096", str(LONG)) == {"sum"}
 
 
 @pytest.mark.parametrize("text", OTHERS)

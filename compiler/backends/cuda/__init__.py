@@ -18,8 +18,8 @@ from flowc.passes.array_to_gpu.prepare import prepare_for_device
 from flowc.passes.fuse_array import fuse_kernels, prepare_to_fuse
 from flowc.passes.round_halves import round_halves
 from flowc.runtime import object_cache, processor
+from flowc.runtime.device.architectures import parse_architecture
 from flowc.runtime.device.code import DeviceCode, device_code_in, device_members
-from flowc.runtime.device.images import parse_architecture
 from flowc.runtime.kernel_signature import KernelSignature
 from flowc.runtime.kernels import sealed
 

@@ -41,6 +41,10 @@ class DeviceArray(np.ndarray[Any, Any]):
         self.number = getattr(other, "number", 0)
 
 
+class EmulatedFault(Exception):
+    """What a device reports: here nothing does, but for tests."""
+
+
 @frozen(eq=False)
 class EmulatedStream:
     """A stream in which everything is done at once."""
@@ -86,6 +90,11 @@ class EmulatedDevice:
     held: int = 0
     stream: EmulatedStream = field(factory=EmulatedStream)
     table: Any = None
+
+    @property
+    def faults(self) -> tuple[type[Exception], ...]:
+        """What the functions of a device raise for it."""
+        return (EmulatedFault,)
 
     def properties(self) -> Properties:
         """Those of the smallest device."""

@@ -18,8 +18,9 @@ struct flowc_device {
 ```
 
 Memory is asked for and given back in the order of the stream. Where a function answers anything but 0, the
-kernel gives back what it holds and ends with the status DEVICE. Of each memref a gpu.func gets the pointer,
-then the extents and then the strides that its type leaves open, as `long long`; numbers as they are.
+kernel gives back what it holds and ends with the status DEVICE + SITES * answer. Of each memref a gpu.func
+gets the pointer, then the extents and then the strides that its type leaves open, as `long long`; numbers as
+they are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ from flowc.compiler.backends.llvm.memory import element_address, size_in_bytes
 from flowc.dialects.array.types import dtype_of
 from flowc.dialects.device import ProductOp
 from flowc.runtime.device.product import DTYPES, WORDS
-from flowc.runtime.kernel_failures import DEVICE
+from flowc.runtime.kernel_failures import DEVICE, SITES
 
 TABLE = ("context", "stream", "functions", "launch", "allocate", "release", "read", "copy", "product")
 """The words of the table, in order."""
@@ -64,8 +65,10 @@ class HostEmitter(FunctionEmitter):
 
     def ask(self, word: str, arguments: Sequence[str]) -> None:
         """Calls a function of the table, and leaves where it fails."""
-        status = self.emit(f"call i32 {self.table(word)}({', '.join(arguments)})")
-        self.leave(self.emit(f"icmp ne i32 {status}, 0"), str(DEVICE))
+        answer = self.emit(f"call i32 {self.table(word)}({', '.join(arguments)})")
+        above = self.emit(f"mul nuw nsw i64 {self.emit(f'zext i32 {answer} to i64')}, {SITES}")
+        status = self.emit(f"add nuw nsw i64 {above}, {DEVICE}")
+        self.leave(self.emit(f"icmp ne i32 {answer}, 0"), status)
 
     def room(self, type_: str) -> str:
         """A pointer to a place on the stack."""

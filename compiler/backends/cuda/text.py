@@ -32,6 +32,8 @@ from flowc.dialects import device, loops
 
 MANY_ROUNDS = 32
 """A loop of at most so many rounds, known now, is written out by the compiler."""
+_MOST_THREADS = 1024
+"""Threads of a block that any device has."""
 
 
 def print_module(module: gpu.ModuleOp) -> str:
@@ -68,15 +70,21 @@ def _kernel(w: KernelWriter, function: gpu.FuncOp) -> str:
             f"  using uidx = {unsigned};",
             *w.lines,
             "}",
-            f"FLOWC_KERNEL({name}, {'true' if w.together else 'false'})",
+            f"FLOWC_KERNEL({name}, {'true' if w.together else 'false'}, {_threads(function)})",
             "",
         ]
     )
 
 
 def _bounds(function: gpu.FuncOp) -> str:
+    known = isinstance(function.known_block_size, DenseArrayBase)
+    return f"__launch_bounds__({_threads(function)}) " if known else ""
+
+
+def _threads(function: gpu.FuncOp) -> int:
+    """The most threads of a block that a function is launched with."""
     sizes = function.known_block_size
-    return f"__launch_bounds__({prod(sizes.get_values())}) " if isinstance(sizes, DenseArrayBase) else ""
+    return prod(sizes.get_values()) if isinstance(sizes, DenseArrayBase) else _MOST_THREADS
 
 
 def _parameters(w: KernelWriter, function: gpu.FuncOp, narrow: bool) -> list[str]:

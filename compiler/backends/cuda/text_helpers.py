@@ -10,7 +10,7 @@ _HEAD = """\
 // Written by flowc.
 #ifndef FLOWC_EMULATION
 #define FLOWC_SHARED(type, name, count) __shared__ alignas(16) type name[count]
-#define FLOWC_KERNEL(name, together)
+#define FLOWC_KERNEL(name, together, threads)
 #endif
 """
 

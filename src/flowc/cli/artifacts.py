@@ -38,7 +38,9 @@ def write_artifact_file(compiled: "Compiled", path: str, output: str) -> None:
         from flowc.runtime.device.code import device_members
 
         found |= device_members(compiled.device)
-        properties |= {"gpus": sorted(compiled.device.cubins), "without_gpu": dict(compiled.refused)}
+        properties |= {"gpus": sorted(compiled.device.cubins)}
+    if compiled.device is not None or compiled.refused:
+        properties |= {"without_gpu": dict(compiled.refused)}
     artifact = Artifact(
         plan=compiled.plan,
         kernels=found,

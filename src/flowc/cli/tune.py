@@ -113,8 +113,8 @@ def _measure_device() -> None:
         return
     where = store(card, device.properties())
     streams.write(
-        f"{card.name}: {card.bandwidth / 1e9:,.0f} GB/s within, {card.bus / 1e9:,.1f} GB/s from pinned memory "
-        f"and {card.pageable / 1e9:,.1f} GB/s from other memory of the host.\nkept in {where}\n"
+        f"{card.name}: {card.bandwidth / 1e9:,.0f} GB/s within, {card.bus / 1e9:,.1f} GB/s from pinned "
+        f"and {card.pageable / 1e9:,.1f} GB/s from other host memory.\nkept in {where}\n"
     )
 
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdsl.dialects import gpu
+from xdsl.dialects.builtin import DenseArrayBase, i32
 
 from flowc.compiler.backends.cuda.emulation import emulate
 from flowc.compiler.backends.cuda.host import TABLE
-from tests.compiler.cuda.launching import Kernel, Launch, Reported, run, text_of
+from flowc.compiler.backends.cuda.text import print_module
+from tests.compiler.cuda.launching import Kernel, Launch, Reported, parsed, run, text_of
 from tests.compiler.cuda.test_warps import reversed_by
 
 pytestmark = pytest.mark.skipif(not emulate.available(), reason="there is no C++ compiler")
@@ -95,6 +98,59 @@ def test_a_launch_beyond_the_limits_is_refused(
     parameters = (x, np.int64(32), x, np.int64(32), np.int64(0))
     with pytest.raises(Reported, match="the launch is refused with 1"):
         run(text_of(SHIFTED), Launch(parameters, grid=grid, block=block, shared=shared))
+
+
+def shared(*sizes: int) -> Kernel:
+    """A kernel with arrays of f32 in shared memory of so many elements, whose launch asks for more."""
+    lines = []
+    for place, size in enumerate(sizes):
+        lines.append(f"%s{place} = device.shared : memref<{size}xf32, 3>")
+        lines.append(f"memref.store %v, %s{place}[%t] : memref<{size}xf32, 3>")
+        lines.append(f"%w{place} = memref.load %s{place}[%t] : memref<{size}xf32, 3>")
+        lines.append(f"memref.store %w{place}, %x[%t] : memref<?xf32>")
+    body = ["%t = gpu.thread_id x", "%v = memref.load %x[%t] : memref<?xf32>", *lines]
+    return Kernel({"x": "memref<?xf32>"}, "\n".join(body))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "more", "said"),
+    [
+        ((6 << 10, 6 << 10), 0, ""),
+        ((6 << 10, 6 << 10), 179 << 10, ""),
+        ((6 << 10, (6 << 10) + 4), 0, "49168 bytes of static shared memory, of at most 49152"),
+        ((6 << 10, 6 << 10), (179 << 10) + 16, "49152 bytes of static shared memory and 183312 of dynamic"),
+    ],
+)
+def test_a_block_has_no_more_shared_memory_than_on_a_card(
+    sizes: tuple[int, ...], more: int, said: str
+) -> None:
+    launch = Launch((np.zeros(32, np.float32), np.int64(32)), shared=more)
+    text = text_of(shared(*sizes))
+    if not said:
+        run(text, launch, launch)
+        return
+    with pytest.raises(Reported, match=said):
+        run(text, launch)
+
+
+def test_a_launch_that_asks_for_more_beside_static_shared_memory_is_refused() -> None:
+    x = np.zeros(32, np.float32)
+    fits, beyond = (Launch((x, np.int64(32)), shared=size) for size in (100 << 10, (179 << 10) + 16))
+    with pytest.raises(Reported, match="the launch is refused with 1"):
+        run(text_of(shared(6 << 10, 6 << 10)), fits, beyond)
+
+
+def test_a_launch_of_more_threads_than_its_code_is_bound_to_is_refused() -> None:
+    module = parsed(SHIFTED)
+    (function,) = [op for op in module.body.block.ops if isinstance(op, gpu.FuncOp)]
+    function.known_block_size = DenseArrayBase.from_list(i32, [32, 2, 1])
+    bound = print_module(module)
+    assert "__launch_bounds__(64)" in bound
+    x, out = np.zeros(40, np.float32), np.zeros(40, np.float32)
+    parameters = (x, np.int64(40), out, np.int64(40), np.int64(0))
+    run(bound, Launch(parameters, block=(32, 2, 1)))
+    with pytest.raises(Reported, match="the launch is refused with 1"):
+        run(bound, Launch(parameters, block=(32, 3, 1)))
 
 
 def test_threads_and_blocks_know_their_places() -> None:

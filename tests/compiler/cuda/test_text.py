@@ -43,7 +43,7 @@ ROW_SUMS_TEXT = """\
 // Written by flowc.
 #ifndef FLOWC_EMULATION
 #define FLOWC_SHARED(type, name, count) __shared__ alignas(16) type name[count]
-#define FLOWC_KERNEL(name, together)
+#define FLOWC_KERNEL(name, together, threads)
 #endif
 
 extern "C" __global__ void __launch_bounds__(32) row_sums(const float *__restrict__ x, long long x_n0, \
@@ -64,7 +64,7 @@ long long x_n1, long long x_s0, float *__restrict__ out, long long out_n0) {
     out[row] = both;
   }
 }
-FLOWC_KERNEL(row_sums, true)
+FLOWC_KERNEL(row_sums, true, 32)
 """
 
 

@@ -44,6 +44,8 @@ class FakeArray(np.ndarray[Any, Any]):
 class CUDARuntimeError(RuntimeError):
     """`cupy.cuda.runtime.CUDARuntimeError`."""
 
+    status = 700
+
 
 class CUDADriverError(RuntimeError):
     """`cupy.cuda.driver.CUDADriverError`."""

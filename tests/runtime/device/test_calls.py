@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attrs import frozen
 
-from flowc.compiler.backends.cuda.emulated_device import DeviceArray
+from flowc.compiler.backends.cuda.emulated_device import DeviceArray, EmulatedFault
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
+from flowc.runtime.device import chunks
 from flowc.runtime.device.arguments import fitting
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_signature import Parameter, Result
@@ -230,6 +232,88 @@ def test_a_failure_in_a_function_of_the_table_is_told_as_it_is() -> None:
 
     problem = refused(kernel(signature(ROW), reading, Broken()), Y).problem
     assert (problem.code, problem.why) == ("E0785", "the bus is on fire")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (14, "its driver refused a launch"),
+        (14 + 16 * 701, "its driver refused a launch with CUresult 701: it takes more registers or"),
+        (14 + 16 * 999, "its driver refused a launch with CUresult 999"),
+    ],
+)
+def test_what_the_driver_answered_to_a_launch_is_told(status: int, why: str) -> None:
+    problem = refused(kernel(signature(ROW, sites=(4,) * 1000), lambda _: status), Y).problem
+    assert (problem.code, problem.line) == ("E0785", 0)
+    assert problem.why.startswith(why)
+
+
+@frozen(eq=False)
+class FailingStream:
+    """A stream that tells when somebody waits what has happened before."""
+
+    address: int = 7
+
+    def wait(self) -> None:
+        raise EmulatedFault("an access outside of memory")
+
+
+class FailingDevice(RecordingDevice):
+    """A device whose work in streams fails, of which host code learns nothing."""
+
+    failing = True
+
+    def new_stream(self) -> Any:
+        return FailingStream() if self.failing else super().new_stream()
+
+    def current_stream(self) -> Any:
+        return self.new_stream()
+
+
+@pytest.mark.parametrize("way", ["whole", "pieces", "plan", "fetched"])
+def test_what_a_device_reports_at_a_wait_is_told_of_the_kernel(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = FailingDevice()
+    called: Any = kernel(signature(MATRIX, results=[SAME], chunked=(0, 0)), doubled, device)
+    if way == "pieces":
+        monkeypatch.setattr(chunks, "OVERLAPPED", 1)
+        monkeypatch.setattr(chunks, "PIECE", 1)
+    given = X if way in ("whole", "pieces") else device.array(X)
+    call = called.fetched if way == "fetched" else called.in_plan(True) if way == "plan" else called
+    problem = refused(call, given).problem
+    assert (problem.code, problem.why) == ("E0785", "an access outside of memory")
+    assert "kernel `k`" in problem.message
+
+
+def test_memory_of_the_caller_s_may_change_as_soon_as_a_call_returns() -> None:
+    pending: list[Any] = []
+
+    @frozen(eq=False)
+    class Stream:
+        address: int = 7
+
+        def wait(self) -> None:
+            while pending:
+                pending.pop(0)()
+
+    class Device(RecordingDevice):
+        """Reads what is put when somebody waits, as a GPU may with pinned memory."""
+
+        own = Stream()
+
+        def current_stream(self) -> Any:
+            return self.own
+
+        def put(self, source: Any, array: Any, stream: Any) -> None:
+            pending.append(lambda: super(Device, self).put(source, array, stream))
+
+    device = Device()
+    x = X.copy()
+    found = kernel(AFFINE, affine, device)(x, device.array(Y), 3.0)
+    x[...] = np.nan
+    device.own.wait()
+    np.testing.assert_array_equal(np.asarray(found), WANTED)
 
 
 def test_negative_extents_are_refused() -> None:

@@ -17,7 +17,7 @@ from flowc.runtime.device.site import Library
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_calls import frame
 from tests.runtime.device import fake_cupy
-from tests.runtime.device.fake_cupy import CUDARuntimeError, FakeArray, Module, installed
+from tests.runtime.device.fake_cupy import CUDADriverError, CUDARuntimeError, FakeArray, Module, installed
 from tests.runtime.device.stand_in import MATRIX, SAME, RecordingDevice, _read, signature
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -157,3 +157,31 @@ def test_why_there_is_no_gpu(versions: tuple[int, int], code: str, monkeypatch: 
         with pytest.raises(FlowError) as error:
             module.current()
         assert error.value.problem.code == code
+
+
+@pytest.mark.parametrize(("status", "kind"), [(2, MemoryError), (700, CUDARuntimeError)])
+def test_pinned_memory_that_is_not_to_be_had_is_said_to_be_that(
+    cupy_device: Any, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception]
+) -> None:
+    def none(size: int) -> Any:
+        error = CUDARuntimeError(f"cudaError {status}")
+        error.status = status
+        raise error
+
+    monkeypatch.setattr(cupy_device.cupy.cuda, "alloc_pinned_memory", none)
+    with pytest.raises(kind):
+        cupy_device.current().device.pinned(10)
+
+
+def test_errors_of_cuda_are_known_as_the_device_s(cupy_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = cupy_device.current()
+    assert site.device.faults == (CUDARuntimeError, CUDADriverError)
+
+    def failing(*_: object) -> None:
+        raise CUDARuntimeError("cudaErrorIllegalAddress")
+
+    monkeypatch.setattr(cupy_device.cupy.cuda.runtime, "memcpyAsync", failing)
+    code = DeviceCode(b"", (DESCRIBED,), ("f",), {"sm_90": b"\x7fELF code"})
+    called = DeviceKernel(Native(frame(DESCRIBED, lambda _: 0), Library(code)), lambda: site)
+    with pytest.raises(FlowError, match=r"E0785.*cudaErrorIllegalAddress"):
+        called(X)

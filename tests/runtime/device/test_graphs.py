@@ -129,6 +129,25 @@ def test_a_call_that_fails_is_not_recorded_and_fails_each_time() -> None:
     assert not called.graphs.kept
 
 
+def test_an_interruption_of_a_recording_ends_the_call() -> None:
+    class Device(RecordingDevice):
+        def copy(self, *_: object) -> None:
+            if self.recording is not None:
+                raise KeyboardInterrupt
+
+    def copying(called: Called) -> int:
+        table = called.table
+        return 14 if table.copy(table.context, None, None, 0) else doubled(called)
+
+    device = Device()
+    x, _, out = arrays(device)
+    called = kernel(signature(MATRIX, results=[SAME]), copying, device)
+    for _ in range(RECORDED_AT - 1):
+        called(x, out=out)
+    with pytest.raises(KeyboardInterrupt):
+        called(x, out=out)
+
+
 def test_graphs_and_calls_are_forgotten_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "MOST_GRAPHS", 2)
     monkeypatch.setattr(graphs, "MOST_MET", 3)

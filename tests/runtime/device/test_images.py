@@ -1,5 +1,6 @@
 """Which code a card loads, how it travels, and what a library of products is asked for."""
 
+import json
 from itertools import product
 from typing import Any
 
@@ -9,10 +10,11 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowc.runtime.device.architectures import parse_architecture
 from flowc.runtime.device.blas import Factor, order_of, suits_bytes
 from flowc.runtime.device.code import DeviceCode, device_code_in, device_members
 from flowc.runtime.device.failures import damaged
-from flowc.runtime.device.images import best_cubin, image_for, parse_architecture
+from flowc.runtime.device.images import best_cubin, image_for
 from flowc.runtime.device.product import Matrices, Product
 from flowc.runtime.device.site import Library
 from flowc.runtime.errors import FlowError
@@ -125,6 +127,62 @@ def test_members_that_are_missing_or_broken_are_refused(name: str, content: byte
         return
     with pytest.raises(FlowError, match="E0644"):
         device_code_in(members)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("host.o", b"hose"), ("kernels.cu", b"texts"), ("sm_80.cubin", b"ninety"), ("sm_80.ptx", b"ptz"),
+     ("sm_86.cubin", b"more"), ("sm_90.cubin", None)],
+)  # fmt: skip
+def test_one_checksum_is_over_all_members(name: str, content: bytes | None) -> None:
+    members = device_members(CODE)
+    members.pop(f"cuda/{name}", None)
+    if content is not None:
+        members[f"cuda/{name}"] = content
+    with pytest.raises(FlowError, match="checksum does not fit"):
+        device_code_in(members)
+
+
+def test_functions_are_those_that_host_code_was_made_with() -> None:
+    members = device_members(CODE)
+    head = json.loads(members["cuda/kernels.json"])
+    head["functions"] = head["functions"][:1]
+    members["cuda/kernels.json"] = json.dumps(head).encode()
+    with pytest.raises(FlowError, match="checksum does not fit"):
+        device_code_in(members)
+
+
+@pytest.mark.parametrize(
+    "code", [evolve(CODE, cubins={"zz": b"code"}), evolve(CODE, ptx_architecture="gfx906")]
+)
+def test_members_of_no_architecture_are_refused(code: DeviceCode) -> None:
+    with pytest.raises(FlowError, match=r"E0644.*not an architecture"):
+        device_code_in(device_members(code))
+
+
+@pytest.mark.parametrize("axes", [(0,), (0, None, None, 2), (-1, None, None, 0), (0, 0, 0, 0)])
+def test_axes_that_arrays_do_not_have_are_refused(axes: tuple[Any, ...]) -> None:
+    broken = evolve(CODE, signatures=(evolve(AFFINE_SIGNATURE, chunked=axes),))
+    with pytest.raises(FlowError, match="E0644"):
+        device_code_in(device_members(broken))
+    cut = evolve(CODE, signatures=(evolve(AFFINE_SIGNATURE, chunked=(0, None, None, 0)),))
+    assert device_code_in(device_members(cut)) == cut
+
+
+@pytest.mark.parametrize(
+    ("ptx", "card", "fits"),
+    [
+        ("sm_80", "sm_80", True),
+        ("sm_90", "sm_89", False),
+        ("sm_90a", "sm_90", True),
+        ("sm_90a", "sm_100", False),
+        ("sm_100f", "sm_103", False),
+        ("sm_100f", "sm_120", False),
+    ],
+)
+def test_a_driver_gets_no_ptx_with_features_of_another_card(ptx: str, card: str, fits: bool) -> None:
+    code = evolve(CODE, cubins={}, ptx_architecture=ptx)
+    assert image_for(code, "a card", card, lambda *_: b"made") == (b"ptx" if fits else b"made")
 
 
 def gemm(memory: Any, order: Any, factor: Factor, rows: int, columns: int) -> Any:

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.runtime.device import chunks
+from flowc.runtime.device.arguments import fitting
 from flowc.runtime.device.chunks import Cut, may_cut
+from flowc.runtime.device.outputs import Destination
+from flowc.runtime.device.transfers import needed
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_signature import Parameter, Result
 from tests.runtime.device.stand_in import (
@@ -125,11 +128,11 @@ def test_what_a_kernel_changes_is_changed_once_in_every_row(there: bool) -> None
         (x,) = called.values
         return called.launch(lambda: np.add(x, 1, out=x))
 
-    written = signature(Parameter("x", "f32", ("n", "m"), written=True), chunked=(0,))
+    written = signature(Parameter("x", "f32", ("n", "m"), written=True))
     device = RecordingDevice()
     x: Any = rows(100)
     target = device.array(x) if there else x.copy()
-    kernel(written, shifted, device, limit=None if there else 500)(target)
+    kernel(written, shifted, device, limit=500)(target)
     np.testing.assert_array_equal(np.asarray(target), x + 1)
 
 
@@ -161,8 +164,91 @@ def test_out_is_filled_by_pieces_wherever_it_is() -> None:
 @pytest.mark.parametrize(
     ("axes", "written", "wanted"),
     [((), False, False), ((0, 0), False, True), ((None, 0), False, False), ((0, 1), False, False),
-     ((0, None), False, False), ((None, 0), True, False)],
+     ((0, None), False, False), ((0, 0), True, False)],
 )  # fmt: skip
 def test_results_are_cut_by_their_first_axis(axes: tuple[Any, ...], written: bool, wanted: bool) -> None:
     described = signature(Parameter("x", "f32", ("n", "m"), written=written), results=[SAME], chunked=axes)
     assert may_cut(described) is wanted
+
+
+@pytest.fixture
+def cut_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes from host memory goes by pieces of a few rows."""
+    monkeypatch.setattr(chunks, "OVERLAPPED", 100)
+    monkeypatch.setattr(chunks, "PIECE", 160)
+
+
+@pytest.mark.usefixtures("cut_up")
+@pytest.mark.parametrize("by", [-7, -1, 0, 1, 57])
+def test_rows_that_are_still_to_be_read_are_not_written(by: int) -> None:
+    whole = rows(200)
+    x, out = whole[60:140], whole[60 + by : 140 + by]
+    wanted = 2 * x
+    called = kernel(signature(MATRIX, results=[SAME], chunked=(0, 0)), doubled)
+    assert called(x, out=out) is out
+    np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.usefixtures("cut_up")
+@pytest.mark.parametrize("by", [-1, 1, 57])
+def test_rows_of_the_device_that_are_still_to_be_read_are_not_written(by: int) -> None:
+    def summed(called: Called) -> int:
+        (x, y), (target,) = called.values, called.results
+        return called.launch(lambda: np.add(x, y, out=target))
+
+    device = RecordingDevice()
+    both = signature(MATRIX, Parameter("z", "f32", ("n", "m")), results=[SAME], chunked=(0, 0, 0))
+    whole = device.array(rows(200))
+    there, out = whole[60:140], whole[60 + by : 140 + by]
+    wanted = np.asarray(there) + rows(80)
+    assert kernel(both, summed, device)(rows(80), there, out=out) is out
+    np.testing.assert_array_equal(np.asarray(out), wanted)
+    assert device.done > 2
+
+
+@pytest.mark.usefixtures("cut_up")
+def test_a_call_that_runs_out_of_memory_on_its_way_is_made_again_with_what_it_was_given() -> None:
+    calls = 0
+
+    def sometimes(called: Called) -> int:
+        nonlocal calls
+        calls += 1
+        return 1 if calls == 5 else doubled(called)
+
+    x = rows(100)
+    kernel(signature(MATRIX, results=[SAME], chunked=(0, 0)), sometimes)(x, out=x)
+    np.testing.assert_array_equal(x, 2 * rows(100))
+    assert calls > 15
+
+
+@pytest.mark.usefixtures("cut_up")
+def test_results_of_pieces_are_allocated_in_the_caller_s_stream() -> None:
+    class Device(RecordingDevice):
+        within: Any = None
+        made: Any = ()
+
+        def on(self, stream: Any) -> Any:
+            self.within = stream
+            return super().on(stream)
+
+        def empty(self, shape: Any, dtype: Any) -> Any:
+            self.made += ((tuple(shape), self.within),)
+            return super().empty(shape, dtype)
+
+    device = Device()
+    y = device.array(Y)
+    found = kernel(AFFINE, affine, device)(rows(100), y, 3.0)
+    np.testing.assert_array_equal(np.asarray(found), 3 * rows(100) + Y)
+    assert [stream for shape, stream in device.made if shape == (100, 4)] == [device.stream]
+    assert len(device.made) > 5
+
+
+@pytest.mark.usefixtures("small")
+def test_a_result_that_is_there_already_needs_no_memory() -> None:
+    device = RecordingDevice(memory=5000)
+    x, out = device.array(rows(100)), device.array(rows(100))
+    called = kernel(signature(MATRIX, NUMBER, results=[SAME]), doubled, device)
+    targets = [Destination(out, True, True)], [Destination(None, True, True)], [Destination(out, True)]
+    (found, number) = fitting(called.signature, (x, 1.0), device)
+    sizes = [needed(called.signature, (found, number), [(100, 4)], each) for each in targets]
+    assert sizes == [0, 1600, 1600]

@@ -9,6 +9,7 @@ import pytest
 
 from flowc.runtime.device import choosing, placing, presence
 from flowc.runtime.device.choosing import compiled_for, kernels_for
+from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.device.failures import no_device, not_installed, old_driver
 from flowc.runtime.device.placing import PlacedKernel, Placement, placed_kernels, placements_text
 from flowc.runtime.errors import FlowError
@@ -82,6 +83,42 @@ def test_calls_go_where_their_arrays_are(gpu: None) -> None:
     told = placements_text(found).splitlines()
     assert told[0].startswith("k: 2 x on the GPU, as an argument is on the GPU")
     assert told[1].startswith("k: 1 x on the processor")
+
+
+class Tensor:
+    """An array of one type on either side, as torch's."""
+
+    def __init__(self, kind: int, shows: bool) -> None:
+        self.kind, self.shows = kind, shows
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        if not self.shows:
+            raise AttributeError("it is in host memory")
+        return {}
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.kind, 0
+
+
+def test_arrays_say_themselves_on_which_side_they_are() -> None:
+    for kind, shows, wanted in ((1, False, False), (2, True, True), (2, False, True), (13, False, True)):
+        assert placing.on_device(Tensor(kind, shows)) is wanted
+    assert not any(map(placing.on_device, (np.ones(2), np.float32(1), 3, None, [1.0], "text")))
+
+
+def test_a_kernel_that_was_compiled_for_either_is_refused_for_cuda_with_the_reason(
+    gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = {"k": "a GPU cannot sort"}
+    code = DeviceCode(b"", (), ())
+    monkeypatch.setattr(choosing, "load_device", lambda code, **_: {"j": on_device})
+    for given in (code, None):
+        with pytest.raises(FlowError, match="E0787") as error:
+            kernels_for("cuda", {"j": on_processor, "k": on_processor}, given, refused=reasons)
+        assert "kernel `k`" in error.value.problem.message
+        assert error.value.problem.why == "a GPU cannot sort"
+    assert kernels_for("cuda", {"j": on_processor}, code, refused=reasons)["j"](1) == "device 1 None"
 
 
 def test_who_places_calls_is_asked_for_each_with_its_arguments() -> None:

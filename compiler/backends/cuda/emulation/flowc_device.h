@@ -46,17 +46,18 @@ inline int copy(void *, void *to, const void *from, long long bytes) {
   return FINE;
 }
 
-inline bool is_launch(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared) {
+inline bool is_launch(const Kernel *kernel, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared) {
   const bool grid = gx && gy && gz && gx <= MOST_GRID_X && gy <= MOST_GRID && gz <= MOST_GRID;
   const bool block = bx && by && bz && bx <= MOST_THREADS && by <= MOST_THREADS && bz <= 64 &&
-                     (long long)bx * by * bz <= MOST_THREADS;
-  return grid && block && shared <= MOST_SHARED;
+                     (long long)bx * by * bz <= kernel->most_threads;
+  return grid && block && static_shared(kernel) + shared <= MOST_SHARED;
 }
 
 inline int launch(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                   unsigned shared, void *, void **parameters, void **) {
-  if (!is_launch(gx, gy, gz, bx, by, bz, shared)) return INVALID;
-  machine.kernel = static_cast<const Kernel *>(function);
+  const Kernel *kernel = static_cast<const Kernel *>(function);
+  if (!is_launch(kernel, gx, gy, gz, bx, by, bz, shared)) return INVALID;
+  machine.kernel = kernel;
   machine.parameters = parameters;
   machine.thread_count = (int)(bx * by * bz);
   gridDim = {gx, gy, gz};

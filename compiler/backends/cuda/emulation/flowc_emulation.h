@@ -22,5 +22,5 @@
 #define FLOWC_SHARED(type, name, count)                                                \
   static const char *const name##_site = #name;                                        \
   const auto name = flowc::emulation::shared_array<type>(&name##_site, #name, count)
-#define FLOWC_KERNEL(name, together) \
-  static const bool name##_is_known = flowc::emulation::add<&name>(#name, together);
+#define FLOWC_KERNEL(name, together, threads) \
+  static const bool name##_is_known = flowc::emulation::add<&name>(#name, together, threads);

@@ -47,6 +47,7 @@ struct Location {
 };
 
 struct Region {
+  const Kernel *kernel;
   const void *site;
   const char *name;
   char *data;
@@ -78,7 +79,7 @@ struct Region {
 };
 
 constexpr int MOST_REGIONS = 256;
-constexpr size_t MOST_SHARED = 227 << 10;
+constexpr size_t MOST_SHARED = 227 << 10, MOST_STATIC = 48 << 10;
 
 // The shared memory of a block. It outlives blocks; what one leaves the next does not see.
 struct SharedMemory {
@@ -87,6 +88,14 @@ struct SharedMemory {
   Region dynamic = {};
 };
 static SharedMemory shared_memory;
+
+// Bytes of the arrays that a kernel's code has, as far as it has come to them.
+inline size_t static_shared(const Kernel *kernel) {
+  size_t bytes = 0;
+  for (int i = 0; i < shared_memory.count; ++i)
+    if (shared_memory.regions[i].kernel == kernel) bytes += (shared_memory.regions[i].bytes + 15) / 16 * 16;
+  return bytes;
+}
 
 inline void make_room(Region &region, size_t bytes) {
   if (bytes > region.bytes) {
@@ -148,8 +157,13 @@ template <typename T> inline Shared<T> shared_array(const void *site, const char
   }
   if (shared_memory.count == MOST_REGIONS) fail("more than %d arrays of shared memory", MOST_REGIONS);
   Region &region = shared_memory.regions[shared_memory.count++];
-  region = {site, name, nullptr, 0, sizeof(T), nullptr};
+  region = {machine.kernel, site, name, nullptr, 0, sizeof(T), nullptr};
   make_room(region, count * sizeof(T));
+  const size_t bytes = static_shared(machine.kernel);
+  if (bytes > MOST_STATIC) fail("%zu bytes of static shared memory, of at most %zu", bytes, MOST_STATIC);
+  if (bytes + machine.dynamic_shared > MOST_SHARED)
+    fail("%zu bytes of static shared memory and %zu of dynamic, of at most %zu in all", bytes,
+         machine.dynamic_shared, MOST_SHARED);
   memset(region.data, 0xff, region.bytes);
   return {(T *)region.data, &region, region.data, region.data + region.bytes};
 }

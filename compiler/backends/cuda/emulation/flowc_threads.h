@@ -52,6 +52,7 @@ struct Kernel {
   const char *name;
   void (*call)(void **parameters);
   bool together;
+  int most_threads;  // of a block, as its launch bounds say
 };
 
 enum class Order { forward, reverse, shuffled };
@@ -234,9 +235,9 @@ template <typename... P> inline void unpacked(void (*kernel)(P...), void **param
   unpacked(kernel, parameters, typename Counted<sizeof...(P)>::type());
 }
 
-template <auto KERNEL> inline bool add(const char *name, bool together) {
+template <auto KERNEL> inline bool add(const char *name, bool together, int most_threads) {
   machine.kernels[machine.kernel_count++] = {
-      name, [](void **parameters) { unpacked(KERNEL, parameters); }, together};
+      name, [](void **parameters) { unpacked(KERNEL, parameters); }, together, most_threads};
   return true;
 }
 
