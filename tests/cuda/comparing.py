@@ -63,7 +63,7 @@ def agree(
     native = on_processor(module, level, layouts)
     called = name or only(native)
     wanted = [_outcome(native[called], copied(call)) for call in calls]
-    lying = layouts if layouts is not None or EVERY_FORM else _layouts(calls)
+    lying = _layouts(calls) if layouts is None and len(native) == 1 and not EVERY_FORM else layouts
     device = on_device(module, level, lying, wide=wide)
     for order in orders:
         given = [copied(call) for call in calls]
