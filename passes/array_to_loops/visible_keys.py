@@ -5,7 +5,7 @@ line are hidden, whatever else the mask says. Only numbers of i64 are followed, 
 up by one along the queries or the keys; of any other condition nothing follows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from xdsl.dialects import arith
@@ -175,13 +175,21 @@ def _number(value: SSAValue) -> float | None:
 
 
 def visible_keys(
-    s: Lowering, sight: Sight, stack: Sequence[Index], low: Index, high: Index, end: Index
+    s: Lowering,
+    sight: Sight,
+    stack: Sequence[Index],
+    low: Index,
+    high: Index,
+    end: Index,
+    room_of: Callable[[Line], SSAValue] | None = None,
 ) -> tuple[Index, Index]:
-    """The first key and the one behind the last that some query from `low` to `high` may see."""
+    """The first key and the one behind the last that some query from `low` to `high` may see. `room_of` says
+    how far a line's difference is above its least for the first query and key, where positions have fewer
+    bits than those of a mask."""
     b = s.b
     first: Index = 0
     for line in sight.lines:
-        room = _difference(s, line, stack)
+        room = _difference(s, line, stack) if room_of is None else room_of(line)
         best = {1: b.add(room, b.sub(high, 1)), 0: room, -1: b.sub(room, low)}.get(line.query)
         if best is None:
             continue

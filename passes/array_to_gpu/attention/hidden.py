@@ -5,6 +5,7 @@ decides whether the others are needed. Of queries, keys and values the largest m
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from attrs import frozen
 from xdsl.dialects import arith, math
@@ -21,7 +22,7 @@ from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.elements import Indices, aligned
 from flowc.passes.array_to_loops.hidden_keys import NEGLIGIBLE
 from flowc.passes.array_to_loops.reductions import Carried, combine
-from flowc.passes.array_to_loops.visible_keys import FAR, Line, Sight, sight_of
+from flowc.passes.array_to_loops.visible_keys import FAR, Line, Sight, sight_of, visible_keys
 
 QUERIES, KEYS, VALUES = range(3)
 
@@ -89,7 +90,8 @@ def in_order_of_sight(
     b, (first, end) = s.b, keys
     stack = query_stack(s, a, tile.unit, 0)
     low, high = b.sub(tile.lowest, a.offset(b)), b.add(b.sub(tile.highest, a.offset(b)), 1)
-    near, far = _shown_keys(s, sights.sight, stack, low, high, end)
+    room_of = partial(_room, s, stack=stack)
+    near, far = visible_keys(s, sights.sight, stack, low, high, end, room_of)
     near, far = b.max(b.min(near, end), first), b.max(b.min(far, end), first)
     near = b.add(first, b.mul(b.quotient(b.sub(near, first), step), step))
     far = b.max(far, near)
@@ -107,25 +109,6 @@ def in_order_of_sight(
         return ()
 
     b.loop(0, 3, (), part, plain=True)
-
-
-def _shown_keys(
-    s: DeviceLowering, sight: Sight, stack: Indices, low: Index, high: Index, end: Index
-) -> tuple[Index, Index]:
-    """The first key and the one behind the last that some query from `low` to below `high` may see. As
-    `visible_keys` finds them, but positions may be numbers of 32 bits, where those of a mask are not."""
-    b = s.b
-    first: Index = 0
-    for line in sight.lines:
-        room = _room(s, line, stack)
-        best = {1: b.add(room, b.sub(high, 1)), 0: room, -1: b.sub(room, low)}.get(line.query)
-        if best is None:
-            continue
-        if line.key < 0:
-            end = b.min(end, b.add(best, 1))
-        else:
-            first = b.max(first, b.sub(0, best))
-    return first, end
 
 
 def _room(s: DeviceLowering, line: Line, stack: Indices) -> SSAValue:
