@@ -41,6 +41,10 @@ SUITES = {
     "task_times": "benchmarks.wfinstances.times",
     "wfinstances": "benchmarks.wfinstances.schedules",
     "search": "benchmarks.search.suite",
+    "durable": "benchmarks.durable.suite",
+    "hanoi": "benchmarks.hanoi.suite",
+    "in_flight": "benchmarks.in_flight.suite",
+    "soak": "benchmarks.soak.suite",
 }
 RESULTS = Path(__file__).parent / "results"
 
@@ -76,12 +80,22 @@ def arguments(words: list[str]) -> tuple[list[str], Options]:
         "--threads", default=f"1,{min(os.cpu_count() or 1, 2)}", metavar="N,N", help="numbers of threads"
     )
     parser.add_argument("--least", action="store_true", help="least instead of median: the machine is busy")
+    parser.add_argument("--seconds", type=float, help="for how long to soak; else a minute")
+    parser.add_argument("--disks", type=int, default=14, metavar="N", help="of the Tower of Hanoi")
     parsed = parser.parse_args(words)
     unknown = set(parsed.names) - set(SUITES)
     if unknown:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
     threads = tuple(int(word) for word in parsed.threads.split(","))
-    options = Options(parsed.quick, parsed.peers, tuple(parsed.only), threads, parsed.least)
+    options = Options(
+        quick=parsed.quick,
+        peers=parsed.peers,
+        only=tuple(parsed.only),
+        threads=threads,
+        least=parsed.least,
+        seconds=parsed.seconds,
+        disks=parsed.disks,
+    )
     return parsed.names or list(SUITES), options
 
 

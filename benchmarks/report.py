@@ -24,10 +24,14 @@ SHOWN = (
     "passes",
     "ablation",
     "runs",
+    "durable",
+    "hanoi",
     "engine",
     "simulated_executed",
     "wfinstances",
     "task_times",
+    "in_flight",
+    "soak",
 )
 
 HEAD = """\
@@ -69,6 +73,10 @@ path.
     "wfinstances": "Recorded scientific workflows ([simulate](simulate.md)) on identical workers.\n",
     "task_times": "How well the learned policy knows the times of the tasks that it orders.\n",
     "runs": "Programs that are compiled and bound already; every call ends at once.\n",
+    "in_flight": "One map of so many calls of a model, all of them under way for a while.\n",
+    "soak": "Programs of all kinds, half of whose calls go wrong, for a long time in one process.\n",
+    "durable": "What it costs that a run can be killed anywhere and gone on with.\n",
+    "hanoi": "2 ** n - 1 moves that depend on each other, after the paper named in `benchmarks/hanoi`.\n",
     "ablation": "The same workloads at the highest level, with one pass left out at a time.\n",
 }
 

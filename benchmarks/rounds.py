@@ -35,13 +35,17 @@ THREAD_VARIABLES = (
 
 @frozen
 class Options:
-    """What the command line asks of a benchmark. `peers`: the interpreter that has the peers installed."""
+    """What the command line asks of a benchmark. `peers`: the interpreter that has the peers installed;
+    `seconds`: for how long, where that is for whoever measures to say; `disks`: of the Tower of Hanoi.
+    """
 
     quick: bool = False
     peers: str = sys.executable
     only: tuple[str, ...] = ()
     threads: tuple[int, ...] = (1, 2)
     least: bool = False
+    seconds: float | None = None
+    disks: int = 14
 
     def estimate(self, samples: Sequence[float]) -> float:
         """The median; on a machine that others use too, the least."""

@@ -5,6 +5,7 @@ outside. It knows no parallelism, no time and no budgets. The outside world is h
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from attrs import define, field, frozen
@@ -20,9 +21,11 @@ from flowc.dialects.array.reference import evaluate as evaluate_array
 from flowc.dialects.flow import compute, control
 from flowc.dialects.flow.attributes import EffectsAttr, JsonAttr
 from flowc.dialects.flow.declarations import CallOp, EnumDeclOp, FuncOp, RecordDeclOp, ReturnOp
+from flowc.dialects.flow.effects import declared
 from flowc.dialects.flow.speculation import SpeculateOp
 from flowc.runtime.coerce import Coercer, Tables, coercer
 from flowc.runtime.functions import FUNCTIONS
+from flowc.runtime.scheduler.sleeping import LONGEST
 from flowc.runtime.values import RecordValue, as_text, canonical, from_constant, record_class
 
 
@@ -68,6 +71,10 @@ class Failure(Exception):
     """Ends a flow, or the attempt around it; its text is the reason."""
 
 
+class NotUndone(Exception):
+    """Ends a flow, whatever is around it: a transaction could not take back all that it wrote."""
+
+
 def evaluate(module: ModuleOp, flow: str, arguments: Mapping[str, object], world: World) -> Outcome:
     """Runs a flow of the module.
 
@@ -77,12 +84,14 @@ def evaluate(module: ModuleOp, flow: str, arguments: Mapping[str, object], world
     function = machine.functions[flow]
     try:
         value = machine.call(function, machine.bound(function, arguments))
-    except Failure as failure:
+    except (Failure, NotUndone) as failure:
         return Outcome(None, str(failure), tuple(machine.trace))
     return Outcome(value, None, tuple(machine.trace))
 
 
 Values = dict[SSAValue, object]
+Written = tuple[Operation, Sequence[object], object]
+"""A call that writes, with its arguments and its result."""
 
 
 @define
@@ -95,6 +104,7 @@ class _Machine:
     fields: Mapping[str, tuple[str, ...]]
     trace: list[Event] = field(factory=list)
     coercers: dict[SSAValue, Coercer] = field(factory=dict)
+    written: list[Written] | None = None
 
     @staticmethod
     def of(module: ModuleOp, world: World) -> "_Machine":
@@ -180,7 +190,10 @@ class _Machine:
         if isinstance(op, CallOp):
             return [self.call(self.functions[op.callee.root_reference.data], inputs)]
         if "effects" in op.properties:
-            return [self.coerced(op.results[0], self.outside(op, inputs))]
+            result = self.coerced(op.results[0], self.outside(op, inputs))
+            if self.written is not None:
+                self.written.append((op, inputs, result))
+            return [result]
         return [self.pure(op, inputs)]
 
     def array(self, op: Operation, inputs: Sequence[object]) -> Sequence[object]:
@@ -266,6 +279,11 @@ class _Machine:
                 tools = [tool.data for tool in agent.tools_of(op)]
                 self.record(op, "execute", "execute", inputs)
                 return self.asked(lambda: self.world.execute(inputs[0], tools))
+            case agent.SleepOp():
+                self.record(op, "sleep", "sleep", inputs)
+                if not (isinstance(inputs[0], float) and 0 <= inputs[0] <= LONGEST):
+                    raise Failure("nobody can sleep for that long")
+                return None
         raise Failure(f"{op.name} has no meaning here")
 
     def named(self, name: str, inputs: Sequence[object]) -> dict[str, object]:
@@ -310,7 +328,48 @@ class _Machine:
             case control.LimitOp():
                 attempts = 1 + int(dict(op.limits.data).get("retries", 0))
                 return self.retried(attempts, lambda: self.region(op.body, values))
+            case control.TransactionOp():
+                return self.transacted(op, values)
         raise Failure(f"{op.name} has no meaning here")
+
+    def transacted(self, op: control.TransactionOp, values: Values) -> Sequence[object]:
+        """The region's values; where it fails, its writes are taken back, the latest first."""
+        outer, self.written = self.written, []
+        try:
+            results = self.region(op.body, values)
+        except Failure:
+            done, self.written = self.written, None
+            left = [name for write in reversed(done) for name in self.undone(*write)]
+            if left:
+                raise NotUndone(f"the transaction could not be undone wholly: {', '.join(left)}") from None
+            raise
+        else:
+            if outer is not None:
+                outer += self.written
+        finally:
+            self.written = outer
+        return results
+
+    def undone(self, op: Operation, inputs: Sequence[object], result: object) -> list[str]:
+        """Takes back a write; gives the names of the undos that failed."""
+        if not isinstance(op, agent.ToolCallOp):
+            return []
+        left = []
+        for name in dict.fromkeys(item.undo for item in declared(op) if item.undo is not None):
+            given = self.named(op.callee.root_reference.data, inputs) | {"result": result}
+            undo = self.declarations[name]
+            arguments = {
+                each.parameter.data: given[each.parameter.data]
+                for each in undo.parameters
+                if each.parameter.data in given
+            }
+            items = tuple((item.kind, item.resource) for item in undo.effects.data)
+            self.trace.append(Event("undo", name, canonical(list(arguments.values())), items))
+            try:
+                self.asked(partial(self.world.tool, name, arguments))
+            except Failure:
+                left.append(name)
+        return left
 
     def mapped(self, op: control.ElementwiseOp, inputs: list[object], values: Values) -> list[object]:
         """The values of a map's body, in order."""

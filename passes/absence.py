@@ -44,7 +44,7 @@ def _origins(value: SSAValue, path: Path) -> list[Place]:
             return [(control.yielded(region)[position], path) for region in owner.regions]
         case control.ForOp() | control.WhileOp():
             return [(owner.carried[position], path), (control.yielded(owner.body)[position + 1], path)]
-        case control.LimitOp():
+        case control.LimitOp() | control.TransactionOp():
             return [(control.yielded(owner.body)[position], path)]
         case control.ElementwiseOp() if path[1:] or (path and owner.filtered is None):  # else it was kept
             return [(control.yielded(owner.body)[-1], path[1:])]

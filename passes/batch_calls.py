@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.ir import Operation, SSAValue
 
-from flowc.dialects.agent.calls import GenerateBatchOp, GenerateOp, PromptOp
+from flowc.dialects.agent.calls import GenerateBatchOp, GenerateOp, PromptOp, SleepOp
 from flowc.dialects.array.ops import ArrayOperation
 from flowc.dialects.flow import compute
 from flowc.dialects.flow.control import IfOp, MapOp, YieldOp
@@ -118,6 +118,8 @@ def _hindrance(op: MapOp, calls: Sequence[GenerateOp]) -> str:
 
 
 def _doing(op: Operation) -> str:
+    if isinstance(op, SleepOp):
+        return "sleeps"
     if isinstance(op, DISPATCHED):
         callee = op.properties.get("callee") or op.properties.get("kernel")
         return (

@@ -96,7 +96,11 @@ class Times:
                 self.written[op] = dict(written)
             summary = effects.of(op)
             if not summary.commutes_with_itself:
-                for resource in (*summary.writes, ANY, *((UNKNOWN,) if summary.unknown else ())):
+                for resource in (
+                    *summary.writes,
+                    ANY,
+                    *((UNKNOWN,) if summary.unknown or summary.sleep else ()),
+                ):
                     written[resource] = max(end, written.get(resource, 0.0))
 
     def of(self, value: SSAValue) -> float:

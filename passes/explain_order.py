@@ -54,6 +54,8 @@ def _why(own: Summary, other: Summary, guarded: bool) -> str:
         return f"it reads {', '.join(sorted(written))}, which that writes"
     if own.human and other.human:
         return "a person is asked one thing after the other"
+    if own.sleep or other.sleep:
+        return "time goes by between them"
     return "a failure is caught around them, and what was written must not depend on it" if guarded else ""
 
 
@@ -67,7 +69,7 @@ def culprit(op: Operation, effects: Effects) -> Operation:
 def does(op: Operation, effects: Effects) -> str:
     """Where an operation is, and what it does that keeps its order."""
     summary = effects.of(op)
-    what = "asks a person" if summary.human else "may do anything"
+    what = "asks a person" if summary.human else "sleeps" if summary.sleep else "may do anything"
     if summary.writes:
         what = f"writes {', '.join(sorted(summary.writes))}"
     return f"{name_of(op)} on line {line_of(op)} {what}"
@@ -82,10 +84,13 @@ def first_keeping_order(block: Block, effects: Effects) -> Operation | None:
 def kept_by_writes(block: Block, effects: Effects) -> Iterator[tuple[Operation, str]]:
     """The calls of a loop's round that read what a round writes: what that is, and who writes it."""
     inside = [op for op in block.walk() if isinstance(op, Named | ExecuteOp)]
-    written = join(effects.of(op) for op in block.ops).writes
+    together = join(effects.of(op) for op in block.ops)
     for op in inside:
         summary = effects.of(op)
-        for resource in sorted(summary.reads & written) if summary.commutes_with_itself else ():
+        if together.sleep and summary.commutes_with_itself and not summary.pure:
+            yield op, "it waits for the time that goes by in each round"
+            continue
+        for resource in sorted(summary.reads & together.writes) if summary.commutes_with_itself else ():
             writer = next((each for each in inside if resource in effects.of(each).writes), op)
             yield op, f"it reads {resource}, which {name_of(writer)} on line {line_of(writer)} writes"
             break

@@ -6,7 +6,7 @@ from xdsl.dialects.builtin import ModuleOp, f64
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import IsTerminator
 
-from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, SleepOp, ToolCallOp
 from flowc.dialects.array import ops as array
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow import compute
@@ -30,7 +30,7 @@ TOTAL_ON_SIMPLE = frozenset(["lt", "le", "gt", "ge", "add", "sub", "neg", "minim
 
 _SIMPLE = (IntType(), f64, StrType())
 
-DISPATCHED = (ToolCallOp, GenerateOp, AskOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
+DISPATCHED = (ToolCallOp, GenerateOp, AskOp, SleepOp, EmbedOp, ExecuteOp, LaunchOp, CallOp)
 """Operations that take long enough to be worth running beside others."""
 
 Named = GenerateOp | ToolCallOp | AskOp | CallOp
@@ -128,4 +128,6 @@ def name_of(op: Operation) -> str:
     """A call as remarks speak of it."""
     if isinstance(op, Named):
         return f"`{callee_of(op)}`"
-    return {"agent.execute": "the plan", "agent.embed": "`embed`"}.get(op.name, "it")
+    return {"agent.execute": "the plan", "agent.embed": "`embed`", "agent.sleep": "`sleep`"}.get(
+        op.name, "it"
+    )

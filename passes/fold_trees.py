@@ -118,10 +118,10 @@ PURE = (PromptOp, compute.ConstantOp, compute.ApplyOp, compute.FieldOp, compute.
 def against(op: control.ForOp, chain: Chain, effects: Effects) -> str:
     """Why a chain stays one, whatever is declared; empty where it may become a tree."""
     call, loop = effects.of(chain.call), effects.of(op)
-    if call.writes or call.human or call.unknown:
-        return f"`{chain.name}` writes, or asks a person, and that keeps its order"
-    if loop.unknown or call.reads & loop.writes:
-        return f"`{chain.name}` reads what the loop writes"
+    if not call.commutes_with_itself:
+        return f"`{chain.name}` writes, asks a person or sleeps, and that keeps its order"
+    if loop.unknown or loop.keeps_in_place(call):
+        return "time goes by in each round" if loop.sleep else f"`{chain.name}` reads what the loop writes"
     if not loop.commutes_with_itself and is_guarded(op.body.block):
         return "the loop writes, and a failure in it is caught"
     return ""

@@ -65,7 +65,7 @@ def _outside(value: SSAValue, block: Block) -> bool:
 
 def _against(call: Operation, block: Block, own: Summary, around: Summary, licence: Licence) -> str:
     """Why a call is made in each round; empty where once is enough."""
-    if own.writes or own.human or own.unknown:
+    if not own.commutes_with_itself:
         return "a write, or a person's answer, is never left out"
     if isinstance(call, GenerateOp) and not licence.allows(call, own):
         return "asked once only at temperature 0 or with @cached"
@@ -73,6 +73,8 @@ def _against(call: Operation, block: Block, own: Summary, around: Summary, licen
         return "the flow may answer differently each time"
     if around.unknown or (own.reads & around.writes and not licence.is_cached(call)):
         return f"the loop writes {', '.join(sorted(own.reads & around.writes)) or 'something unknown'}"
+    if around.sleep and own.reads and not licence.is_cached(call):
+        return "time goes by in each round"
     if not around.commutes_with_itself and is_guarded(block):
         return "the loop writes, and a failure in it is caught"
     return ""

@@ -38,7 +38,7 @@ def infer_effects(module: ModuleOp) -> int:
 
 
 def _position(item: EffectItem) -> tuple[int, str, bool, str]:
-    kinds = ("reads", "writes", "llm", "human")
+    kinds = ("reads", "writes", "llm", "human", "sleep")
     return kinds.index(item.kind), item.resource or "", item.idempotent, item.undo or ""
 
 

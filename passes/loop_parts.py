@@ -33,16 +33,16 @@ class Parts:
 
 
 def parts_of(block: Block, tainted: Iterable[SSAValue], effects: Effects) -> Parts:
-    """Parts a block: what reads a `tainted` value has to wait for it; what writes, asks a person, or reads
-    what the block writes waits for its turn.
+    """Parts a block: what reads a `tainted` value has to wait for it; what writes, asks a person, sleeps, or
+    reads what the block writes waits for its turn; where it sleeps, all that is not pure.
     """
     waiting = set(tainted)
     behind: set[Operation] = set()
     *body, last = block.ops
-    written = join(effects.of(op) for op in body).writes
+    together = join(effects.of(op) for op in body)
     for op in body:
         summary = effects.of(op)
-        own_turn = not summary.commutes_with_itself or bool(summary.reads & written)
+        own_turn = not summary.commutes_with_itself or together.keeps_in_place(summary)
         if own_turn or any(value in waiting for value in reads(op)):
             waiting.update(op.results)
             behind.add(op)

@@ -3,9 +3,9 @@
 Licensed are pure and `@cached` tools, reads of what nothing wrote in between, embeddings, models at
 temperature 0 or `@cached`, flows that do nothing else, and writes declared idempotent where the same
 write was the last one of its resource. A call that both branches of an `if` make is made before it.
-People and other writes are never merged; nor is anything across the ballots of a vote or the arms of a
-race, which exist to ask more than once. What may be shared by the runs of a batch is marked so
-(`passes/share_calls.py`).
+People and other writes are never merged, nor reads before and after a sleep; nor is anything across the
+ballots of a vote or the arms of a race, which exist to ask more than once. What may be shared by the runs of
+a batch is marked so (`passes/share_calls.py`).
 """
 
 from collections.abc import Hashable
@@ -73,7 +73,7 @@ class Licence:
 
     def allows(self, op: Operation, summary: Summary) -> bool:
         """Whether a call does nothing but read, and gives the same for the same."""
-        if summary.writes or summary.human or summary.unknown:
+        if not summary.commutes_with_itself:
             return False
         match op:
             case GenerateOp():
@@ -100,6 +100,7 @@ class _State:
     written: dict[str, tuple[Hashable, Operation]] = field(factory=dict)
     writes: int = 0
     epoch: int = 0
+    slept: int = 0
     equal: dict[Hashable, tuple[Operation, Seen]] = field(factory=dict)
 
     def write(self, summary: Summary, made: tuple[Hashable, Operation] | None = None) -> None:
@@ -112,12 +113,15 @@ class _State:
                 self.written[resource] = made
         if summary.unknown:
             self.epoch = self.writes
+        if summary.sleep:
+            self.slept = self.writes
+        if summary.unknown or summary.sleep:
             self.written.clear()
 
     def seen(self, summary: Summary) -> Seen:
         """The versions of the resources that a call reads."""
         read = tuple((name, self.versions.get(name, 0)) for name in sorted(summary.reads))
-        return read, self.epoch
+        return read, max(self.epoch, self.slept if read else 0)
 
     def last_write(self, summary: Summary, key: Hashable) -> Operation | None:
         """The equal write that was the last one of all its resources."""
@@ -148,7 +152,7 @@ def _block(block: Block, known: Known, state: _State) -> None:
             _merge(op, first, state)
             continue
         _say_why_not(op, summary, state)
-        if summary.writes or summary.unknown:
+        if not summary.commutes_with_itself:
             state.write(summary, (key, op) if is_idempotent(op) else None)
     for key in own:
         del known[key]

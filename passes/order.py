@@ -1,8 +1,8 @@
 """The order that effects ask for: for each operation of a block, the earlier ones that must end before it.
 
 Model calls and pure operations are free; reads of a resource wait for its last write; a write waits for the
-reads since then; questions to a person keep their order. Each operation is looked at once, and no edge is
-given that another one implies.
+reads since then; questions to a person keep their order; a sleep waits for what comes before it, and what
+comes after waits for it. Each operation is looked at once, and no edge is given that another one implies.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from attrs import define, field
 from xdsl.ir import Block, Operation
 
-from flowc.dialects.flow.control import AttemptOp, LimitOp, RaceOp
+from flowc.dialects.flow.control import AttemptOp, LimitOp, RaceOp, TransactionOp
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.dialects.flow.effects import Effects, Summary
 from flowc.passes.facts import is_total
@@ -34,7 +34,7 @@ class EffectOrder:
         summary = self.effects.of(op)
         if summary.pure:
             return ()
-        if summary.unknown:
+        if summary.unknown or summary.sleep:
             earlier = tuple(self.since_barrier) or ((self.barrier,) if self.barrier is not None else ())
             self.writers, self.readers, self.since_barrier, self.barrier = {}, {}, [], op
             return earlier
@@ -106,9 +106,11 @@ GUARDED = "guarded"
 
 
 def catches_failures(op: Operation) -> bool:
-    """Whether the program goes on when something in the regions of `op` fails."""
+    """Whether the program goes on when something in the regions of `op` fails: a transaction has to take back
+    what was written.
+    """
     match op:
-        case AttemptOp() | RaceOp():
+        case AttemptOp() | RaceOp() | TransactionOp():
             return True
         case LimitOp():
             return dict(op.limits.data).get("retries", 0) > 0

@@ -55,7 +55,7 @@ def _known_before(block: Block, allows: Allows, effects: Effects) -> _Branch:
     branch = _Branch()
     for op in block.ops:
         summary = effects.of(op)
-        if summary.writes or summary.human or summary.unknown:
+        if not summary.commutes_with_itself:
             break  # in an attempt, what is written must not depend on who fails first
         call = allows(op, summary)
         if op.regions or is_terminator(op) or not (call or isinstance(op, PromptOp) or is_total(op, effects)):

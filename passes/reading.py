@@ -1,7 +1,7 @@
 """What a program reads of a record: the fields, and whether the record goes anywhere as a whole.
 
 A record is followed through lists that maps make of it, through the elements taken out of them again, and
-through blocks under limits. Anything else that takes it whole lets it escape.
+through blocks under limits and transactions. Anything else that takes it whole lets it escape.
 """
 
 from attrs import define, field
@@ -64,7 +64,7 @@ def _yielded(user: control.YieldOp, index: int) -> list[SSAValue] | None:
     match outer:
         case control.ElementwiseOp() if index == len(user.operands) - 1:
             return [outer.result]
-        case control.LimitOp():
+        case control.LimitOp() | control.TransactionOp():
             return [outer.res[index]]
         case control.IfOp():
             branches = [control.yielded(region)[index] for region in (outer.then_region, outer.else_region)]

@@ -12,7 +12,7 @@ from attrs import define, field
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Operation
 
-from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, SleepOp, ToolCallOp
 from flowc.dialects.agent.declarations import LlmOp, ToolOp
 from flowc.dialects.flow.control import RaceOp
 from flowc.dialects.flow.declarations import CallOp
@@ -45,11 +45,14 @@ def share_calls(module: ModuleOp, models: set[str], cached: set[str], findings: 
 
 @define
 class _World:
-    """What the program writes: for each resource a call that does, and one that may not be repeated."""
+    """What the program writes: for each resource a call that does, and one that may not be repeated; and a
+    `sleep` of it.
+    """
 
     effects: Effects
     writers: dict[str, Operation] = field(factory=dict)
     once: dict[str, Operation] = field(factory=dict)
+    sleep: Operation | None = None
 
     @staticmethod
     def of(operations: Iterable[Operation]) -> "_World":
@@ -58,6 +61,8 @@ class _World:
         for op in operations:
             if op.regions or isinstance(op, CallOp):
                 continue
+            if isinstance(op, SleepOp):
+                world.sleep = world.sleep or op
             for resource in world.effects.of(op).writes:
                 world.writers.setdefault(resource, op)
                 if not is_idempotent(op) or _is_undone(op):
@@ -75,6 +80,8 @@ def _against(op: Operation, models: set[str], world: _World) -> str:
     for resource in sorted(summary.reads & world.writers.keys()):
         writer = world.writers[resource]
         return f"reads {resource}, which line {line_of(writer)} writes: each run of a batch reads for itself"
+    if summary.reads and world.sleep is not None:
+        return f"time goes by on line {line_of(world.sleep)}: each run of a batch reads for itself"
     for resource in sorted(summary.writes & world.once.keys()):
         writer = world.once[resource]
         where = "" if writer is op else f" as line {line_of(writer)} does"
@@ -126,4 +133,4 @@ def _is_steady(op: Operation, models: set[str], flows: set[str]) -> bool:
             return callee_of(op) in flows
         case ToolCallOp():
             return all(item.kind == "reads" for item in declared(op))
-    return not isinstance(op, AskOp | ExecuteOp | RaceOp)
+    return not isinstance(op, AskOp | ExecuteOp | RaceOp | SleepOp)

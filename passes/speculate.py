@@ -243,6 +243,8 @@ def _early(region: Region, chance: float, op: IfOp, times: Times, state: _State)
 def _reason(summary: Summary, ahead: bool, deadline: bool) -> str:
     if summary.human:
         return "it asks a person"
+    if summary.sleep:
+        return "it sleeps"
     if summary.writes:
         return f"it writes {', '.join(sorted(summary.writes))}, which could not be taken back"
     if summary.unknown:

@@ -137,6 +137,8 @@ class _Counter:
             return self._call(op)
         if isinstance(op, control.IfOp) and op in self.path:
             return self._branch(op)
+        if isinstance(op, control.TransactionOp):
+            return self.region(op.body)
         if isinstance(op, control.LimitOp) and not _limits(op).get("retries", 0):
             return self.region(op.body)
         return None if op in self.path or self.effects.of(op).llm else 0

@@ -42,6 +42,7 @@ RUN_KEYS: Mapping[str, type] = {
     "provider": str,
     "seed": int,
     "recording": str,
+    "journal": str,
     "submitter": str,
     "target": str,
     "weight": float,
@@ -54,7 +55,7 @@ class Config:
     """What flowc.toml says. `provider` of None leaves each model its own; `path` is where it was read.
     `simulation` is what it says about the `simulated` provider, None where that is nothing. Runs of one
     `submitter` share models with those of others in proportion to its `weight`. Kernels are compiled for
-    `target`."""
+    `target`, and runs kept in `journal`, None where nothing is said of that."""
 
     models: Mapping[str, ModelSettings] = field(factory=dict)
     provider: str | None = None
@@ -65,6 +66,7 @@ class Config:
     submitter: str = ""
     target: str = "cpu"
     weight: float = 1.0
+    journal: str | None = None
 
 
 def find_config(folder: Path, home: Path | None = None) -> Path | None:
@@ -126,7 +128,15 @@ def _config(content: dict[str, object], path: Path) -> Config:
         submitter=str(settings.get("submitter", "")),
         target=target,
         weight=float(weight),
+        journal=_journal(settings.get("journal"), path),
     )
+
+
+def _journal(given: object, path: Path) -> str | None:
+    """Where runs are kept: a URL, none, or a file, which stands beside flowc.toml."""
+    if not isinstance(given, str):
+        return None
+    return given if given == "none" or "://" in given else str(path.parent / given)
 
 
 def _simulation(

@@ -13,7 +13,7 @@ from flowc.runtime.people import Ask
 from flowc.runtime.providers.base import Provider
 
 THREADS = 256
-"""How many slow bodies may run at once."""
+"""How many slow bodies may run at once. With 0, in virtual time, all run on the loop, one after the other."""
 
 
 @frozen(eq=False)
@@ -26,7 +26,8 @@ class Environment:
     their step. `recording` is what the `replay` provider reads; `record` is where the answers of this run
     are written. With `keep` the trace
     holds what every effect of the run gave, as it does where somebody listens. `submitter` is in whose name
-    the runs ask models, flowc.toml's where it is None; `policy` says by which rules their calls wait.
+    the runs ask models, flowc.toml's where it is None; `policy` says by which rules their calls wait. With
+    `steady` kernels give the same bits in every process, as runs need that others go on with.
     """
 
     config: Config = field(factory=Config)
@@ -43,6 +44,7 @@ class Environment:
     record: Path | None = None
     keep: bool = False
     threads: int = THREADS
+    steady: bool = False
     submitter: str | None = None
     policy: Policy = FULL
 

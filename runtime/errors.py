@@ -5,6 +5,15 @@ from attrs import field, frozen
 WAITING = "E0730"
 """A person is waited for, and nobody can be asked here."""
 
+IN_DOUBT = "E0732"
+"""A call may have happened or not before a crash, and must not be made again unasked."""
+
+DIVERGED = "E0733"
+"""A run that goes on is about to make a write again, with other inputs."""
+
+NOT_UNDONE = "E0734"
+"""A transaction could not take back all that it wrote."""
+
 CANCELLED = "E0716"
 """The run was ended from outside."""
 

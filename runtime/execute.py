@@ -5,16 +5,17 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import frozen
 
 from flowc.runtime.admission.calls import Program
 from flowc.runtime.blocking import cancelled, interruptible, run_in_loop
 from flowc.runtime.clock import clock_held, is_virtual
+from flowc.runtime.collecting import rarely_collected
 from flowc.runtime.copies import copying
 from flowc.runtime.environment import Environment
-from flowc.runtime.errors import Problem
+from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.plan import Function, Operation, Plan
 from flowc.runtime.plan_check import entry
 from flowc.runtime.reading import bind_arguments, tables_of
@@ -27,6 +28,18 @@ from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.shared import Shared
 from flowc.runtime.tools import load_tools
 from flowc.runtime.trace.model import Trace
+
+
+class RunKeeper(Protocol):
+    """Keeps one run in a journal, under the name `run`; see `flowc.runtime.durable.keeper`."""
+
+    run: str
+
+    def attach(self, engine: Engine) -> None:
+        """The run begins, or goes on, in this engine."""
+
+    async def finish(self, status: str, value: Any, problem: Problem | None) -> None:
+        """The run has ended, or stops for now: this is safe when it returns."""
 
 
 @frozen(eq=False)
@@ -48,7 +61,8 @@ def load(plan: Plan, environment: Environment | None = None) -> Loaded:
     environment = environment or Environment()
     registry = Registry(environment)
     tools = dict(load_tools(plan, environment))
-    bindings = Bindings(plan, tools, environment.kernels, stand_in=_stand_in(plan, registry))
+    stand_in = _stand_in(plan, registry)
+    bindings = Bindings(plan, tools, environment.kernels, stand_in=stand_in, steady=environment.steady)
     return Loaded(plan, environment, bindings, registry)
 
 
@@ -82,9 +96,12 @@ async def run_plan(
     environment: Environment | None = None,
     number: int | None = None,
     on_start: Callable[[Engine], None] | None = None,
+    keeper: RunKeeper | None = None,
 ) -> RunResult:
     """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for
-    it. `number` is the place of a run in its batch.
+    it. `number` is the place of a run in its batch, `keeper` keeps the run in a journal, and knows what is
+    kept
+    of it.
 
     Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to
     be had. Cancelling the coroutine cancels the run.
@@ -93,16 +110,22 @@ async def run_plan(
     flow = entry(loaded.plan, function)
     values = bind_arguments(loaded.plan, flow, arguments or {})
     block = loaded.bindings.entry(flow)
-    engine = _engine(loaded, flow, number)
+    engine = _engine(loaded, flow, number, None if keeper is None else keeper.run)
+    if keeper is not None:
+        keeper.attach(engine)
     loop = engine.loop
     begun = engine.clock()
     try:
-        with clock_held(loop, engine.workers.busy):
+        with clock_held(loop, engine.workers.busy), rarely_collected():
             begin(engine, block, values)
             if on_start is not None:
                 on_start(engine)
             trace = Trace(engine.log, flow.name, engine.session.run, begun)
+            if keeper is not None and not engine.observed:
+                engine.fold = trace.fold  # the journal tells what such a run did, however long it is
             outcome = await _watched(engine, trace, loaded.environment)
+            if keeper is not None:
+                outcome = await _kept(keeper, outcome)
         ended = engine.clock()
     except asyncio.CancelledError:
         engine.cancel(cancelled())
@@ -116,7 +139,18 @@ async def run_plan(
     return _result(engine, outcome, trace, begun, ended)
 
 
-def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
+async def _kept(keeper: RunKeeper, outcome: Problem | list[Any]) -> Problem | list[Any]:
+    """The outcome, once it is safe; the journal's own problem where it cannot be."""
+    problem = outcome if isinstance(outcome, Problem) else None
+    value = None if isinstance(outcome, Problem) else outcome[0]
+    try:
+        await keeper.finish(status_of(problem), value, problem)
+    except FlowError as error:
+        return error.problem
+    return outcome
+
+
+def _engine(loaded: Loaded, flow: Function, number: int | None, kept: str | None = None) -> Engine:
     """The engine of one run, with its session. In virtual time its name is known beforehand, too."""
     environment, registry = loaded.environment, loaded.registry
     endpoints = registry.endpoints()
@@ -124,7 +158,7 @@ def _engine(loaded: Loaded, flow: Function, number: int | None) -> Engine:
     virtual = is_virtual(loop)
     seed = environment.chosen_seed
     name = f"{seed:016x}" if number is None else f"{seed:016x}.{number}"
-    run = name if virtual else secrets.token_hex(8)
+    run = kept or (name if virtual else secrets.token_hex(8))
     submitter = environment.config.submitter if environment.submitter is None else environment.submitter
     program = Program(run, loop.time(), submitter, environment.config.weight)
     session = Session(
@@ -161,11 +195,19 @@ def _handed_out(value: Any, flow: Function, session: Session) -> Any:
 async def _watched(engine: Engine, trace: Trace, environment: Environment) -> Problem | list[Any]:
     """The outcome; until then subscribers are told what happens, a few times a second."""
     if not environment.subscribers:
-        return await engine.outcome
+        return await _outcome(engine)
     while not engine.outcome.done():
         trace.publish(environment.subscribers)
         await asyncio.wait((engine.outcome,), timeout=PUBLISH_EVERY)
-    return engine.outcome.result()
+    return await _outcome(engine)
+
+
+async def _outcome(engine: Engine) -> Problem | list[Any]:
+    """What the run came to. A journal that cannot be written is a problem of the run, not of the engine."""
+    try:
+        return await engine.outcome
+    except FlowError as error:
+        return error.problem
 
 
 PUBLISH_EVERY = 0.05
@@ -221,6 +263,7 @@ def run(
     arguments: Mapping[str, object] | None = None,
     *,
     environment: Environment | None = None,
+    keeper: RunKeeper | None = None,
 ) -> RunResult:
     """Runs a flow and waits for it. Inside a running loop it takes a thread of its own.
 
@@ -228,12 +271,17 @@ def run(
     program.
     """
     loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
-    result: RunResult = run_in_loop(loaded.environment, lambda: _closing(loaded, function, arguments))
+    result: RunResult = run_in_loop(loaded.environment, lambda: _closing(loaded, function, arguments, keeper))
     return result
 
 
-async def _closing(loaded: Loaded, function: str | None, arguments: Mapping[str, object] | None) -> RunResult:
+async def _closing(
+    loaded: Loaded,
+    function: str | None,
+    arguments: Mapping[str, object] | None,
+    keeper: RunKeeper | None,
+) -> RunResult:
     try:
-        return await run_plan(loaded, function, arguments, on_start=interruptible)
+        return await run_plan(loaded, function, arguments, on_start=interruptible, keeper=keeper)
     finally:
         await loaded.registry.close()

@@ -77,7 +77,7 @@ def expected_seconds(
         return bounded(low, middle, high, samples).with_spread(spread)
     if seen is not None and seen.seconds is not None:
         return seen.seconds
-    if operation.kind == "human":
+    if operation.kind in ("human", "event"):
         return UNSURE.times(PERSON_SECONDS)
     if operation.latency is not None:
         return UNSURE.times(operation.latency)

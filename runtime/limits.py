@@ -11,7 +11,7 @@ from typing import Literal
 from attrs import define, field, frozen
 
 from flowc.runtime.errors import FlowError, fail
-from flowc.runtime.plan import Limits
+from flowc.runtime.plan import Limits, Node
 
 LEAST_ANSWER = 16
 """A call that could answer fewer tokens than this is not worth its prompt."""
@@ -77,6 +77,12 @@ class Reservation:
     tokens: int
     answer: int
     lowered: bool = False
+
+
+def budget_of(node: Node, limits: Limits, taken: tuple[int, int, float]) -> Budget:
+    """A new budget, of which so many calls, tokens and dollars were taken before."""
+    calls, tokens, money = taken
+    return Budget(node.name, limits, node.line, calls=calls, tokens=tokens, money=money)
 
 
 def is_limited(limits: Limits) -> bool:

@@ -10,16 +10,23 @@ from flowc.runtime.reading import parse_text
 from flowc.runtime.types import Enum, Scalar, Type, text
 from flowc.runtime.visible import visible
 
+EVENT = "event"
+"""The kind of operation that nobody is asked for."""
+
 
 @frozen
 class Question:
-    """What a person is asked: the text, the type of the answer, and where in the run it is asked."""
+    """What a person is asked: the text, the type of the answer, and where in the run it is asked.
+
+    Of an `event` nobody is asked: it waits until somebody tells of it.
+    """
 
     operation: str
     prompt: str
     result: Type
     tables: Tables
     step: str = ""
+    kind: str = "human"
 
     def choices(self) -> tuple[str, ...]:
         """What can be answered, where that is a short list."""
@@ -57,8 +64,10 @@ def has_terminal() -> bool:
 def ask_terminal(question: Question) -> object:
     """Asks on standard error and reads the answer from standard input, again until it fits.
 
-    A model wrote parts of the prompt, and none may move the cursor.
+    A model wrote parts of the prompt, and none may move the cursor. Nobody is asked for an event.
     """
+    if question.kind == EVENT:
+        raise LookupError(question.operation)
     choices = question.choices()
     hint = "/".join(choices) or text(question.result)
     sys.stderr.write(f"\n{visible(question.prompt)}\n")

@@ -94,7 +94,7 @@ class Effect:
 
 @frozen
 class Operation:
-    """A declared llm, tool or human: everything a call needs beside its inputs.
+    """A declared llm, tool, human or event: everything a call needs beside its inputs.
 
     `model` is the alias that flowc.toml resolves; `cached` licenses merging and reuse of equal calls;
     `pruned` are fields of the answer that are not asked for, since nobody reads them;

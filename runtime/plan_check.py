@@ -21,6 +21,7 @@ REGIONS: Mapping[str, int | None] = {
     "tool": 0,
     "generate": 0,
     "human": 0,
+    "sleep": 0,
     "embed": 0,
     "execute": 0,
     "speculate": 0,
@@ -33,6 +34,7 @@ REGIONS: Mapping[str, int | None] = {
     "vote": 1,
     "attempt": 2,
     "limit": 1,
+    "transaction": 1,
 }
 """How many regions a node of each op has; None is one or more."""
 

@@ -73,7 +73,8 @@ def _lasting_flows(plan: Plan, inside: Mapping[str, list[Node]]) -> set[str]:
 def _lasts(plan: Plan, node: Node, lasting: set[str]) -> bool:
     """Whether a node by itself, without its regions, may leave more than its result; `lasting` flows do."""
     calls = node.op == "call" and str(node.settings.get("function")) in lasting
-    return calls or node.op in ("human", "execute") or not _effects(plan, node) <= {"pure", "reads", "llm"}
+    lasts = node.op in ("human", "sleep", "execute")
+    return calls or lasts or not _effects(plan, node) <= {"pure", "reads", "llm"}
 
 
 def _inside(nodes: Iterable[Node]) -> list[Node]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from flowc.runtime.errors import CANCELLED, OVER_BUDGET, WAITING, Problem
+from flowc.runtime.errors import CANCELLED, IN_DOUBT, OVER_BUDGET, WAITING, Problem
 from flowc.runtime.plan import Json
 from flowc.runtime.values import to_json as value_to_json
 
@@ -30,6 +30,8 @@ def status_of(problem: Problem | None) -> Status:
         return "over-budget"
     if problem.code == WAITING:
         return "waiting"
+    if problem.code == IN_DOUBT:
+        return "in-doubt"
     return "cancelled" if problem.code == CANCELLED else "failed"
 
 

@@ -1,8 +1,10 @@
-"""What all tests share: the option that rewrites recorded output, quiet property tests, quick code."""
+"""What all tests share: the option that rewrites recorded output, quiet property tests, quick code, fewer
+cases of those that are alike."""
 
 import gc
 import os
-from collections.abc import Generator, Iterator
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
@@ -17,6 +19,7 @@ settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("FLOWC_HYPOTHESIS", "suite"))
 
 os.environ["FLOWC_HISTORY"] = "none"  # what runs before have shown must not change what tests see
+os.environ["FLOWC_JOURNAL"] = "none"  # runs of tests are not kept among the user's own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,16 +29,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks of these tests."""
+    config.addinivalue_line(
+        "markers",
+        "alike(count): cases that go much the same way: the quick form runs so many of them, spread evenly",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out cases of tests that are marked `alike`, unless the long form runs or a test is named."""
+    if settings.get_current_profile_name() == "long" or any("::" in argument for argument in config.args):
+        return
+    cases = defaultdict[tuple[str, str], list[pytest.Item]](list)
+    counts: dict[tuple[str, str], int] = {}
+    for item in items:
+        if (mark := item.get_closest_marker("alike")) and isinstance(item, pytest.Function):
+            cases[str(item.path), item.originalname].append(item)
+            counts[str(item.path), item.originalname] = mark.args[0]
+    left = {item for test, same in cases.items() for item in set(same) - _spread(same, counts[test])}
+    if left:
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
+
+
+def _spread(items: Sequence[pytest.Item], count: int) -> set[pytest.Item]:
+    """So many of some items, the first and the last among them."""
+    if count >= len(items):
+        return set(items)
+    return {items[round(place * (len(items) - 1) / max(count - 1, 1))] for place in range(count)}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """The thousands of tests that are collected stay until the end: to go through them again and again for
-    garbage took a quarter of the collection, and a tenth of what comes after.
+    garbage took a quarter of the collection, and a tenth of what comes after. A compiler's graphs of objects
+    die all at once: to look for garbage among them seldom is enough.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 
@@ -48,10 +84,13 @@ def update(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def unoptimised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Leaves LLVM's optimiser off, which takes two thirds of the time of a test that asks what a program
-    gives. The long form has it on, as have the tests of the back end; listings are of optimised code still.
+    gives. The long form has it on, as have the tests of every operator, of families of programs and of the
+    order of sums; listings are of optimised code still.
 
     The code is kept in a folder of its own, where nobody finds it who wants the optimised one.
     """
+    from flowc.compiler.backends import cuda  # whose host code is left as it is too
+
     optimised = llvm.assemble
 
     @wraps(optimised)
@@ -63,5 +102,6 @@ def unoptimised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLOWC_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "unoptimised"))
-        patch.setattr(llvm, "assemble", plainly)
+        for back_end in (llvm, cuda):
+            patch.setattr(back_end, "assemble", plainly)
         yield

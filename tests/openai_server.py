@@ -15,6 +15,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from tests.hostile_answers import HOSTILE
+
 
 @frozen
 class Behave:
@@ -30,11 +32,14 @@ class Behave:
 
 @define(eq=False)
 class Server:
-    """The server. `script` is used up first, then `storm` (share of faults, drawn from `seed`) decides."""
+    """The server. `script` is used up first, then `storm` (share of faults, drawn from `seed`) decides, of
+    `faults` where there are any.
+    """
 
     script: list[Behave] = field(factory=list)
     seed: int = 0
     storm: float = 0.0
+    faults: tuple[str, ...] = ()
     most_in_flight: int | None = None
     port: int = 0
     requests: list[dict[str, Any]] = field(factory=list)
@@ -137,9 +142,8 @@ class Server:
         if self.script:
             return self.script.pop(0)
         if self.chance.random() < self.storm:
-            return Behave(
-                self.chance.choice(sorted(_FAULTS - {"drip", "endless", "huge", "gzip"})), retry_after="0"
-            )
+            faults = self.faults or sorted(_FAULTS - {"drip", "endless", "huge", "gzip"})
+            return Behave(self.chance.choice(faults), retry_after="0")
         return Behave()
 
     async def _answer(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
@@ -173,6 +177,9 @@ class Server:
                     b'{"choices": [{"message": {"content": "' + b"a" * 9_000_000 + b'"}}]}'
                 )
                 _raw(writer, 200, packed, "application/json", "content-encoding: gzip\r\n")
+            case fault if fault in HOSTILE:
+                await HOSTILE[fault][1](writer)
+                return False
             case "html":
                 _raw(writer, 200, b"<html>welcome</html>", "text/html")
             case _ if path.endswith("/embeddings"):

@@ -18,7 +18,7 @@ NOWHERE = syntax.Span(1, 1, 1, 1)
 T = TypeVar("T")
 
 _TAKEN = RESERVED | FOREIGN
-_EFFECTS = ("pure", "reads", "writes", "llm", "human", "idempotent", "undo")
+_EFFECTS = ("pure", "reads", "writes", "llm", "human", "sleep", "idempotent", "undo")
 _ARRAY_TYPES = ("f32", "f64", "bf16", "f16", "i8", "i32", "i64", "bool")
 _WORDS = ("x", "y", "text", "record", "llm", "up", "to", "labels", "undo", "pure", "größe", "_a1")
 _TEXTS = (
@@ -90,7 +90,7 @@ class _Tree:
         return syntax.TypeRef(name, arguments, labels, optional, span=NOWHERE)
 
     def effect(self) -> syntax.Effect:
-        kind = self.choose("pure", "llm", "human", "reads", "writes")
+        kind = self.choose("pure", "llm", "human", "sleep", "reads", "writes")
         resource = self.draw(names) if kind in ("reads", "writes") else None
         writes = kind == "writes"
         undo = self.draw(names) if writes and self.draw(st.booleans()) else None
@@ -196,6 +196,8 @@ class _Tree:
             case "while":
                 return syntax.While(self.expression(1), self.expression(1), self.block(inner), span=NOWHERE)
             case "with":
+                if self.draw(st.booleans()):
+                    return syntax.With((), self.block(inner), transaction=True, span=NOWHERE)
                 limits = tuple(
                     syntax.Call(syntax.Name(self.draw(names), span=NOWHERE), self.arguments(), span=NOWHERE)
                     for _ in self.times(1)
@@ -234,7 +236,7 @@ class _Tree:
             case "tool":
                 return self._callable("tool", documentation=self._documentation())
             case "prompted":
-                return self._callable(self.choose("llm", "human"), prompt=self.template())
+                return self._callable(self.choose("llm", "human", "event"), prompt=self.template())
         return self._callable(
             self.choose("kernel", "flow"), body=self.block(), documentation=self._documentation()
         )

@@ -25,6 +25,10 @@ SPECIAL_FORMS: Mapping[str, tuple[str, str]] = {
         "Asks a model until one answer leads by `lead`, at most `max` times.",
     ),
     "execute": ("execute(plan)", "Runs a plan written by a model; gives the results of its steps as json."),
+    "sleep": (
+        "sleep(time)",
+        "Waits for so many seconds, or a duration: `sleep(1h)`. What comes after it waits too.",
+    ),
     "endorse": (
         'endorse(value, "why")',
         "Calls an untrusted value trusted; the reason stands in the manifest.",
@@ -37,11 +41,11 @@ SPECIAL_FORMS: Mapping[str, tuple[str, str]] = {
 """Special forms: how they are written and what they mean."""
 
 RESERVED = frozenset({
-    *SPECIAL_FORMS,
+    *(SPECIAL_FORMS.keys() - {"sleep"}),
     "range", "len", "sum", "min", "max", "abs", "sorted", "zip", "enumerate", "any", "all",
     "str", "int", "float", "bool", "f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8",
 })  # fmt: skip
-"""Names that no declaration takes. A program may declare its own `log` or `embed`, hiding the built-in."""
+"""Names that no declaration takes. A program may declare its own `log` or `sleep`, hiding the built-in."""
 
 OPERATORS: Mapping[str, str] = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",

@@ -45,17 +45,21 @@ class Facts:
 
 @frozen
 class CallMade:
-    """A call that a body makes of something with an effect of its own: a callable's name, or `embed`."""
+    """A call that a body makes of something with an effect of its own: a callable's name, `embed`, `sleep`.
+
+    `planned` where a plan may make it, as one of its steps.
+    """
 
     callee: str
     span: Span
+    planned: bool = False
 
 
 @frozen
 class Region:
     """A piece of a body whose calls must obey a rule: they stand in `calls[first:last]`."""
 
-    kind: Literal["race", "vote", "retry", "execute"]
+    kind: Literal["race", "vote", "retry", "transaction"]
     first: int
     last: int
     span: Span

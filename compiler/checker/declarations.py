@@ -295,13 +295,19 @@ def _check_result(
             why = "a kernel holds numbers and arrays alone"
             _misplaced(report, span, "the result of a kernel", "return an array or a number: `f32[n]`", why)
         _check_result_extents(declaration, parts, {p.name: p.type for p in parameters}, report)
-    elif declaration.kind in ("llm", "human") and not _answerable(type_):
-        who = "a model" if declaration.kind == "llm" else "a person"
+    elif declaration.kind in _ANSWERS and not _answerable(type_):
+        who, what = _ANSWERS[declaration.kind]
         why = f"{who} answers in text, which is read as this type"
         help_ = "return `str`, `bool`, a number, an enum, a record, or a list of these"
-        _misplaced(
-            report, span, f"the result of {'an llm' if declaration.kind == 'llm' else 'a human'}", help_, why
-        )
+        _misplaced(report, span, f"the result of {what}", help_, why)
+
+
+_ANSWERS = {
+    "llm": ("a model", "an llm"),
+    "human": ("a person", "a human"),
+    "event": ("whoever tells of it", "an event"),
+}
+"""Who answers what is declared so, and its kind with an article."""
 
 
 def _answerable(type_: Type) -> bool:

@@ -47,7 +47,7 @@ def constant_type(context: Context, node: Constant) -> Type:
         "E0144",
         f"{_LIMITS[node.kind]} is no value",
         node.span,
-        why="durations, money and sizes stand only in limits: `timeout(30s)`, `budget($1)`, `memory(2GB)`",
+        why="they stand in limits alone: `timeout(30s)`, `budget($1)`, `memory(2GB)`; and in `sleep(30s)`",
         help="write a plain number",
     )
     return ERROR

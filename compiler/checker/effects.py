@@ -7,14 +7,14 @@ from attrs import evolve, frozen
 from flowc.compiler.builtins import BUILTINS
 from flowc.compiler.checker.context import CallMade, Region, World
 from flowc.compiler.checker.model import Signature
-from flowc.compiler.checker.names import did_you_mean
 from flowc.compiler.checker.report import Report
+from flowc.compiler.checker.undoing import check_undo
 from flowc.compiler.syntax import Callable, Span
 from flowc.compiler.syntax import Effect as EffectWritten
 from flowc.runtime.plan import Effect
 
 PURE = Effect("pure")
-_OWN = {"llm": Effect("llm"), "human": Effect("human")}
+_OWN = {"llm": Effect("llm"), "human": Effect("human"), "event": Effect("human")}
 
 
 @frozen
@@ -87,7 +87,7 @@ def _check_written(declaration: Callable, written: Sequence[EffectWritten], repo
         seen[said] = effect.span
     pure = next((effect for effect in written if effect.kind == "pure"), None)
     if pure is not None and (len(written) > 1 or declaration.kind in _OWN):
-        what = f"an {declaration.kind}" if declaration.kind == "llm" else f"a {declaration.kind}"
+        what = f"a {declaration.kind}" if declaration.kind == "human" else f"an {declaration.kind}"
         title = "`pure` excludes every other effect" if len(written) > 1 else f"{what} is never pure"
         report.error("E0407", title, pure.span, help="leave `pure` out")
 
@@ -105,7 +105,7 @@ def check_effects(world: World, bodies: Mapping[str, Body], order: Sequence[str]
         for region in body.regions:
             _check_region(world, reached, region, body.calls[region.first : region.last], report)
     for signature in world.callables.values():
-        _check_undo(world, signature, report)
+        check_undo(world, signature, report)
         _check_settings(signature, report)
 
 
@@ -115,6 +115,8 @@ def effects_of(world: World, reached: Mapping[str, tuple[Reached, ...]], callee:
         return tuple(each.effect for each in reached[callee])
     if callee in world.callables:
         return tuple(effect for effect in world.callables[callee].effects if effect != PURE)
+    if callee == "sleep":
+        return (Effect("sleep"),)
     return (Effect("llm"),) if callee in BUILTINS and BUILTINS[callee].effect == "llm" else ()
 
 
@@ -122,13 +124,14 @@ def _reached(
     world: World, reached: Mapping[str, tuple[Reached, ...]], calls: Iterable[CallMade]
 ) -> tuple[Reached, ...]:
     found: dict[Effect, Reached] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, bool]] = set()
     for call in calls:
-        if call.callee in seen:
+        if (call.callee, call.planned) in seen:
             continue
-        seen.add(call.callee)
+        seen.add((call.callee, call.planned))
         for effect in effects_of(world, reached, call.callee):
-            found.setdefault(effect, Reached(effect, call))
+            kept = evolve(effect, undo=None) if call.planned else effect  # nobody undoes a plan's steps
+            found.setdefault(kept, Reached(kept, call))
     return tuple(found.values())
 
 
@@ -206,14 +209,38 @@ def _check_region(
 ) -> None:
     for each in _reached(world, reached, calls):
         effect = each.effect
-        if effect.kind != "writes" or (effect.idempotent and region.kind != "vote"):
+        if effect.kind != "writes" or _is_allowed(effect, region):
             continue
-        path = " -> ".join(f"`{name}`" for name in _path(reached, each))
+        names = _path(reached, each)
+        path = " -> ".join(f"`{name}`" for name in names)
         code, title, why, help_ = _REGIONS[region.kind]
+        if region.kind == "transaction":
+            why, help_ = _not_undone(world, effect, names[-1])
         report.error(
             code, title.format(effect=describe(effect)), each.call.span, why=f"{path}: {why}", help=help_,
             causes=() if region.span == each.call.span else ((region.span, "in here"),),
         )  # fmt: skip
+
+
+def _is_allowed(effect: Effect, region: Region) -> bool:
+    if region.kind == "transaction":
+        return effect.undo is not None
+    return effect.idempotent and region.kind != "vote"
+
+
+def _not_undone(world: World, effect: Effect, tool: str) -> tuple[str, str]:
+    """Why nothing takes a write back, and the smallest fix."""
+    declared = world.callables[tool].effects if tool in world.callables else ()
+    if any(each.resource == effect.resource and each.undo is not None for each in declared):
+        return (
+            "a plan calls it, whose steps are not undone one by one",
+            "put `execute` outside the transaction",
+        )
+    said = describe(effect) + (" idempotent" if effect.idempotent else "")
+    return (
+        "it names no tool that takes it back",
+        f"name one: `{said} undo NAME`; or write outside the transaction",
+    )
 
 
 _REGIONS = {
@@ -235,6 +262,7 @@ _REGIONS = {
         "a second attempt would do it twice",
         "declare the write `idempotent`, or move it out of the block",
     ),
+    "transaction": ("E0416", "a transaction does `{effect}`, which nothing takes back", "", ""),
 }
 
 
@@ -259,32 +287,3 @@ def _check_settings(signature: Signature, report: Report) -> None:
                 why="a second attempt would write twice",
                 help=f"if writing twice is the same as once, say so: `{describe(effect)} idempotent`",
             )
-
-
-def _check_undo(world: World, signature: Signature, report: Report) -> None:
-    for effect in signature.declaration.effects or ():
-        if effect.undo is None:
-            continue
-        undo = world.callables.get(effect.undo)
-        if undo is None or undo.kind != "tool":
-            report.error(
-                "E0405",
-                f"`{effect.undo}` is no tool that could undo `{signature.name}`",
-                effect.span,
-                help=did_you_mean(effect.undo, world.tools, f"declare `tool {effect.undo}(...)`"),
-            )
-            continue
-        given = {parameter.name: parameter.type for parameter in signature.parameters} | {
-            "result": signature.result
-        }
-        for parameter in undo.parameters:
-            if parameter.default is None and given.get(parameter.name) != parameter.type:
-                report.error(
-                    "E0405",
-                    f"`{effect.undo}` cannot undo `{signature.name}`: it needs `{parameter.name}`",
-                    effect.span,
-                    why=f"an undo gets the arguments of the call, and its result as `result`; "
-                    f"`{signature.name}` has no `{parameter.name}` of that type",
-                    help="give both tools the same parameters",
-                    causes=((parameter.span, "needed here"),),
-                )

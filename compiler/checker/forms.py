@@ -1,11 +1,11 @@
-"""Special forms: race, vote, execute, endorse and declassify."""
+"""Special forms: race, vote, execute, sleep, endorse and declassify."""
 
 from flowc.compiler.checker.arguments import Slot, match_arguments
 from flowc.compiler.checker.context import ERROR, CallMade, Context, Region, infer, resolve, shown_type
-from flowc.compiler.checker.convert import common_type, literal_value
+from flowc.compiler.checker.convert import common_type, literal_value, require
 from flowc.compiler.checker.model import BoundCall
 from flowc.compiler.syntax import Call, Constant, Expression
-from flowc.runtime.types import JSON, Array, List, PlanOf, Type
+from flowc.runtime.types import FLOAT, JSON, NONE, Array, List, PlanOf, Type
 
 _VOTE_MAXIMUM = 7
 _VOTE_LEAD = 3
@@ -27,6 +27,8 @@ def form_type(context: Context, node: Call, name: str, expected: Type | None) ->
         return _vote(context, node, expected)
     if name == "execute":
         return _execute(context, node)
+    if name == "sleep":
+        return _sleep(context, node)
     return _relabel(context, node, name, expected)
 
 
@@ -127,7 +129,7 @@ def _execute(context: Context, node: Call) -> Type:
     plan = bound["plan"]
     found = resolve(context, infer(context, plan))
     if isinstance(found, PlanOf):
-        context.calls.extend(CallMade(tool, node.span) for tool in found.tools)
+        context.calls.extend(CallMade(tool, node.span, planned=True) for tool in found.tools)
         options = {"tools": found.tools}
         context.facts.calls[id(node)] = BoundCall("execute", "execute", (plan,), options)
     elif found != ERROR:
@@ -139,6 +141,21 @@ def _execute(context: Context, node: Call) -> Type:
             help="let an llm write one: `llm arrange(goal: str) -> plan[search, lookup]:`",
         )
     return List(JSON)
+
+
+def _sleep(context: Context, node: Call) -> Type:
+    bound = match_arguments(context, "`sleep`", [Slot("time", True)], node.arguments, node.span)
+    if bound is None:
+        _infer_all(context, node)
+        return NONE
+    time = bound["time"]
+    if isinstance(time, Constant) and time.kind == "duration":
+        context.facts.types[id(time)] = FLOAT
+    else:
+        require(context, time, FLOAT, "`sleep` takes seconds, `{want}`, or a duration; found `{have}`")
+    context.calls.append(CallMade("sleep", node.span))
+    context.facts.calls[id(node)] = BoundCall("sleep", "sleep", (time,))
+    return NONE
 
 
 def _relabel(context: Context, node: Call, name: str, expected: Type | None) -> Type:

@@ -86,7 +86,7 @@ def warn_unused_imports(program: Program, bodies: Mapping[str, Body], report: Re
     flows = [each for each in program.declarations if isinstance(each, Callable) and each.kind == "flow"]
     if not flows:
         return
-    called = {call.callee for body in bodies.values() for call in body.calls}
+    called = {call.callee for body in bodies.values() for call in body.calls} | _undoing(program)
     for declaration in program.declarations:
         for name in declaration.names if isinstance(declaration, Import) else ():
             if name in bodies and name not in called:
@@ -96,6 +96,12 @@ def warn_unused_imports(program: Program, bodies: Mapping[str, Body], report: Re
                     declaration.span,
                     help="remove the import and the tool",
                 )
+
+
+def _undoing(program: Program) -> set[str]:
+    """The tools that a transaction may call, since they take back what others write."""
+    tools = [each for each in program.declarations if isinstance(each, Callable)]
+    return {effect.undo for tool in tools for effect in tool.effects or () if effect.undo is not None}
 
 
 def _read(declaration: Import, report: Report, folder: Path | None) -> PythonFile | None:

@@ -126,7 +126,7 @@ def _call(builder: Builder, node: Call) -> int:
             return _relabel(builder, call, arguments[0], node.span)
         case "execute":
             return _outside(builder, node.span, "the results of a plan are {label}", arguments)
-        case "llm" | "tool" | "human" | "flow" | "kernel":
+        case "llm" | "tool" | "human" | "event" | "flow" | "kernel":
             return _declared(builder, builder.world.callables[call.name], call, arguments, node.span)
     return joined(builder.graph, arguments)
 
@@ -168,7 +168,7 @@ def _declared(
         low = integrity(builder.labels)
         outside = value_of(builder.labels, frozenset(low[-1:])) & ~chains
         return add(builder.graph, Node(declared | outside, chains, span=span, note=note), _present(arguments))
-    if signature.kind == "human":
+    if signature.kind in ("human", "event"):
         chains |= chains_of(builder.labels, frozenset(integrity(builder.labels)))
     if not declared and not chains:
         return joined(builder.graph, arguments)

@@ -107,7 +107,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 """The arguments of each limit and setting, in order."""
 
 APPLIES: dict[str, tuple[str, ...]] = {
-    "timeout": ("llm", "tool", "human", "flow"),
+    "timeout": ("llm", "tool", "human", "event", "flow"),
     "budget": ("llm", "tool", "flow"),
     "retry": ("llm", "tool", "flow"),
     "memory": ("flow",),

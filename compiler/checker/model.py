@@ -17,10 +17,10 @@ from flowc.runtime.types import Type
 Labels = frozenset[str]
 """At most one label of each chain, without the least ones: trusted public data has the empty set."""
 
-CallableKind = Literal["llm", "tool", "human", "kernel", "flow"]
+CallableKind = Literal["llm", "tool", "human", "event", "kernel", "flow"]
 CallKind = Literal[
-    "builtin", "llm", "tool", "human", "kernel", "flow", "record", "enum",
-    "race", "vote", "execute", "endorse", "declassify",
+    "builtin", "llm", "tool", "human", "event", "kernel", "flow", "record", "enum",
+    "race", "vote", "execute", "sleep", "endorse", "declassify",
 ]  # fmt: skip
 
 

@@ -220,6 +220,9 @@ def _while(context: Context, statement: While) -> None:
 
 
 def _with(context: Context, statement: With) -> None:
+    if statement.transaction:
+        _transaction(context, statement)
+        return
     limits = _block_limits(context, statement)
     context.facts.limits[id(statement)] = limits
     outer = context.limits
@@ -229,8 +232,21 @@ def _with(context: Context, statement: With) -> None:
     first = len(context.calls)
     check_block(context, statement.body)
     context.limits = outer
-    if limits.retries:
+    if limits.retries and not _is_transaction(statement.body):
         context.regions.append(Region("retry", first, len(context.calls), statement.limits[0].span))
+
+
+def _is_transaction(block: Block) -> bool:
+    """Whether a block is one transaction: where it fails it leaves nothing that a second try would repeat."""
+    return len(block) == 1 and isinstance(block[0], With) and block[0].transaction
+
+
+def _transaction(context: Context, statement: With) -> None:
+    first = len(context.calls)
+    check_block(context, statement.body)
+    span = statement.span
+    header = Span(span.line, span.column, span.line, span.column + len("with transaction"))
+    context.regions.append(Region("transaction", first, len(context.calls), header))
 
 
 def _block_limits(context: Context, statement: With) -> Limits:

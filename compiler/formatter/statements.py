@@ -113,6 +113,10 @@ class Statements:
             self.block(node.otherwise, following)
 
     def _with(self, node: With, following: int) -> None:
+        if node.transaction:
+            self._line(_first_line(node.span, "with transaction:"), "with transaction:")
+            self.block(node.body, following)
+            return
         parts: list[str | Expression] = []
         for limit in node.limits:
             parts += [", " if parts else "with ", limit]

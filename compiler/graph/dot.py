@@ -11,6 +11,7 @@ STYLES: dict[Shape, str] = {
     "tool": "shape=box",
     "llm": 'shape=box, style="rounded,filled", fillcolor="#e8f0fe"',
     "human": 'shape=house, style=filled, fillcolor="#fef7e0"',
+    "wait": 'shape=hexagon, style=filled, fillcolor="#fef7e0"',
     "kernel": "shape=box3d",
     "call": "shape=box, peripheries=2",
     "branch": "shape=diamond",

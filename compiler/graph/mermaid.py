@@ -8,6 +8,7 @@ BRACKETS: dict[Shape, tuple[str, str]] = {
     "tool": ("[", "]"),
     "llm": ("(", ")"),
     "human": ("[/", "/]"),
+    "wait": ("{{", "}}"),
     "kernel": ("[[", "]]"),
     "call": ("[", "]"),
     "branch": ("{", "}"),

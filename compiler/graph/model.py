@@ -11,13 +11,14 @@ from attrs import Factory, define, frozen
 
 from flowc.runtime.plan import Function, Node, Plan, Region
 
-Shape = Literal["start", "end", "tool", "llm", "human", "kernel", "call", "branch"]
+Shape = Literal["start", "end", "tool", "llm", "human", "wait", "kernel", "call", "branch"]
 
 WORK: Mapping[str, Shape] = {
     "tool": "tool",
     "generate": "llm",
     "embed": "llm",
     "human": "human",
+    "sleep": "wait",
     "kernel": "kernel",
     "call": "call",
     "execute": "call",
@@ -33,6 +34,7 @@ BOXES = {
     "vote": "vote",
     "attempt": "try",
     "limit": "limits",
+    "transaction": "transaction",
     "if": "if",
 }
 """Plan ops that are drawn as boxes, and the words on them."""

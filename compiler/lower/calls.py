@@ -1,4 +1,4 @@
-"""Calls: built-ins, models, tools, people, kernels, flows, records, and the special forms."""
+"""Calls: built-ins, models, tools, people, events, kernels, flows, records, and the special forms."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +9,7 @@ from flowc.compiler.checker.model import BoundCall, Signature
 from flowc.compiler.lower import arrays, irregular, prompts
 from flowc.compiler.lower.frame import Frame, effects_attribute
 from flowc.compiler.syntax import Call, Expression
-from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, ToolCallOp
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, SleepOp, ToolCallOp
 from flowc.dialects.array.kernel import LaunchOp
 from flowc.dialects.flow.attributes import EffectsAttr
 from flowc.dialects.flow.compute import ApplyOp, CastOp, DeclassifyOp, EndorseOp, RecordOp, TupleOp
@@ -27,7 +27,7 @@ def call(frame: Frame, expression: Call) -> SSAValue:
     match bound.kind:
         case "builtin":
             return _builtin(frame, bound, result)
-        case "llm" | "human" | "tool" | "kernel" | "flow":
+        case "llm" | "human" | "event" | "tool" | "kernel" | "flow":
             return _declared(frame, bound, frame.checked.callables[bound.name], result)
         case "record":
             return _record(frame, bound, result)
@@ -40,6 +40,8 @@ def call(frame: Frame, expression: Call) -> SSAValue:
             return _vote(frame, bound, result)
         case "execute":
             return _execute(frame, bound, result)
+        case "sleep":
+            return frame.emit(SleepOp(frame.value(bound.arguments[0])))
         case "enum":
             return frame.emit(CastOp(frame.value(bound.arguments[0]), frame.lowering.type(result)))
 

@@ -11,13 +11,18 @@ from flowc.compiler.lower.exits import value_or_absent
 from flowc.compiler.lower.frame import Frame, Lowering, effects_attribute
 from flowc.compiler.lower.limits import limits_attribute
 from flowc.compiler.lower.statements import lower_block
-from flowc.dialects.agent.declarations import DeclarationOp, HumanOp, LlmOp, ToolOp
+from flowc.dialects.agent.declarations import DeclarationOp, EventOp, HumanOp, LlmOp, ToolOp
 from flowc.dialects.flow.attributes import Json, JsonAttr, ParameterAttr
 from flowc.dialects.flow.declarations import EnumDeclOp, FuncOp, RecordDeclOp, ReturnOp
 from flowc.dialects.flow.signature import parameter
 from flowc.dialects.flow.types import NoneType
 
-DECLARATIONS: Mapping[str, type[DeclarationOp]] = {"llm": LlmOp, "tool": ToolOp, "human": HumanOp}
+DECLARATIONS: Mapping[str, type[DeclarationOp]] = {
+    "llm": LlmOp,
+    "tool": ToolOp,
+    "human": HumanOp,
+    "event": EventOp,
+}
 
 
 def lower_record(lowering: Lowering, declaration: syntax.Record) -> Operation:
@@ -36,7 +41,7 @@ def lower_enum(lowering: Lowering, declaration: syntax.Enum) -> Operation:
 
 
 def lower_operation(lowering: Lowering, signature: Signature) -> Operation:
-    """The declaration of an llm, a tool or a person."""
+    """The declaration of an llm, a tool, a person or an event."""
     settings: dict[str, Json] = {
         "model": signature.model,
         "temperature": signature.temperature,

@@ -22,7 +22,7 @@ from flowc.compiler.lower.limits import limits_attribute
 from flowc.compiler.lower.loops import lower_for, lower_while
 from flowc.dialects.array.types import is_array_type, shape_of
 from flowc.dialects.flow.compute import ApplyOp
-from flowc.dialects.flow.control import AttemptOp, IfOp, LimitOp, region_of
+from flowc.dialects.flow.control import AttemptOp, IfOp, LimitOp, TransactionOp, region_of
 from flowc.dialects.flow.types import NoneType
 
 DEEPEST = 40
@@ -106,7 +106,7 @@ def _statement(frame: Frame, statement: syntax.Statement) -> Exit:
         case syntax.While():
             return lower_while(frame, statement, lower_block)
         case syntax.With():
-            return _limited(frame, statement)
+            return _transaction(frame, statement) if statement.transaction else _limited(frame, statement)
         case syntax.Try(body, otherwise):
             return _attempted(frame, body, otherwise)
         case syntax.Pass():
@@ -203,6 +203,13 @@ def _limited(frame: Frame, statement: syntax.With) -> Exit:
     if limits is None:
         raise ValueError("a `with` block has limits")
     return merge(frame, [(inner, end)], lambda types: LimitOp(limits, types, region))
+
+
+def _transaction(frame: Frame, statement: syntax.With) -> Exit:
+    region = region_of()
+    inner = frame.inner(region.block)
+    end = lower_block(inner, statement.body)
+    return merge(frame, [(inner, end)], lambda types: TransactionOp(types, region))
 
 
 def _attempted(frame: Frame, body: Statements, otherwise: Statements) -> Exit:

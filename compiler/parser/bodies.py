@@ -56,7 +56,7 @@ def _empty_block(clue: Clue) -> SyntaxProblem | None:
         if what == "`record`"
         else "indent the block by four spaces"
     )
-    if what in ("`llm`", "`human`"):
+    if what in ("`llm`", "`human`", "`event`"):
         help = 'write the prompt on the next line, indented: `"""Say {x}."""`'
     return problem(
         "E0011",
@@ -134,7 +134,9 @@ def _effect(clue: Clue) -> SyntaxProblem | None:
         if token.text in ("idempotent", "undo"):
             help = "only `writes R` can be idempotent or undone"
         else:
-            help = "effects are `pure`, `llm`, `human`, `reads R` and `writes R`, separated by commas"
+            help = (
+                "effects are `pure`, `llm`, `human`, `sleep`, `reads R` and `writes R`, separated by commas"
+            )
         return problem("E0027", f"`{token.text}` is no effect", clue.span, help=help)
     return None
 

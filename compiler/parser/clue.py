@@ -30,7 +30,7 @@ BEGINS_EXPRESSION = frozenset(
         "try",
     )
 )
-CALLABLES = frozenset(("llm", "tool", "human", "kernel", "flow"))
+CALLABLES = frozenset(("llm", "tool", "human", "event", "kernel", "flow"))
 
 _NAMES = {
     "_NEWLINE": "the end of the line",

@@ -38,7 +38,7 @@ _INSTEAD = {
     "match": "write `if` and `elif`",
     "switch": "write `if` and `elif`",
 }
-_DECLARATIONS = ("from", "labels", "record", "enum", "llm", "tool", "human", "kernel", "flow")
+_DECLARATIONS = ("from", "labels", "record", "enum", "llm", "tool", "human", "event", "kernel", "flow")
 
 
 def _foreign(clue: Clue) -> SyntaxProblem | None:
@@ -169,7 +169,7 @@ def _decorated_nothing(clue: Clue) -> SyntaxProblem | None:
     place: Token = decorator if clue.ends_line else clue.token
     return problem(
         "E0016",
-        "a decorator belongs to an llm, tool, human, kernel or flow",
+        "a decorator belongs to an llm, tool, human, event, kernel or flow",
         span_of(place, place) if place.text else clue.span,
         help="remove it, or move it right before the declaration that it is meant for",
     )

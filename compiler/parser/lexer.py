@@ -55,7 +55,7 @@ FOREIGN = frozenset(
 CLOSERS = {"(": ")", "[": "]", "{": "}", "_HOLE_START": "}"}
 _BLANK = re.compile(r"[ \t]*+")
 _TOP_LEVEL = re.compile(
-    r"(?:flow|kernel|llm|tool|human|record|enum|labels)[ \t]++[^\W\d]|@[^\W\d]|from[ \t]++[\"']"
+    r"(?:flow|kernel|llm|tool|human|event|record|enum|labels)[ \t]++[^\W\d]|@[^\W\d]|from[ \t]++[\"']"
 )
 _AT_ONCE = "{1,256}"  # bounds what a match remembers of its way
 _STRINGS = {quote: re.compile(rf"(?:[^{quote}\\\n]++|\\[\s\S]){_AT_ONCE}") for quote in ('"', "'")} | {

@@ -17,7 +17,9 @@ from flowc.grammar.tables import load
 
 ACTIONS: dict[str, Action] = declarations.ACTIONS | types.ACTIONS | statements.ACTIONS | expressions.ACTIONS
 
-_DECLARATION = re.compile(r"^(?:@|(?:flow|kernel|llm|tool|human|record|enum|labels|from)\b)", re.MULTILINE)
+_DECLARATION = re.compile(
+    r"^(?:@|(?:flow|kernel|llm|tool|human|event|record|enum|labels|from)\b)", re.MULTILINE
+)
 
 
 def parse_bytes(data: bytes, path: str) -> Program:

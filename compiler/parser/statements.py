@@ -8,6 +8,7 @@ from flowc.compiler.syntax import (
     Break,
     Call,
     Continue,
+    Expression,
     ExpressionStatement,
     For,
     If,
@@ -86,15 +87,23 @@ def _while(children: list[Any], first: Token, last: Token) -> While:
 
 def _with(children: list[Any], first: Token, last: Token) -> With:
     *limits, body = children
+    if len(limits) == 1 and isinstance(limits[0], Name) and limits[0].id == "transaction":
+        return With((), body, transaction=True, span=span_of(first, last))
     for limit in limits:
         if not isinstance(limit, Call) or not isinstance(limit.function, Name):
             raise problem(
                 "E0021",
                 "`with` takes limits, and this is none",
                 limit.span,
-                help="write a limit such as `timeout(30s)`, `budget($1.00)`, `retry(2)` or `memory(2GB)`",
+                help=_help(limit),
             )
     return With(tuple(limits), body, span=span_of(first, last))
+
+
+def _help(limit: Expression) -> str:
+    if isinstance(limit, Name) and limit.id == "transaction":
+        return "a transaction stands alone: put `with transaction:` into the block, or around it"
+    return "write a limit such as `timeout(30s)`, `budget($1.00)`, `retry(2)` or `memory(2GB)`"
 
 
 def _try(children: list[Any], first: Token, last: Token) -> Try:

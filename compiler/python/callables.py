@@ -69,8 +69,11 @@ class Flow(Definition[P, R]):
         target: Target | None = None,
         answers: Mapping[str, Any] | None = None,
         subscribers: tuple[Callable[[Any], None], ...] | None = None,
+        journal: str | None = None,
     ) -> "Flow[P, R]":
-        """The same function with other run options; what is left out stays as it was."""
+        """The same function with other run options; what is left out stays as it was. With a `journal` its
+        runs are kept, and can be gone on with: `flowc.resume`.
+        """
         given: dict[str, Any] = {
             "provider": provider,
             "seed": seed,
@@ -78,6 +81,7 @@ class Flow(Definition[P, R]):
             "target": target,
             "answers": answers,
             "subscribers": subscribers,
+            "journal": journal,
         }
         changed = {name: value for name, value in given.items() if value is not None}
         return Flow(self.kind, self.function, self.settings, evolve(self._options, **changed))

@@ -1,4 +1,4 @@
-"""The decorators: `@flow`, `@llm`, `@tool`, `@human`, `@kernel`, bare or with settings."""
+"""The decorators: `@flow`, `@llm`, `@tool`, `@human`, `@event`, `@kernel`, bare or with settings."""
 
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypeVar, overload
@@ -64,6 +64,15 @@ def human(*, timeout: float | None = None) -> Callable[[Callable[P, R]], Flow[P,
 def human(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Makes a function a question to a person: its docstring is what is asked."""
     return _decorate("human", function, settings)
+
+
+@overload
+def event(function: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def event(*, timeout: float | None = None) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def event(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Makes a function something that is waited for until somebody tells it: its docstring says what."""
+    return _decorate("event", function, settings)
 
 
 @overload

@@ -8,7 +8,7 @@ from attrs import asdict, frozen
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Kind = Literal["flow", "llm", "tool", "human", "kernel"]
+Kind = Literal["flow", "llm", "tool", "human", "event", "kernel"]
 
 
 @frozen
@@ -50,7 +50,8 @@ class RunOptions:
     """How to run: what `flowc run` takes as options.
 
     `target` is what all kernels are compiled for, whatever they say themselves. `answers` stand in for
-    people: by the name of the human, a value, or a function of what is asked.
+    people: by the name of the human, a value, or a function of what is asked. Runs are kept in `journal`, a
+    file or a postgresql:// URL, where one is named.
     """
 
     provider: str | None = None
@@ -59,6 +60,7 @@ class RunOptions:
     target: str | None = None
     answers: Mapping[str, Any] = {}
     subscribers: tuple[Callable[[Any], None], ...] = ()
+    journal: str | None = None
 
 
 class Definition(Generic[P, R]):

@@ -3,6 +3,8 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,9 @@ from flowc.runtime.result import RunResult
 
 if TYPE_CHECKING:
     from flowc.compiler.learned import History
+    from flowc.compiler.python.keeping import Keeper
     from flowc.runtime.device.placing import Place
+    from flowc.runtime.durable.keeper import Keeping
     from flowc.runtime.history.kernel_samples import KernelNotes
 
 PICTURES = ("mermaid", "dot")
@@ -108,6 +112,9 @@ class Execution:
         if self._notes is not None:
             world = evolve(world, kernels=self._notes.watched())
         self._loaded: Loaded = load(found.compiled.plan, world)
+        kernels = found.compiled.kernels
+        self.code = "" if kernels is None else sha256(kernels.object_code).hexdigest()
+        self._keeper = None if options.journal is None else _keeper(definition, options, self.code)
 
     def value(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Runs and gives the value; raises FlowError when the run fails."""
@@ -115,15 +122,35 @@ class Execution:
 
     async def value_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The same on the running loop."""
-        report = await run_plan(self._loaded, self._entry, self._bind(args, kwargs))
+        given = self._bind(args, kwargs)
+        with self._kept(given) as keeper:
+            report = await run_plan(self._loaded, self._entry, given, keeper=keeper)
         self._remember(report)
         return self._unpack(report)
 
     def report(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> RunResult:
         """Runs and gives the whole account."""
-        report = run(self._loaded, self._entry, self._bind(args, kwargs))
+        given = self._bind(args, kwargs)
+        with self._kept(given) as keeper:
+            report = run(self._loaded, self._entry, given, keeper=keeper)
         self._remember(report)
         return report
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is run."""
+        return self._loaded
+
+    @property
+    def text(self) -> str:
+        """The text that lines of the plan refer to."""
+        return self._text
+
+    def _kept(self, given: Mapping[str, Any]) -> "AbstractContextManager[Keeping | None]":
+        """The keeper of a new run, where runs are kept."""
+        if self._keeper is None:
+            return nullcontext()
+        return self._keeper.keeping(self._loaded, self._entry, given, self._text)
 
     def _remember(self, report: RunResult) -> None:
         """Adds what a run that somebody listened to has shown to the history."""
@@ -151,6 +178,13 @@ class Execution:
         if report.problem is not None:
             raise FlowError(report.problem)
         return report.result if self._convert is None else self._convert(report.result)
+
+
+def _keeper(definition: Definition[..., Any], options: RunOptions, code: str) -> "Keeper":
+    from flowc.compiler.python.keeping import Keeper
+
+    assert options.journal is not None
+    return Keeper(options.journal, definition, options, code)
 
 
 def _notes(world: Environment) -> "KernelNotes | None":

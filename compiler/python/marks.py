@@ -1,10 +1,11 @@
 """What Python programs write in annotations and flow bodies that Python itself has no word for.
 
 Everything here is inert: an annotation holds its arguments, a limit is a context manager that does nothing,
-and `race`, `vote`, `endorse` behave as a plain sequential program would. The compiler reads them in the
-source.
+and `race`, `vote`, `endorse`, `sleep` behave as a plain sequential program would. The compiler reads them in
+the source.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar, Union
@@ -100,6 +101,21 @@ def limit(**_limits: float) -> Iterator[None]:
     Times in seconds, money in US dollars, memory in bytes. Outside a compiled flow it limits nothing.
     """
     yield
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """A block of a flow whose writes are taken back where it fails: `with flowc.transaction():`.
+
+    Each write in it is by a tool whose effect names its `undo`. Outside a compiled flow nothing is taken
+    back.
+    """
+    yield
+
+
+def sleep(seconds: float) -> None:
+    """In a flow: waits for so many seconds, without a process where the run is durable."""
+    time.sleep(seconds)
 
 
 def race(first: T, *_others: T) -> T:

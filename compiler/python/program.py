@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable as AnyCallable
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from flowc.compiler.builtins import BUILTINS, SPECIAL_FORMS
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Source
@@ -34,6 +34,9 @@ from flowc.compiler.syntax import (
     Template,
     TypeRef,
 )
+
+PROMPTED = ("llm", "human", "event")
+"""The kinds whose docstring is a prompt."""
 
 CALL = "call_"
 """What the name of a flow around another callable begins with."""
@@ -152,7 +155,7 @@ class _Builder:
             _decorators(definition, header),
             self._prompt(translator, definition, node, header),
             self._body(translator, definition, node),
-            ast.get_docstring(node) if definition.kind not in ("llm", "human") else None,
+            ast.get_docstring(node) if definition.kind not in PROMPTED else None,
             span=file.span(node),
             header=header,
         )
@@ -219,12 +222,20 @@ class _Builder:
                 'say `pure`, `reads R` or `writes R`, each with a resource: effects="reads web, writes mail"'
             )
             self.problems.append(problem("E0091", f"`{text}` are no effects", header, help=help))
-        return effects
+            return None
+        return tuple(self._with_undo(definition, effect, header) for effect in effects)
+
+    def _with_undo(self, definition: Definition[..., Any], effect: Effect, header: Span) -> Effect:
+        """The effect with its undo by the name that this has in the program, where the module has it."""
+        found = definition.function.__globals__.get(effect.undo) if effect.undo is not None else None
+        if not isinstance(found, Definition):
+            return effect
+        return evolve(effect, undo=self.declared(found, header))
 
     def _prompt(
         self, translator: Translator, definition: Definition[..., Any], node: FunctionNode, header: Span
     ) -> Template | None:
-        if definition.kind not in ("llm", "human"):
+        if definition.kind not in PROMPTED:
             return None
         match node.body[0]:
             case ast.Expr(value=ast.Constant(value=str()) as docstring):

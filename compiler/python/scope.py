@@ -91,7 +91,7 @@ def _table() -> dict[Any, str]:
         _TABLE.update({getattr(builtins, name): name for name in plain})
         for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "erf", "floor", "ceil"):
             _TABLE[getattr(math, name)] = name
-        for name in ("race", "vote", "endorse", "declassify"):
+        for name in ("race", "vote", "sleep", "endorse", "declassify"):
             _TABLE[getattr(marks, name)] = name
         for home in (functions, sampling):
             for name in home.__all__:

@@ -167,6 +167,9 @@ def _for(self: Translator, types: TypeTable, node: ast.For) -> Statement | None:
 
 def _with(self: Translator, types: TypeTable, node: ast.With) -> Statement | None:
     limits: dict[str, Any] = {}
+    first = node.items[0]
+    if len(node.items) == 1 and first.optional_vars is None and _is_transaction(self, first.context_expr):
+        return With((), block(self, types, node.body), transaction=True, span=self.file.span(node))
     for item in node.items:
         call = item.context_expr
         if (
@@ -175,8 +178,8 @@ def _with(self: Translator, types: TypeTable, node: ast.With) -> Statement | Non
         ):
             self.refuse(
                 call,
-                "only limits stand in a `with` of a flow",
-                "write `with flowc.limit(timeout=30):`",
+                "only limits stand in a `with` of a flow, or a transaction alone",
+                "write `with flowc.limit(timeout=30):`, or `with flowc.transaction():`",
                 "E0081",
             )
             return None
@@ -193,6 +196,12 @@ def _with(self: Translator, types: TypeTable, node: ast.With) -> Statement | Non
             limits[keyword.arg] = value.value
     found = limit_calls(limits, self.file.span(node.items[0].context_expr))
     return With(tuple(found), block(self, types, node.body), span=self.file.span(node))
+
+
+def _is_transaction(self: Translator, call: ast.expr) -> bool:
+    if not isinstance(call, ast.Call) or call.args or call.keywords:
+        return False
+    return self.scope.lookup(call.func) is marks.transaction
 
 
 def limit_calls(limits: dict[str, Any], span: Span) -> list[Call]:

@@ -66,9 +66,9 @@ class Parameter:
 
 @frozen
 class Effect:
-    """`pure`, `llm`, `human`, `reads web`, `writes mail idempotent undo unsend`."""
+    """`pure`, `llm`, `human`, `sleep`, `reads web`, `writes mail idempotent undo unsend`."""
 
-    kind: Literal["pure", "llm", "human", "reads", "writes"]
+    kind: Literal["pure", "llm", "human", "sleep", "reads", "writes"]
     resource: str | None = None
     idempotent: bool = False
     undo: str | None = None
@@ -86,13 +86,13 @@ class Decorator:
 
 @frozen
 class Callable:
-    """An `llm`, `tool`, `human`, `kernel` or `flow`.
+    """An `llm`, `tool`, `human`, `event`, `kernel` or `flow`.
 
-    `prompt` is the body of an llm or human; `body` the statements of a kernel or flow; a tool has neither.
-    `effects` is None where nothing is written. `header` is the span of the line(s) up to the colon.
+    `prompt` is the body of an llm, human or event; `body` the statements of a kernel or flow; a tool has
+    neither. `effects` is None where nothing is written. `header` is the span of the line(s) up to the colon.
     """
 
-    kind: Literal["llm", "tool", "human", "kernel", "flow"]
+    kind: Literal["llm", "tool", "human", "event", "kernel", "flow"]
     name: str
     parameters: tuple[Parameter, ...]
     result: TypeRef

@@ -86,10 +86,11 @@ class While:
 
 @frozen
 class With:
-    """`with timeout(30s), budget($1):`; each limit is a `Call`."""
+    """`with timeout(30s), budget($1):`, each limit a `Call`; or `with transaction:`, which has none."""
 
     limits: tuple[Call, ...]
     body: "Block"
+    transaction: bool = False
     span: Span = span_field()
 
 

@@ -10,19 +10,22 @@ from flowc.dialects.agent.calls import (
     GenerateOp,
     PromptOp,
     PromptType,
+    SleepOp,
     ToolCallOp,
 )
-from flowc.dialects.agent.declarations import HumanOp, LlmOp, ToolOp
+from flowc.dialects.agent.declarations import EventOp, HumanOp, LlmOp, ToolOp
 
 OPERATIONS: list[type[Operation]] = [
     AskOp,
     EmbedOp,
+    EventOp,
     ExecuteOp,
     GenerateBatchOp,
     GenerateOp,
     HumanOp,
     LlmOp,
     PromptOp,
+    SleepOp,
     ToolCallOp,
     ToolOp,
 ]

@@ -1,4 +1,4 @@
-"""Calls of the outside world: prompts, model calls, tools, people, embeddings, plans.
+"""Calls of the outside world: prompts, model calls, tools, people, embeddings, plans, time.
 
 A call carries the effects of its declaration, so that a pass need not look them up.
 """
@@ -6,7 +6,7 @@ A call carries the effects of its declaration, so that a pass need not look them
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from xdsl.dialects.builtin import StringAttr, SymbolRefAttr
+from xdsl.dialects.builtin import StringAttr, SymbolRefAttr, f64
 from xdsl.ir import Attribute, Operation, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import (
     IRDLOperation,
@@ -25,11 +25,12 @@ from xdsl.utils.exceptions import VerifyException
 from flowc.dialects.flow.attributes import EffectItem, EffectsAttr, Json, JsonAttr
 from flowc.dialects.flow.control import ElementwiseOp, IfOp
 from flowc.dialects.flow.effects import DeclaredEffects
-from flowc.dialects.flow.types import ListType, PlanType, StrType
+from flowc.dialects.flow.types import ListType, NoneType, PlanType, StrType
 
 OUTSIDE = "operands `)` `effects` `` $effects attr-dict `:` functional-type(operands, results)"
 
 LLM = EffectsAttr((EffectItem("llm"),))
+SLEEP = EffectsAttr((EffectItem("sleep"),))
 
 
 @irdl_attr_definition
@@ -141,7 +142,7 @@ def _is_no_packaging(op: Operation) -> bool:
 
 @irdl_op_definition
 class AskOp(PromptedCall):
-    """A question to a person: the declared `agent.human`, its prompt and its arguments."""
+    """A question to a person: the declared `agent.human`; or what an `agent.event` waits for."""
 
     name = "agent.ask"
 
@@ -200,6 +201,21 @@ class ExecuteOp(IRDLOperation):
 
     def __init__(self, plan: SSAValue, result: Attribute, effects: EffectsAttr) -> None:
         super().__init__(operands=[plan], result_types=[result], properties={"effects": effects})
+
+
+@irdl_op_definition
+class SleepOp(IRDLOperation):
+    """Waits until so many seconds have gone by."""
+
+    name = "agent.sleep"
+    effects = prop_def(EffectsAttr)
+    seconds = operand_def(f64)
+    result = result_def(NoneType)
+    traits = traits_def(DeclaredEffects())
+    assembly_format = "`(` " + OUTSIDE
+
+    def __init__(self, seconds: SSAValue) -> None:
+        super().__init__(operands=[seconds], result_types=[NoneType()], properties={"effects": SLEEP})
 
 
 def tools_of(op: ExecuteOp) -> tuple[StringAttr, ...]:

@@ -1,4 +1,4 @@
-"""Declared operations: models asked, tools called, people asked.
+"""Declared operations: models asked, tools called, people asked, events waited for.
 
 Calls name them; the runtime reads their settings.
 """
@@ -47,7 +47,7 @@ SETTINGS = (
 
 
 class DeclarationOp(IRDLOperation):
-    """What the three kinds share: a signature, effects, limits, and settings such as the model's name."""
+    """What the four kinds share: a signature, effects, limits, and settings such as the model's name."""
 
     sym_name = prop_def(SymbolNameConstraint())
     parameters = prop_def(ArrayAttr[ParameterAttr])
@@ -151,3 +151,10 @@ class HumanOp(DeclarationOp):
     """A typed question that a person answers."""
 
     name = "agent.human"
+
+
+@irdl_op_definition
+class EventOp(DeclarationOp):
+    """Something that is waited for, and whose value somebody tells the run."""
+
+    name = "agent.event"

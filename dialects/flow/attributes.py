@@ -144,7 +144,7 @@ def parse_text(parser: AttrParser) -> str:
 
 @frozen
 class EffectItem:
-    """One effect of an operation: `pure`, `llm`, `human`, `reads R`, `writes R`."""
+    """One effect of an operation: `pure`, `llm`, `human`, `sleep`, `reads R`, `writes R`."""
 
     kind: str
     resource: str | None = None
@@ -174,9 +174,9 @@ class EffectsAttr(Data[tuple[EffectItem, ...]]):
     def verify(self) -> None:
         """Each effect is of a known kind, and has a resource exactly where one is meant."""
         for item in self.data:
-            if item.kind not in ("llm", "human", "reads", "writes"):
+            if item.kind not in ("llm", "human", "sleep", "reads", "writes"):
                 raise VerifyException(f"`{item.kind}` is no effect")
-            if (item.resource is None) != (item.kind in ("llm", "human")):
+            if (item.resource is None) != (item.kind in ("llm", "human", "sleep")):
                 raise VerifyException(f"the effect `{item.kind}` and its resource do not fit")
 
 

@@ -1,4 +1,4 @@
-"""Control of flows: branches, bounded loops, parallel maps, races, votes, attempts and limits.
+"""Control of flows: branches, bounded loops, parallel maps, races, votes, attempts, limits, transactions.
 
 Regions see the values around them. Each ends in `flow.yield`, whose operands are what the op needs from it.
 """
@@ -25,7 +25,7 @@ from xdsl.irdl import (
 from xdsl.traits import IsTerminator, Pure, RecursiveMemoryEffect, ReturnLike
 from xdsl.utils.exceptions import VerifyException
 
-from flowc.dialects.flow.attributes import LimitsAttr
+from flowc.dialects.flow.attributes import EffectsAttr, LimitsAttr
 from flowc.dialects.flow.types import IntType, ListType, StartedType
 
 REGIONS = "`(` operands `)` attr-dict `:` functional-type(operands, results)"
@@ -275,6 +275,29 @@ class LimitOp(IRDLOperation):
     def verify_(self) -> None:
         """The region yields the results."""
         _require(self.body, (), self.result_types, "the region of flow.limit")
+
+
+@irdl_op_definition
+class TransactionOp(IRDLOperation):
+    """A region whose writes are taken back where it fails: their undos run, the latest write's first."""
+
+    name = "flow.transaction"
+    res = var_result_def()
+    body = region_def("single_block")
+    traits = traits_def(RecursiveMemoryEffect())
+    assembly_format = RESULTS + " $body"
+
+    def __init__(self, results: Sequence[Attribute], body: Region) -> None:
+        super().__init__(result_types=[results], regions=[body])
+
+    def verify_(self) -> None:
+        """The region yields the results, and each write in it names the tool that takes it back."""
+        _require(self.body, (), self.result_types, "the region of flow.transaction")
+        for op in self.body.walk():
+            effects = op.properties.get("effects")
+            for item in effects.data if isinstance(effects, EffectsAttr) else ():
+                if item.kind == "writes" and item.undo is None:
+                    raise VerifyException(f"flow.transaction cannot hold {op.name}, which nothing takes back")
 
 
 def region_of(arguments: Sequence[Attribute] = ()) -> Region:

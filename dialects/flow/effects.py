@@ -1,7 +1,7 @@
 """The effects of operations: on named resources, for xDSL's passes and, in more detail, for ours.
 
-A model call and a question to a person count as writes for xDSL, which knows neither, so that nothing of
-its own repeats, drops or merges them. Our passes ask `effect_summary`, which keeps them apart.
+A model call, a question to a person and a sleep count as writes for xDSL, which knows none of them, so that
+nothing of its own repeats, drops or merges them. Our passes ask `effect_summary`, which keeps them apart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from flowc.dialects.flow.attributes import EffectItem, EffectsAttr
 
 @dataclass(frozen=True)
 class NamedResource(Resource):
-    """A part of the outside world that tools name: `web`, `mail`; also `llm` and `human`."""
+    """A part of the outside world that tools name: `web`, `mail`; also `llm`, `human` and `sleep`."""
 
     label: str = ""
 
@@ -51,7 +51,7 @@ class Summary:
     """What an operation, or a region, does to the world, nested operations included.
 
     `unknown` when something inside hides its effects: then nothing may be moved or merged. `llm` and
-    `human` are model calls and questions to people; reads and writes name resources.
+    `human` are model calls and questions to people, `sleep` lets time go by; reads and writes name resources.
     """
 
     reads: frozenset[str] = frozenset()
@@ -59,16 +59,25 @@ class Summary:
     llm: bool = False
     human: bool = False
     unknown: bool = False
+    sleep: bool = False
 
     @property
     def pure(self) -> bool:
         """Whether nothing at all happens outside."""
-        return not (self.reads or self.writes or self.llm or self.human or self.unknown)
+        return not (self.reads or self.writes or self.llm or self.human or self.unknown or self.sleep)
 
     @property
     def commutes_with_itself(self) -> bool:
-        """Whether two executions may change places or overlap: no writes, no questions to a person."""
-        return not (self.writes or self.human or self.unknown)
+        """Whether two executions may change places or overlap: no writes, no questions to a person, no time
+        that has to go by.
+        """
+        return not (self.writes or self.human or self.unknown or self.sleep)
+
+    def keeps_in_place(self, other: "Summary") -> bool:
+        """Whether `other`, which only reads and asks models, must not pass this: what it reads is written
+        here, or time goes by.
+        """
+        return bool(other.reads & self.writes) or (self.sleep and not other.pure)
 
 
 PURE = Summary()
@@ -79,12 +88,13 @@ def join(summaries: Iterable[Summary]) -> Summary:
     """All of these together."""
     reads: set[str] = set()
     writes: set[str] = set()
-    llm = human = unknown = False
+    llm = human = unknown = sleep = False
     for each in summaries:
         reads |= each.reads
         writes |= each.writes
         llm, human, unknown = llm or each.llm, human or each.human, unknown or each.unknown
-    return Summary(frozenset(reads), frozenset(writes), llm, human, unknown)
+        sleep = sleep or each.sleep
+    return Summary(frozenset(reads), frozenset(writes), llm, human, unknown, sleep)
 
 
 def of_items(items: Iterable[EffectItem]) -> Summary:
@@ -95,6 +105,7 @@ def of_items(items: Iterable[EffectItem]) -> Summary:
         frozenset(item.resource or "" for item in chosen if item.kind == "writes"),
         any(item.kind == "llm" for item in chosen),
         any(item.kind == "human" for item in chosen),
+        sleep=any(item.kind == "sleep" for item in chosen),
     )
 
 
@@ -104,6 +115,7 @@ def to_items(summary: Summary) -> tuple[EffectItem, ...]:
     items += [EffectItem("writes", name) for name in sorted(summary.writes)]
     items += [EffectItem("llm")] if summary.llm else []
     items += [EffectItem("human")] if summary.human else []
+    items += [EffectItem("sleep")] if summary.sleep else []
     return tuple(items)
 
 

@@ -51,8 +51,8 @@ class SpeculateOp(IRDLOperation):
         users = [use.operation for use in self.result.uses]
         if len(users) != 1 or not isinstance(users[0], IfOp) or users[0].parent is not self.parent:
             raise VerifyException("the result of flow.speculate belongs to one flow.if of its block")
-        if any(item.kind in ("writes", "human") for item in self.effects.data):
-            raise VerifyException("flow.speculate must neither write nor ask a person")
+        if any(item.kind in ("writes", "human", "sleep") for item in self.effects.data):
+            raise VerifyException("flow.speculate must neither write nor ask a person, nor sleep")
 
 
 def early_in(region: Region) -> tuple[Operation, ...]:

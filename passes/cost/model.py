@@ -11,7 +11,7 @@ from attrs import define, field
 from xdsl.dialects.builtin import ModuleOp, i1
 from xdsl.ir import Attribute, Operation, Region
 
-from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, PromptOp, ToolCallOp
+from flowc.dialects.agent.calls import AskOp, EmbedOp, ExecuteOp, GenerateOp, PromptOp, SleepOp, ToolCallOp
 from flowc.dialects.agent.declarations import DeclarationOp
 from flowc.dialects.array import ops as array
 from flowc.dialects.array.kernel import KernelOp, LaunchOp
@@ -69,6 +69,10 @@ class CostModel:
         match op:
             case ToolCallOp() | AskOp() | EmbedOp():
                 return self._outside(op)
+            case SleepOp():
+                seconds = op.seconds.owner
+                known = seconds.value.value if isinstance(seconds, compute.ConstantOp) else None
+                return min(LONGEST_MS, 1e3 * known) if isinstance(known, float) and known > 0 else PERSON_MS
             case GenerateOp():
                 return self._generate(op)
             case ExecuteOp():

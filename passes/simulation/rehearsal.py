@@ -170,7 +170,7 @@ def _simulated_tools(config: Config, chance: random.Random) -> ToolTime:
     found = config.simulation or PLAIN
 
     def seconds(operation: Operation) -> float:
-        if operation.module is not None or operation.kind == "human":
+        if operation.module is not None or operation.kind in ("human", "event"):
             return 0.0
         declared = Family(operation.latency, "gamma", SHAPE) if operation.latency else None
         latency = found.tools.get(operation.name, declared)

@@ -17,7 +17,7 @@ from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.widths import USUAL
 
-WORK = frozenset({"tool", "generate", "embed", "human", "kernel", "execute"})
+WORK = frozenset({"tool", "generate", "embed", "human", "sleep", "kernel", "execute"})
 """Instructions that are tasks; what only carries values takes no time worth a worker."""
 
 Sources = frozenset[int]

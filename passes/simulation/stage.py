@@ -19,6 +19,7 @@ from flowc.passes.simulation.stand_ins import (
     Processor,
     computing,
     planned,
+    sleeping,
     waiting,
 )
 from flowc.passes.simulation.unknown import Unknown, is_unknown
@@ -96,6 +97,8 @@ class Stage:
                 person = bindings.operation(node)
                 call = waiting(person, lambda: self.seconds(person), self.begin)
                 return Behaviour(WAIT, call, effectful=True, operation=person)
+            case "sleep":
+                return Behaviour(WAIT, partial(sleeping, self.begin))
             case "embed":
                 model = node.settings.get("model")
                 alias = model if isinstance(model, str) else None

@@ -34,6 +34,7 @@ from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.models import Generate
 from flowc.runtime.scheduler.prompts import Template
+from flowc.runtime.scheduler.sleeping import LONGEST
 from flowc.runtime.values import as_text
 
 DIMENSIONS = 64
@@ -193,6 +194,13 @@ def waiting(
         return await with_attempts(engine, frame, instruction, operation.limits, once)
 
     return wait
+
+
+async def sleeping(begun: Callable[[], None], engine: Engine, frame: Frame, instruction: Instruction) -> None:
+    """A sleep: for as long as it says, or no time where that is not known."""
+    begun()
+    seconds = frame.slots[instruction.inputs[0]]
+    await asyncio.sleep(seconds if isinstance(seconds, float) and 0 <= seconds <= LONGEST else 0.0)
 
 
 def planned(

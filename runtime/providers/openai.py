@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
@@ -29,6 +30,7 @@ from flowc.runtime.providers.base import (
     byte_bound,
     estimate_tokens,
 )
+from flowc.runtime.providers.openai_answers import MOST_BYTES, Answer, Kept, check_parts
 from flowc.runtime.providers.openai_batch import FIRST_LOOK, Refused, rounds, send
 from flowc.runtime.providers.openai_errors import Encoded, TooLarge, problem_of
 from flowc.runtime.providers.rate_limits import allowance
@@ -37,8 +39,11 @@ from flowc.runtime.schema import closed
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-MOST_BYTES = 8_000_000
-"""Bytes that a response may have; the longest useful answers have a tenth of that."""
+MOST_STREAMED, MOST_CHUNKS = 64_000_000, 200_000
+"""Bytes, and pieces, of a response that comes in events: each token is one, in hundreds of bytes."""
+
+MOST_KEPT = 256_000_000
+"""Bytes of answers that are kept at once, of all calls: however many go on at a time, memory has an end."""
 
 ERROR_BYTES = 65_536
 """Bytes of an error's body that are read."""
@@ -71,22 +76,24 @@ class OpenAI:
     """
 
     look: float = FIRST_LOOK
+    kept: Kept = field(factory=partial(Kept, MOST_KEPT))
     clients: dict[tuple[str | None, str, float], "AsyncOpenAI"] = field(factory=dict)
 
     async def generate(self, request: Request) -> Response:
         """Answers a prompt with chat completions; structured where a schema is given."""
         create: Any = self.client(request.model).chat.completions.with_streaming_response.create
-        answer = _Answer(request)
-        said = None
+        answer = Answer(request, self.kept)
         try:
             async with asyncio.timeout(request.model.timeout):
                 async with create(**_completion(request)) as response:
                     said = allowance(response.headers)
                     plain = "json" in response.headers.get("content-type", "")
                     await answer.read(response.iter_bytes(), plain=plain)
+            return evolve(answer.response(), allowance=said)
         except Exception as error:
             raise _failed(error, request.model) from None
-        return evolve(answer.response(), allowance=said)
+        finally:
+            answer.close()
 
     async def generate_many(
         self, requests: Mapping[str, Request]
@@ -134,8 +141,12 @@ class OpenAI:
         try:
             async with asyncio.timeout(model.timeout):
                 raw = await create(model=model.model, input=list(texts), encoding_format="float")
+            check_parts(raw.content)
             made, said = raw.parse(), allowance(raw.headers)
-            vectors = [tuple(map(float, row.embedding)) for row in sorted(made.data, key=_place)]
+            rows = sorted(made.data, key=_place)
+            if [*map(_place, rows)] != [*range(len(texts))]:
+                raise ValueError(f"{len(texts)} vectors were asked for, numbered from 0")
+            vectors = [tuple(map(float, row.embedding)) for row in rows]
             used = made.usage.prompt_tokens if made.usage is not None else None
         except Exception as error:
             raise _failed(error, model) from None
@@ -203,16 +214,21 @@ async def _bound(response: Any) -> None:
     """
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Encoded(response.headers["content-encoding"])
+    length = response.headers.get("content-length", "")
+    if response.status_code < 400 and length.isdecimal() and int(length[:18]) > MOST_BYTES:
+        raise TooLarge(int(length[:18]), "are announced")
+    most = MOST_STREAMED if "event-stream" in response.headers.get("content-type", "") else MOST_BYTES
     source = response.stream
     base = next(kind for kind in type(source).__mro__ if kind.__name__ == "AsyncByteStream")
 
     async def chunks(self: object) -> AsyncIterator[bytes]:
-        read = 0
+        read = count = 0
         async for chunk in source:
             read += len(chunk)
+            count += 1
             if response.status_code >= 400 and read > ERROR_BYTES:
                 return
-            if read > MOST_BYTES:
+            if read > most or count > MOST_CHUNKS:
                 raise TooLarge(read)
             yield chunk
 
@@ -262,7 +278,7 @@ def _answered(request: Request, status: int, body: object) -> Response | Provide
     """One answer of a batch."""
     if status >= 400:
         return _failed(Refused(status, body), request.model)
-    answer = _Answer(request)
+    answer = Answer(request, Kept(MOST_BYTES))
     try:
         answer.take(body, "message")
     except Exception as error:
@@ -301,86 +317,8 @@ def _batches(texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield tuple(batch)
 
 
-def _usage(counted: object) -> Usage | None:
-    """What the endpoint counted; None where that is not two numbers of tokens, which budgets could trust."""
-    match counted:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(answer)} if min(prompt, answer) >= 0:
-            return Usage(prompt, answer)
-    return None
-
-
 def _place(row: Any) -> int:
     return int(row.index)
-
-
-class _Answer:
-    """An answer as it arrives: server-sent events, or one JSON object from endpoints that do not stream."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.parts: list[str] = []
-        self.refusal: list[str] = []
-        self.finish: str | None = None
-        self.usage: Usage | None = None
-
-    async def read(self, chunks: AsyncIterator[bytes], *, plain: bool) -> None:
-        """Takes in a whole body."""
-        rest = b""
-        async for chunk in chunks:
-            rest += chunk
-            if plain:
-                continue
-            *lines, rest = rest.split(b"\n")
-            for line in lines:
-                if self._line(line):
-                    return
-        if plain or not self._line(rest):
-            self._whole(rest, plain=plain)
-
-    def _line(self, line: bytes) -> bool:
-        """One line of an event stream; true for the last."""
-        if not line.startswith(b"data:"):
-            return False
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            return True
-        self.take(json.loads(data), "delta")
-        return False
-
-    def _whole(self, body: bytes, *, plain: bool) -> None:
-        if plain:
-            self.take(json.loads(body), "message")
-        elif self.finish is None and not self.parts:
-            raise ValueError("no event of a stream came, and no JSON either")
-        elif self.finish is None:
-            raise EOFError("the stream ended before the answer did")
-
-    def take(self, event: Any, member: str) -> None:
-        """Takes in one event of a stream, or a whole answer."""
-        if not isinstance(event, Mapping):
-            raise ValueError(f"an object was expected, not {event!r:.60}")
-        if event.get("error"):
-            raise ValueError(f"the endpoint reported: {event['error']!r:.200}")
-        for choice in event.get("choices") or ():
-            said = choice.get(member) or {}
-            if text := said.get("content"):
-                self.parts.append(str(text))
-                if self.request.stream is not None:
-                    self.request.stream(str(text))
-            if refusal := said.get("refusal"):
-                self.refusal.append(str(refusal))
-            self.finish = choice.get("finish_reason") or self.finish
-        self.usage = _usage(event.get("usage")) or self.usage
-
-    def response(self) -> Response:
-        """What arrived. Tokens that the endpoint did not count are estimated."""
-        text = "".join(self.parts)
-        usage = self.usage
-        if usage is None:
-            usage = Usage(estimate_tokens(self.request.prompt), estimate_tokens(text), estimated=True)
-        if self.refusal:
-            return Response("".join(self.refusal), usage, "refusal")
-        return Response(text, usage, self.finish or "stop")
 
 
 def _failed(error: BaseException, settings: ModelSettings) -> ProviderError:

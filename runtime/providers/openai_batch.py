@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from flowc.runtime.providers.openai_answers import check_parts
+
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
@@ -22,8 +24,14 @@ ROUND = 500
 FIRST_LOOK, LAST_LOOK = 1.0, 60.0
 """Seconds until the first look at how far a round is, and between the later ones, each half as long again."""
 
+REQUEST = 300.0
+"""Seconds that one request to the endpoint may take, however slowly bytes come."""
+
+WINDOW = 25 * 3600.0
+"""Seconds after which a round is given up: it was asked for within a day."""
+
 DELETING = 10.0
-"""Seconds that it may take to delete the files of a round."""
+"""Seconds that it may take to delete the files of a round, or to cancel it."""
 
 PATIENCE = 10
 """Times in a row that a look at a round may fail before the round is given up."""
@@ -61,16 +69,22 @@ async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -
         for id_, body in bodies.items()
     ]
     content = "\n".join(lines).encode()
-    file = await client.files.create(file=("requests.jsonl", content), purpose="batch")
-    batch = await client.batches.create(input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h")
+    async with asyncio.timeout(REQUEST):
+        file = await client.files.create(file=("requests.jsonl", content), purpose="batch")
+        batch = await client.batches.create(input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h")
+    loop = asyncio.get_running_loop()
+    until = loop.time() + WINDOW
     try:
         while batch.status not in ENDED:
+            if loop.time() > until:
+                raise TimeoutError
             await asyncio.sleep(look)
             look = min(look * 1.5, LAST_LOOK)
             batch = await _patiently(partial(client.batches.retrieve, batch.id), look)
     except BaseException:
         with suppress(Exception):
-            await client.batches.cancel(batch.id)
+            async with asyncio.timeout(DELETING):
+                await client.batches.cancel(batch.id)
         raise
     files = [name for name in (file.id, batch.output_file_id, batch.error_file_id) if name]
     if batch.status == "failed":
@@ -79,6 +93,7 @@ async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -
     found: list[Line] = []
     for name in files[1:]:
         answers = await _patiently(partial(client.files.content, name), look)
+        check_parts(answers.content)
         for line in answers.text.split("\n"):
             with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 found.append(_line(json.loads(line)))  # what is no answer leaves its call without one
@@ -105,13 +120,18 @@ async def _patiently(call: Callable[[], Awaitable[Any]], pause: float) -> Any:
     """What a look gives. The round is paid for, so failures that pass are borne `PATIENCE` times."""
     for _ in range(PATIENCE):
         try:
-            return await call()
+            return await _in_time(call)
         except Exception as error:
             status = getattr(error, "status_code", 500)
             if status < 500 and status not in (408, 429):
                 raise
         await asyncio.sleep(pause)
-    return await call()
+    return await _in_time(call)
+
+
+async def _in_time(call: Callable[[], Awaitable[Any]]) -> Any:
+    async with asyncio.timeout(REQUEST):
+        return await call()
 
 
 def _line(line: Mapping[str, Json]) -> Line:

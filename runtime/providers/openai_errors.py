@@ -14,8 +14,8 @@ from flowc.runtime.providers.rate_limits import allowance
 class TooLarge(Exception):
     """A response that is longer than any answer."""
 
-    def __init__(self, read: int) -> None:
-        super().__init__(f"{read:,} bytes were read and no end was in sight")
+    def __init__(self, count: int, what: str = "were read and no end was in sight") -> None:
+        super().__init__(f"{count:,} bytes {what}")
 
 
 class Encoded(Exception):

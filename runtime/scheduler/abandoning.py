@@ -12,6 +12,9 @@ from typing import Any, Generic, TypeVar
 GRACE = 1.0
 """Seconds that a cancelled call has to end."""
 
+TURNS = 8
+"""Parts of that time, in each of which it has its turn."""
+
 T = TypeVar("T")
 
 
@@ -37,8 +40,10 @@ class Graceful(Generic[T]):
     def _wait(self) -> Generator[Any, Any, T]:
         steps = self.work.__await__()
         error: BaseException | None = None
-        deadline: float | None = None
-        timer: asyncio.TimerHandle | None = None
+        grace: _Grace | None = None
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
         try:
             while True:
                 try:
@@ -50,21 +55,47 @@ class Graceful(Generic[T]):
                 try:
                     yield waited
                 except asyncio.CancelledError as cancelled:
-                    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-                    assert task is not None
-                    if deadline is None:
-                        deadline = loop.time() + GRACE
-                        timer = loop.call_at(deadline, task.cancel)
-                    elif loop.time() >= deadline:
-                        task.uncancel()  # the timer's own: a time limit around this counts the others
+                    if grace is None or task.cancelling() <= before + 1:
+                        if grace is not None:
+                            grace.end()
+                        grace = _Grace(loop, task, before)
+                    elif not grace.left:
+                        task.uncancel()  # the grace's own: a time limit around this counts the others
                         self.abandoned(_left(loop.create_task(_rest(steps, cancelled))))
                         raise
                     error = cancelled
                 except BaseException as failure:
                     error = failure
         finally:
-            if timer is not None:
-                timer.cancel()
+            if grace is not None:
+                grace.end()
+
+
+class _Grace:
+    """The time that a cancelled task has to end, in turns of the loop: while others hold that up it does not
+    pass. Then the task is cancelled again, unless it has dealt with its cancellation: that of a time limit
+    inside it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]", before: int) -> None:
+        self.loop = loop
+        self.task = task
+        self.before = before
+        self.left = TURNS
+        self.timer = loop.call_later(GRACE / TURNS, self._turn)
+
+    def _turn(self) -> None:
+        self.left -= 1
+        if self.task.cancelling() <= self.before:
+            return
+        if self.left:
+            self.timer = self.loop.call_later(GRACE / TURNS, self._turn)
+        else:
+            self.task.cancel()
+
+    def end(self) -> None:
+        """It has ended, or its grace begins anew."""
+        self.timer.cancel()
 
 
 def _left(task: "asyncio.Task[T]") -> "asyncio.Task[T]":

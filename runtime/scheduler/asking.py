@@ -10,7 +10,15 @@ from attrs import define, evolve, frozen
 from flowc.runtime.admission.gate import Place
 from flowc.runtime.fingerprint import fingerprint
 from flowc.runtime.limits import USUAL_ANSWER, Budget, Reservation, reserve
-from flowc.runtime.providers.base import Provider, ProviderError, Request, Response, Usage, estimate_tokens
+from flowc.runtime.providers.base import (
+    Provider,
+    ProviderError,
+    Request,
+    Response,
+    Usage,
+    estimate_tokens,
+    name_of,
+)
 from flowc.runtime.scheduler.abandoning import Graceful
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.collector import Collector
@@ -53,9 +61,11 @@ class Attempt:
     doubted: bool = False
     paid: bool = True
     asked: float = 0.0
+    held: Reservation | None = None
 
     async def answer(self, held: Reservation | None) -> Response:
         """The answer as it came, its cost settled, whatever happens, with what is `held` for it."""
+        self.held = held
         came = self.asked = self.engine.clock()
         try:
             return await self._told()
@@ -83,6 +93,7 @@ class Attempt:
 
     async def _ask(self) -> Response:
         if self.collector is not None:  # the endpoint for batches has limits of its own
+            await self._intended()
             self.usage = None
             return self._counted(await self.collector.generate(self.request))
         goes_ahead = cached_beginning(self.request) and not is_doubtful(self.frame.scope)
@@ -98,8 +109,9 @@ class Attempt:
         gate = session.gate(request.model)
         call = call_of(engine, request, self.bound, gate)
         place = await entered(engine, self.frame.scope, gate, call, in_turn=self.in_turn)
-        self.usage, self.asked = None, engine.clock()
         try:
+            await self._intended()
+            self.usage, self.asked = None, engine.clock()
             asked = request if lead is None else lead.asking(request)
             asking = Asking(self, asked, session.provider(request.model), place)
             response = self._counted(await asking.answer())
@@ -110,6 +122,15 @@ class Attempt:
             raise
         finally:
             place.leave()
+
+    async def _intended(self) -> None:
+        """What a durable run keeps of a call before it is made: what it may cost if nobody hears its end."""
+        keeper, held = self.engine.keeper, self.held
+        if keeper is not None:
+            most = (0, 0.0) if held is None else (held.tokens, held.money)
+            model = self.request.model
+            asked = model.provider, name_of(model), fingerprint(self.request.prompt).hex()
+            await keeper.intend(self.frame, self.instruction, self.request.attempt, held=most, asked=asked)
 
     def _counted(self, response: Response) -> Response:
         """The answer with counts that one can rely on."""

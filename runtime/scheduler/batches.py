@@ -21,6 +21,7 @@ from flowc.runtime.scheduler.collector import Collector
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import cancelled_from_outside, placed, problem_of
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.together import all_of
 from flowc.runtime.scheduler.widths import width_of
 from flowc.runtime.values import size_of
 
@@ -34,23 +35,14 @@ async def generate_batch(engine: Engine, frame: Frame, instruction: Instruction)
     if not batch.count:
         return []
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(batch.width, batch.count)):
-                group.create_task(batch.work())
-    except BaseExceptionGroup as failures:
-        raise _first(failures) from None
+        workers = range(min(batch.width, batch.count))
+        await all_of([engine.loop.create_task(batch.work()) for _ in workers])
     finally:
         for collector in batch.collectors:
             await collector.close()
     if instruction.node.settings.get("filtered"):
         return [result[1] for result in batch.results if result[0]]
     return [result[0] for result in batch.results]
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What failed first: the tasks of a group tell of their failures in that order."""
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class _Batch:
@@ -88,6 +80,12 @@ class _Batch:
 
     async def work(self) -> None:
         """One element after the other, until none is left."""
+        try:
+            await self._elements()
+        except asyncio.CancelledError as error:
+            raise error.with_traceback(None) from None  # the task keeps it, and all frames on the way to it
+
+    async def _elements(self) -> None:
         done = 0
         while self.next < self.count:
             position = self.next
@@ -121,10 +119,13 @@ class _Batch:
     async def _ask(self, frame: Frame, call: Instruction) -> Any:
         """One call, with what the trace wants to know of it."""
         engine = self.engine
-        start = engine.clock()
         kind, problem, value = "node.done", None, None
+        keeper = engine.keeper
+        known = None if keeper is None else await keeper.recall(frame, call)
+        start = engine.clock()
         try:
-            value = await self.asks[call](engine, frame, call)
+            made = (frame, call) if keeper is None else keeper.made_with(frame, call)
+            value = await self.asks[call](engine, *made) if known is None else known.result()
             if frame.scope.budgets:
                 charge_memory(frame.scope.budgets, size_of(value), call.node.name)
         except asyncio.CancelledError as error:
@@ -139,6 +140,11 @@ class _Batch:
         finally:
             end = engine.clock()
             with engine.lock:
+                if keeper is not None and known is None:
+                    if kind == "cancelled" and problem is None:
+                        keeper.cut(frame, call)
+                    else:
+                        keeper.ended(frame, call, value, problem)
                 engine.log.append((kind, frame, call, start, end, None))
                 if problem is not None:
                     engine.log.append(("node.failed", frame, call, end, end, problem))

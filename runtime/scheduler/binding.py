@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -15,7 +16,7 @@ from flowc.runtime.functions import FUNCTIONS
 from flowc.runtime.plan import Function, Limits, Node, Operation, Plan, Region
 from flowc.runtime.reading import tables_of
 from flowc.runtime.scheduler.batches import generate_batch
-from flowc.runtime.scheduler.blocks import BODY, STRUCTURE, WAIT, Behaviour, Block, Instruction, Pace
+from flowc.runtime.scheduler.blocks import BODY, STRUCTURE, WAIT, Behaviour, Block, Instruction, Pace, Undo
 from flowc.runtime.scheduler.bodies import (
     calling,
     dict_body,
@@ -43,11 +44,15 @@ from flowc.runtime.scheduler.persons import AskPerson
 from flowc.runtime.scheduler.planned import ExecutePlan
 from flowc.runtime.scheduler.prompts import Template, without
 from flowc.runtime.scheduler.session import Kernels
+from flowc.runtime.scheduler.sleeping import Sleep
 from flowc.runtime.scheduler.speculation import enter_speculate
+from flowc.runtime.scheduler.steady import steady
 from flowc.runtime.scheduler.step_calls import PlanTools
 from flowc.runtime.scheduler.streaming import ITEM, STEP, STREAM, Parts, Streamed
 from flowc.runtime.scheduler.structure import enter_call, enter_for, enter_if, enter_map, enter_while
 from flowc.runtime.scheduler.tools import bind_tool, is_async
+from flowc.runtime.scheduler.transaction import enter_transaction
+from flowc.runtime.scheduler.undoing import has_transactions, undo_of
 from flowc.runtime.schema import wrapped
 from flowc.runtime.types import JSON, NONE, STR, List, PlanOf, Record, Type, from_json
 
@@ -61,6 +66,7 @@ STRUCTURES: Mapping[str, Callable[[Engine, Frame, Instruction], None]] = {
     "vote": enter_vote,
     "attempt": enter_attempt,
     "limit": enter_limit,
+    "transaction": enter_transaction,
 }
 
 
@@ -70,7 +76,8 @@ class Bindings:
     the identity of kernels' nodes the limits of memory around them, and what follows those that may use a
     GPU.
 
-    `batch` says that many runs will go on side by side and share what they may.
+    `batch` says that many runs will go on side by side and share what they may, `steady` that kernels are to
+    give the same bits in every process.
     """
 
     plan: Plan
@@ -78,6 +85,7 @@ class Bindings:
     kernels: Kernels
     stand_in: Callable[[Operation], Callable[..., Any]] | None = None
     batch: bool = False
+    steady: bool = False
     blocks: dict[str, Block] = field(factory=dict)
     paces: dict[str, Pace] = field(factory=dict)
     coercers: dict[Type, Coercer] = field(factory=dict)
@@ -86,6 +94,8 @@ class Bindings:
         lambda self: enclosing_limits(self.plan) if any(map(may_use_device, self.kernels.values())) else {},
         takes_self=True,
     )
+    transactions: bool = Factory(lambda self: has_transactions(self.plan), takes_self=True)
+    undos: dict[str, Undo] = field(factory=dict)
     following: Mapping[int, Following] = Factory(
         lambda self: following_kernels(self.plan, self.kernels), takes_self=True
     )
@@ -197,7 +207,7 @@ def _kernel(bindings: Bindings, node: Node) -> Behaviour:
     limit = bindings.memory_limits.get(id(node))
     if limit is not None and may_use_device(kernel):
         kernel = kernel.within(limit)
-    body = calling(kernel, node.inputs)
+    body = calling(steady(kernel) if bindings.steady else kernel, node.inputs)
     if may_use_device(kernel):
         found = bindings.following.get(id(node), ALONE)
         stay = found.stay and limit is None  # what stays would count against the limit of what comes next
@@ -221,6 +231,24 @@ def _call(bindings: Bindings, node: Node) -> Behaviour:
 
 
 def _tool(bindings: Bindings, node: Node) -> Behaviour:
+    return _tool_call(bindings, node, _undos(bindings, bindings.operation(node)))
+
+
+def _undos(bindings: Bindings, operation: Operation) -> tuple[Undo, ...]:
+    """What takes back a call of a tool, where the program has a transaction that may want that."""
+    names = dict.fromkeys(effect.undo for effect in operation.effects) if bindings.transactions else {}
+    found = []
+    for name in names:
+        if name is not None:
+            key = f"{operation.name} {name}"
+            if key not in bindings.undos:
+                bind = partial(_tool_call, bindings, undos=())
+                bindings.undos[key] = undo_of(operation, bindings.plan.operations[name], bind)
+            found.append(bindings.undos[key])
+    return tuple(found)
+
+
+def _tool_call(bindings: Bindings, node: Node, undos: tuple[Undo, ...]) -> Behaviour:
     operation = bindings.operation(node)
     function = bindings.function(operation)
     if function is None:
@@ -235,7 +263,7 @@ def _tool(bindings: Bindings, node: Node) -> Behaviour:
     convert = _nothing if operation.result == NONE else bindings.convert(operation.result)
     reaches_out = any(effect.kind != "pure" for effect in operation.effects)
     pace = bindings.pace(operation.name, slow=reaches_out or bindings.batch)
-    return bind_tool(node, operation, function, convert, pace, batch=bindings.batch)
+    return bind_tool(node, operation, function, convert, pace, batch=bindings.batch, undos=undos)
 
 
 def _nothing(value: object) -> None:
@@ -282,6 +310,10 @@ def _human(bindings: Bindings, node: Node) -> Behaviour:
     return Behaviour(WAIT, call, effectful=True, operation=operation)
 
 
+def _sleep(bindings: Bindings, node: Node) -> Behaviour:
+    return Behaviour(WAIT, Sleep())
+
+
 def _embed(bindings: Bindings, node: Node) -> Behaviour:
     model = node.settings.get("model")
     return Behaviour(WAIT, Embed(model if isinstance(model, str) else None), effectful=True)
@@ -317,6 +349,7 @@ _BINDERS: Mapping[str, Callable[[Bindings, Node], Behaviour]] = {
     "generate": _generate,
     "generate_batch": _generate_batch,
     "human": _human,
+    "sleep": _sleep,
     "embed": _embed,
     "execute": _execute,
 }

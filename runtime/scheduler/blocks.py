@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from attrs import define
+from attrs import define, frozen
 
 from flowc.runtime.plan import Node, Operation, Region
 from flowc.runtime.plan_order import predecessors
@@ -17,8 +17,11 @@ from flowc.runtime.values import from_constant
 
 BODY, WAIT, STRUCTURE = 0, 1, 2
 
-WORK = frozenset({"tool", "generate", "human", "embed", "execute", "call"})
+WORK = frozenset({"tool", "generate", "human", "sleep", "embed", "execute", "call"})
 """Nodes that do something by themselves; control flow does where there is one of them inside."""
+
+KEPT = frozenset({"tool", "generate", "human", "embed", "execute", "sleep"})
+"""Nodes whose ends a durable run keeps: all else follows from them."""
 
 Slots = list[Any]
 Body = Callable[[Slots], Any]
@@ -67,6 +70,7 @@ class Instruction:
         "effectful",
         "index",
         "inputs",
+        "kept",
         "kind",
         "lets_go",
         "node",
@@ -76,6 +80,7 @@ class Instruction:
         "pace",
         "place",
         "priority",
+        "undos",
         "works",
     )
 
@@ -91,6 +96,8 @@ class Instruction:
         self.charged = behaviour.charged
         self.effectful = behaviour.effectful
         self.operation = behaviour.operation
+        self.undos = behaviour.undos
+        self.kept = node.op in KEPT
         self.inputs = node.inputs
         self.outputs = node.outputs
         self.output = node.outputs[0] if len(node.outputs) == 1 else unused
@@ -109,7 +116,7 @@ class Behaviour:
     """What a node does: its kind, the function behind it, and how the engine must treat it.
 
     `convert` checks a body's result after its time has been taken; `charged` bodies count against budgets
-    of calls.
+    of calls; `undos` take back what a call wrote.
     """
 
     kind: int
@@ -119,6 +126,7 @@ class Behaviour:
     charged: bool = False
     effectful: bool = False
     operation: Operation | None = None
+    undos: "tuple[Undo, ...]" = ()
 
 
 Binder = Callable[[Node], Behaviour]
@@ -201,6 +209,20 @@ class Block:
         kernels = [instruction for instruction in self.instructions if instruction.node.op == "kernel"]
         slots = {slot for instruction in kernels for slot in (*instruction.inputs, *instruction.outputs)}
         return slots - {*self.results}
+
+
+@frozen(eq=False)
+class Undo:
+    """A call that takes back another one: a block of one node, and for each of its parameters the place of
+    the argument of that other call, or `RESULT`.
+    """
+
+    name: str
+    block: Block
+    sources: tuple[int, ...]
+
+
+RESULT = -1
 
 
 def _topological(instructions: tuple[Instruction, ...], pending: list[int]) -> tuple[int, ...]:

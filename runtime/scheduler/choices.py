@@ -10,21 +10,60 @@ from heapq import nlargest
 from typing import Any
 
 from flowc.runtime.errors import Problem
-from flowc.runtime.limits import Budget, is_limited
+from flowc.runtime.limits import budget_of, is_limited
 from flowc.runtime.plan import Limits
 from flowc.runtime.scheduler.blocks import Block, Instruction
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.retrying import begin_retry, may_retry
 from flowc.runtime.scheduler.structure import Return, Step
+from flowc.runtime.scheduler.transaction import CANCELLED_AROUND
 from flowc.runtime.values import canonical
 
 
-class Race(Step):
+class Choice(Step):
+    """A step that goes on with a part of what it began. What has lost is cancelled; it is not waited for, but
+    for the transactions in it, which are taken back, and the writes of one, which end.
+    """
+
+    def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
+        super().__init__(engine, frame, instruction)
+        self.chosen: tuple[list[Any], int] | None = None
+        self.left: list[Scope] = []
+
+    def choose(self, values: list[Any], ran: int, losers: Sequence[Scope]) -> None:
+        """Ends the step with these values once the losers allow it."""
+        self.chosen = values, ran
+        for scope in losers:
+            self.engine.stop_scope(scope, abandon=True)
+        self.left = [scope for scope in losers if _holds_up(self.engine, scope)]
+        for scope in self.left:
+            scope.problem = scope.problem or CANCELLED_AROUND  # so that its rest is told
+        for scope in losers:
+            self.engine.settle(scope)
+        self.rested()
+
+    def rested(self) -> None:
+        """A loser has come to rest."""
+        if self.chosen is not None and all(scope.reported for scope in self.left):
+            (values, ran), self.chosen = self.chosen, None
+            self.conclude(values, ran)
+
+
+def _holds_up(engine: Engine, scope: Scope) -> bool:
+    """Whether in a scope that was cancelled a transaction has to be taken back, or a write of one to end."""
+    inside = {*scope.tree()}
+    return any(each.parent in inside for each in engine.undoing) or any(
+        each.done is not None and each.waiting for each in inside
+    )
+
+
+class Race(Choice):
     """race: all arms at once; the first to succeed wins and the others are cancelled."""
 
     def __init__(self, engine: Engine, frame: Frame, instruction: Instruction) -> None:
         super().__init__(engine, frame, instruction)
+        self.decided = False
         self.problems: list[Problem] = []
         self.scopes: list[Scope] = []
 
@@ -38,17 +77,20 @@ class Race(Step):
                 return
 
     def _won(self, child: Frame) -> None:
+        keeper, arm = self.engine.keeper, self.instruction.blocks.index(child.block)
+        if keeper is not None and not keeper.chooses(self.frame, self.instruction, arm):
+            return  # another arm is known to have won, and will
+        self.decided = True
         values = child.results()
         child.close()
-        for scope in self.scopes:
-            if scope is child.scope:
-                scope.leave()
-            elif not scope.cancelled:
-                self.engine.stop_scope(scope, abandon=True)
-                self.engine.settle(scope)
-        self.conclude(values, self.instruction.blocks.index(child.block))
+        child.scope.leave()
+        losers = [scope for scope in self.scopes if scope is not child.scope and not scope.reported]
+        self.choose(values, arm, losers)
 
     def _lost(self, problem: Problem) -> None:
+        if self.decided:
+            self.rested()
+            return
         self.problems.append(problem)
         if len(self.problems) == len(self.instruction.blocks):
             reasons = "; ".join(f"{problem.code}: {problem.message}" for problem in self.problems)
@@ -61,7 +103,7 @@ def enter_race(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     Race(engine, frame, instruction).begin()
 
 
-class Vote(Step):
+class Vote(Choice):
     """vote: ballots until the leading answer is `lead` ahead or `max` are in; the plurality wins.
 
     Only as many ballots are open as might still be needed: with `lead` 3 the first three start at once, and
@@ -81,16 +123,25 @@ class Vote(Step):
         self.keys: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self.decided = False
+        keeper = engine.keeper
+        self.known = None if keeper is None else keeper.ballots(frame, instruction)
+        self.needed = 0 if self.known is None else max(self.known[0]) + 1
+
+    def _is_over(self, margin: int) -> bool:
+        """Whether the ballots that are in decide; where it is known which ones did, those."""
+        if self.known is not None:
+            return self.known[0] <= self.ballots.keys()
+        return margin >= self.lead or len(self.ballots) >= self.most
 
     def go_on(self) -> None:
         """Opens the ballots that are needed, or counts them."""
         while not self.decided:
             margin = self._margin()
-            if margin >= self.lead or len(self.ballots) >= self.most:
+            if self._is_over(margin):
                 self._decide()
                 return
             open_now = self.opened - len(self.ballots)
-            if self.opened >= self.most or open_now >= self.lead - margin:
+            if self.opened >= self.most or (open_now >= self.lead - margin and self.opened >= self.needed):
                 return
             block = self.instruction.blocks[0]
             position = self.opened
@@ -117,23 +168,30 @@ class Vote(Step):
         child.close()
         self.go_on()
 
-    def _winner(self) -> Any:
-        """The most frequent answer, among equals the one given by the earliest ballot."""
-        position = max(sorted(self.keys), key=lambda position: self.counts[self.keys[position]])
-        return self.ballots[position]
+    def _winner(self) -> int:
+        """The ballot with the most frequent answer, among equals the earliest."""
+        return max(sorted(self.keys), key=lambda position: self.counts[self.keys[position]])
 
     def _decide(self) -> None:
         self.decided = True
-        chosen = self._winner()
+        if self.known is not None:
+            winner = self.known[1]
+        else:
+            winner = self._winner()
+            if self.engine.keeper is not None:
+                self.engine.keeper.elected(self.frame, self.instruction, tuple(self.ballots), winner)
+        chosen = self.ballots[winner]
         if self.opened > len(self.ballots):
-            self.engine.stop_scope(self.scope, abandon=True)
-            self.engine.settle(self.scope)
+            self.choose([chosen], self.opened, [self.scope])
         else:
             self.scope.leave()
-        self.conclude([chosen], self.opened)
+            self.conclude([chosen], self.opened)
 
     def _failed(self, problem: Problem) -> None:
-        self.engine.fail(self.frame, self.instruction, problem)
+        if self.decided:
+            self.rested()
+        else:
+            self.engine.fail(self.frame, self.instruction, problem)
 
 
 def enter_vote(engine: Engine, frame: Frame, instruction: Instruction) -> None:
@@ -178,16 +236,23 @@ class Limited:
         self.give_back = Return(engine)
         self.tries = 0
         self.over = False
-        name = instruction.node.name
-        self.budgets = (Budget(name, limits, instruction.node.line),) if is_limited(limits) else ()
+        keeper = engine.keeper
+        taken = (0, 0, 0.0) if keeper is None else keeper.spent_under(frame, instruction)
+        self.budgets = (budget_of(instruction.node, limits, taken),) if is_limited(limits) else ()
         self.scope = Scope(frame.scope, self._failed, *self.budgets)
         self.deadline = self.scope.deadline
 
     def begin(self) -> None:
         """Starts the deadline and the first try."""
-        if self.limits.timeout is not None:
-            self.deadline = min(self.deadline, self.engine.loop.time() + self.limits.timeout)
-            self.engine.waiting.later(self.limits.timeout, self._time_is_up)
+        timeout, keeper = self.limits.timeout, self.engine.keeper
+        if timeout is not None:
+            if keeper is None:
+                self.engine.waiting.later(timeout, self._time_is_up)
+            else:
+                timeout = keeper.deadline(
+                    self.frame, self.instruction, timeout, self._time_is_up, lambda: self.over
+                )
+            self.deadline = min(self.deadline, self.engine.loop.time() + timeout)
         self._try()
 
     def _try(self) -> None:
@@ -202,6 +267,9 @@ class Limited:
         self.engine.enter(child)
 
     def _succeeded(self, child: Frame) -> None:
+        keeper = self.engine.keeper
+        if keeper is not None and keeper.expires(self.frame, self.instruction):
+            return  # its time is known to be up before
         self.over = True
         self.scope.leave()
         self.give_back(child)
@@ -224,7 +292,11 @@ class Limited:
             return
         self.scope = Scope(self.frame.scope, self._failed, *self.budgets)
         delay = begin_retry(self.engine, self.frame, self.instruction, self.limits, problem, self.tries)
-        self.engine.waiting.later(delay, self._try)
+        keeper = self.engine.keeper
+        if keeper is None:
+            self.engine.waiting.later(delay, self._try)
+        else:
+            keeper.later(self.frame, self.instruction, f"try{self.tries}", delay, self._try)
 
 
 def timed_out(instruction: Instruction, seconds: float) -> Problem:

@@ -17,6 +17,7 @@ from flowc.runtime.providers.base import (
     Usage,
     byte_bound,
     estimate_tokens,
+    name_of,
 )
 from flowc.runtime.randomness import seed_of
 from flowc.runtime.scheduler.attempts import with_attempts
@@ -74,6 +75,11 @@ class Embed:
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             rest = request
             parts: list[Any] = []
+            if engine.keeper is not None:
+                most = sum(map(byte_bound, texts))
+                held = most, settings.price.of(most, 0)
+                model = settings.provider, name_of(settings)
+                await engine.keeper.intend(frame, instruction, attempt, held=held, asked=model)
             while rest.texts:
                 count = affordable(rest.texts, budgets, settings.price)
                 part = evolve(rest, texts=rest.texts[:count])

@@ -18,13 +18,14 @@ from typing import Any
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_memory
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
-from flowc.runtime.scheduler.failure import UNCATCHABLE, cancelled_from_outside, placed, problem_of
-from flowc.runtime.scheduler.frames import Frame, Scope
+from flowc.runtime.scheduler.failure import STOPPED, UNCATCHABLE, cancelled_from_outside, placed, problem_of
+from flowc.runtime.scheduler.frames import Frame, Scope, Written
 from flowc.runtime.scheduler.holding import Held, Turn
+from flowc.runtime.scheduler.keeping import Keeper
 from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.session import Session
 from flowc.runtime.scheduler.waiting import Waiting
-from flowc.runtime.scheduler.workers import Workers
+from flowc.runtime.scheduler.workers import Workers, is_harmless
 from flowc.runtime.values import size_of
 
 Entry = tuple[str, Frame, Instruction, float, float, Any]
@@ -32,9 +33,14 @@ Entry = tuple[str, Frame, Instruction, float, float, Any]
 to say; of control flow, how often the inside ran or which region did.
 """
 
+LONG = 32_768
+"""Entries of the log of a durable run: of more the older ones are let go, and their sums kept."""
+
 
 class Engine:
-    """Runs one block to its end. `clock` gives seconds; `loop` is where waiting happens."""
+    """Runs one block to its end. `clock` gives seconds; `loop` is where waiting happens. In virtual time a
+    run without threads has its bodies run on the loop, one after the other: so it is exactly the same again.
+    """
 
     def __init__(
         self,
@@ -48,10 +54,12 @@ class Engine:
         self.loop = loop
         self.clock = clock
         self.virtual = virtual
+        self.inline = virtual and not threads
         self.lock = threading.Lock()
         self.ready: list[tuple[float, int, Frame, Instruction]] = []
         self.sequence = count().__next__
         self.log: list[Entry] = []
+        self.fold: Callable[[], None] = _nothing
         self._held = Held(self.lock, self.broke)
         self._turn = Turn(self.lock, self.broke, self._end_turn)
         self.waiting = Waiting(loop, self._turn, self._perform, self._never_began)
@@ -59,6 +67,12 @@ class Engine:
         self.complete: deque[Frame] = deque()
         self.completing = False
         self.observed = False
+        self.keeper: Keeper | None = None
+        self.undoing: dict[Scope, Callable[[], None]] = {}
+        self.under_way = 0
+        self.intended: list[tuple[Frame, Instruction]] = []
+        self.safe: deque[tuple[Frame, Instruction]] = deque()
+        self.position = 0
         self.outcome: asyncio.Future[Problem | list[Any]] = loop.create_future()
         self.session = session
         self.root = Scope(None, self._run_failed)
@@ -96,9 +110,10 @@ class Engine:
             self.outcome.set_result(outcome)
 
     def cancel(self, problem: Problem) -> None:
-        """Ends the run from outside: waiting stops, threads are left to themselves."""
+        """Ends the run from outside: waiting stops, what runs on threads is given up."""
         with self.guarded():
-            self.fail_scope(self.root, problem, abandon=True)
+            if self.keeper is None or self.keeper.may_stop(problem):
+                self.fail_scope(self.root, problem, abandon=True)
 
     def held(self) -> Held:
         """Holds the lock. Should the engine itself break inside, the run ends and says so instead of
@@ -118,7 +133,8 @@ class Engine:
 
     def broke(self, error: BaseException) -> None:
         """Ends the run, under the lock, for an error of the engine itself: no problem of the program's."""
-        self._conclude(error)
+        if not self.outcome.done():
+            self._conclude(error)
 
     # ---- going on; everything below runs under the lock
 
@@ -168,6 +184,8 @@ class Engine:
         """Tells the owner of a frame that its last node has ended. That may end the owner's frame in turn,
         and so on outwards: one after the other, since calls may be nested deeper than the stack is.
         """
+        if len(self.log) > LONG:
+            self.fold()
         if self.completing:
             self.complete.append(frame)
             return
@@ -183,12 +201,22 @@ class Engine:
     def dispatch(self, frame: Frame, instruction: Instruction) -> None:
         """Starts a node that is no body: control flow here and now, waiting on the loop."""
         if instruction.kind == WAIT:
+            if self.keeper is not None and instruction.kept and self.keeper.meet(frame, instruction):
+                return
+            self.under_way += 1
             self.waiting.post(frame, instruction)
             return
         try:
             instruction.act(self, frame, instruction)
         except Exception as error:
             self.fail(frame, instruction, problem_of(error, instruction))
+
+    def redo(self, frame: Frame, instruction: Instruction) -> None:
+        """Makes a call again that an earlier process had begun in a transaction which is cancelled by now: it
+        can be taken back once it has ended.
+        """
+        self.under_way += 1
+        self.waiting.post(frame, instruction, begun=True)
 
     # ---- failing and cancelling
 
@@ -201,6 +229,10 @@ class Engine:
     def fail_scope(self, scope: Scope, problem: Problem, *, abandon: bool = False) -> None:
         """Cancels everything in `scope` for this reason. With `abandon`, threads are not waited for."""
         if scope.cancelled:
+            if scope is self.root and self.undoing and problem.code in STOPPED and self.keeper is not None:
+                scope.problem = problem  # a run that fails is stopped before all was taken back
+                self._suspend_undoing()
+                self.settle(scope)
             return
         scope.problem = problem
         self.stop_scope(scope, abandon=abandon)
@@ -210,13 +242,20 @@ class Engine:
         """Cancels everything in `scope` without calling it a failure: the losers of a race."""
         tasks: list[asyncio.Task[None]] = []
         for inner in scope.tree():
+            if inner.stopped is not None and not inner.cancelled:
+                inner.stopped()
             inner.cancelled = True
             inner.abandoned = inner.abandoned or abandon
             tasks.extend(inner.tasks)
         if tasks:
             self.waiting.soon(_cancel_all, tasks)
-        if abandon:
-            self.workers.abandon()
+        self.workers.abandon()
+        if scope is self.root:
+            self._suspend_undoing()
+
+    def _suspend_undoing(self) -> None:
+        for suspend in [*self.undoing.values()]:
+            suspend()
 
     def settle(self, scope: Scope) -> None:
         """Reports the failed scopes from here outwards that have come to rest."""
@@ -245,9 +284,11 @@ class Engine:
 
     def _at_rest(self) -> None:
         """No thread has anything to do: a loop that waits for that, as the virtual one does, may look
-        again.
+        again; and a keeper may have more.
         """
-        if self.virtual:
+        if self.keeper is not None and self.keeper.waits() and self.workers.asleep:
+            self.waiting.call()
+        elif self.virtual:
             self.loop.call_soon_threadsafe(_nothing)
 
     def ended(
@@ -255,9 +296,17 @@ class Engine:
     ) -> tuple[float, int, Frame, Instruction] | None:
         """A body has ended, in whatever way; what it made ready is returned as `release` does."""
         scope = frame.scope
+        whole = scope.done is not None and bool(instruction.undos)  # a transaction lets its writes end
+        if self.keeper is not None and instruction.kept:
+            if not whole and (scope.abandoned or (scope.cancelled and is_harmless(instruction))):
+                self.keeper.cut(frame, instruction)  # it was broken off, whatever it says
+            else:
+                self.keeper.ended(frame, instruction, value, problem)
+        if whole and scope.done is not None and problem is None:
+            inputs = [frame.slots[slot] for slot in instruction.inputs]
+            scope.done.append(Written(frame, instruction, inputs, value))
         if scope.cancelled:
-            self.note("node.dropped", frame, instruction, None)
-            self.settle(scope)
+            self.drop(frame, instruction)
             return None
         if problem is None and not scope.plain:
             try:
@@ -276,6 +325,11 @@ class Engine:
             frame.slots[instruction.output] = value
         return self.release(frame, instruction)
 
+    def drop(self, frame: Frame, instruction: Instruction) -> None:
+        """A body has ended in a scope that was cancelled: nobody reads what it gave."""
+        self.note("node.dropped", frame, instruction, None)
+        self.settle(frame.scope)
+
     # ---- the log
 
     def note(self, kind: str, frame: Frame, instruction: Instruction, more: Any) -> None:
@@ -292,12 +346,13 @@ class Engine:
     # ---- waiting
 
     def _never_began(self, frame: Frame) -> None:
+        self.under_way -= 1
         frame.scope.waiting -= 1
         self.settle(frame.scope)
 
-    async def _perform(self, frame: Frame, instruction: Instruction) -> None:
+    async def _perform(self, frame: Frame, instruction: Instruction, begun: bool) -> None:
         """One waiting node: its coroutine, its time, its end."""
-        if frame.scope.cancelled:
+        if frame.scope.cancelled and not begun:
             with self.guarded():
                 self._never_began(frame)
             return
@@ -316,19 +371,26 @@ class Engine:
             problem = problem_of(error, instruction)
         end = self.clock()
         with self.guarded():
+            cut = dropped and frame.scope.is_over()
+            self.under_way -= 1
             frame.scope.waiting -= 1
             inner = bool(instruction.blocks)  # then the calls inside have told their own times and sizes
             kind = "cancelled" if dropped else "structure" if inner else "node.done"
             self.log.append((kind, frame, instruction, start, end, elements))
-            if dropped and not frame.scope.cancelled:
+            if dropped and not cut:
                 problem = cancelled_from_outside(instruction)
             if inner and problem is None and not frame.scope.cancelled:
                 self.finish(frame, instruction, [value])
+            elif cut and self.keeper is not None and instruction.kept:
+                self.keeper.cut(frame, instruction)
+                self.drop(frame, instruction)
             else:
                 self.queue(self.ended(frame, instruction, value, problem))
 
     async def in_thread(self, function: Callable[[], Any], scope: Scope | None = None) -> Any:
-        """The result of a plain function, run on a thread of its own. A cancelled one is left to itself."""
+        """The result of a plain function, run on a thread of its own. A cancelled one is given up."""
+        if self.inline:
+            return function()
         outcome, job = promised(self.loop, function)
         with self.lock:
             self.workers.submit(job, scope)

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from attrs import evolve
 
 from flowc.runtime.coerce import Mismatch
-from flowc.runtime.errors import CANCELLED, WAITING, FlowError, Problem
+from flowc.runtime.errors import CANCELLED, DIVERGED, IN_DOUBT, NOT_UNDONE, WAITING, FlowError, Problem
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.types import text
 
-UNCATCHABLE = frozenset({WAITING, CANCELLED})
-"""These end the run wherever they happen: no `try` of the program answers for an absent person or for
-Ctrl-C.
+STOPPED = frozenset({WAITING, CANCELLED, IN_DOUBT, DIVERGED})
+"""These stop a run with which somebody may go on."""
+
+UNCATCHABLE = STOPPED | {NOT_UNDONE}
+"""These end the run wherever they happen: no `try` of the program answers for an absent person, for Ctrl-C,
+or for what a transaction could not take back.
 """
 
 

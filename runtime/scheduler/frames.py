@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
+from attrs import frozen
+
 from flowc.runtime.errors import Problem
 from flowc.runtime.limits import Budget
 from flowc.runtime.scheduler.blocks import Block, Instruction
+from flowc.runtime.scheduler.ordered import Ordered
 from flowc.runtime.scheduler.undecided import Undecided
 
 _NOTHING: list[Any] = []
@@ -28,6 +31,7 @@ class Frame:
         "done",
         "instruction",
         "parent",
+        "path",
         "pending",
         "position",
         "remaining",
@@ -50,6 +54,7 @@ class Frame:
         self.parent = parent
         self.instruction = instruction
         self.position = position
+        self.path: str | None = None
         self.slots = block.template.copy()
         self.pending = block.pending.copy()
         self.remaining = block.count
@@ -75,16 +80,29 @@ class Frame:
 
 def step_of(frame: Frame, instruction: Instruction, root: str) -> str:
     """The deterministic path of a step, as in "ask/5:notes[2]/1:judge"."""
-    parts: list[str] = []
+    if frame.block.synthetic:
+        return root
+    return f"{frame.path or path_of(frame, root)}/{instruction.place}"
+
+
+def path_of(frame: Frame, root: str) -> str:
+    """The path of a frame, kept with it. Frames may be nested deeper than the stack is."""
+    outer, instruction = frame.parent, frame.instruction
+    if outer is not None and outer.path is not None and instruction is not None:  # so it is nearly always
+        frame.path = f"{outer.path}/{instruction.place}{_place(frame)}"
+        return frame.path
+    unknown: list[Frame] = []
     at: Frame | None = frame
-    step: Instruction | None = instruction
-    suffix = ""
-    while at is not None and step is not None and not at.block.synthetic:
-        parts.append(step.place + suffix)
-        suffix = _place(at)
-        step, at = at.instruction, at.parent
-    parts.append(root)
-    return "/".join(reversed(parts))
+    while at is not None and at.path is None and not at.block.synthetic:
+        unknown.append(at)
+        at = at.parent
+    for each in reversed(unknown):
+        outer = each.parent
+        if outer is None or outer.block.synthetic or each.instruction is None:
+            each.path = root + _place(each)
+        else:
+            each.path = f"{outer.path}/{each.instruction.place}{_place(each)}"
+    return root if frame.path is None else frame.path
 
 
 def _place(frame: Frame) -> str:
@@ -92,15 +110,26 @@ def _place(frame: Frame) -> str:
     region.
     """
     place = f"[{frame.position}]" if frame.position >= 0 else ""
-    if frame.instruction is not None and len(frame.instruction.blocks) > 1:
-        place += f".{frame.instruction.blocks.index(frame.block)}"
-    return place
+    blocks = () if frame.instruction is None else frame.instruction.blocks
+    return place if len(blocks) < 2 else f"{place}.{blocks.index(frame.block)}"
+
+
+@frozen(eq=False)
+class Written:
+    """A write that has ended: the step, what it was given, and what it gave."""
+
+    frame: Frame
+    instruction: Instruction
+    inputs: list[Any]
+    value: Any
 
 
 class Scope:
     """What ends together. `failed` is called, under the lock, once everything inside has come to rest.
 
-    `deadline` is when its time is up, on the loop's clock. `undecided` says that it may not be wanted.
+    `deadline` is when its time is up, on the loop's clock. `undecided` says that it may not be wanted. In a
+    transaction `done` has the writes that may have to be taken back, in the order in which they ended;
+    `stopped` is called when the scope is cancelled, for whatever reason.
     """
 
     __slots__ = (
@@ -109,6 +138,7 @@ class Scope:
         "cancelled",
         "children",
         "deadline",
+        "done",
         "failed",
         "memory",
         "parent",
@@ -116,6 +146,7 @@ class Scope:
         "problem",
         "reported",
         "running",
+        "stopped",
         "tasks",
         "undecided",
         "waiting",
@@ -124,22 +155,28 @@ class Scope:
     def __init__(self, parent: "Scope | None", failed: Callable[[Problem], None], *budgets: Budget) -> None:
         self.parent = parent
         self.failed = failed
-        self.children: set[Scope] = set()
+        self.children: Ordered[Scope] = Ordered()
         self.cancelled = False
         self.abandoned = False
         self.reported = False
         self.problem: Problem | None = None
         self.running = 0
         self.waiting = 0
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: Ordered[asyncio.Task[None]] = Ordered()
         inherited = parent.budgets if parent is not None else ()
         self.budgets: tuple[Budget, ...] = (*inherited, *budgets)
         self.plain = not self.budgets
         self.deadline: float = parent.deadline if parent is not None else inf
         self.undecided: Undecided | None = parent.undecided if parent is not None else None
+        self.done: list[Written] | None = parent.done if parent is not None else None
+        self.stopped: Callable[[], None] | None = None
         if parent is not None:
             parent.children.add(self)
             self.cancelled = parent.cancelled
+
+    def is_over(self) -> bool:
+        """Whether it has been cancelled by now."""
+        return self.cancelled
 
     def leave(self) -> None:
         """Ends the scope, its work done."""

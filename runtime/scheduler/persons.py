@@ -9,7 +9,7 @@ from attrs import frozen
 from flowc.runtime.coerce import Coercer, Mismatch
 from flowc.runtime.errors import WAITING, FlowError, fail
 from flowc.runtime.limits import Budget
-from flowc.runtime.people import Question
+from flowc.runtime.people import EVENT, Question
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
@@ -37,19 +37,20 @@ class AskPerson:
             self.operation.result,
             session.tables,
             step_of(frame, instruction, session.root),
+            self.operation.kind,
         )
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             ask = session.people
             if ask is None:
-                raise self._nobody(question)
+                return await self._absent(engine, frame, instruction, question)
             try:
                 answer = await engine.in_thread(partial(ask, question))
                 if inspect.isawaitable(answer):
                     answer = await answer
                 return self.convert(answer)
             except LookupError:
-                raise self._nobody(question) from None
+                return await self._absent(engine, frame, instruction, question)
             except Mismatch as mismatch:
                 raise fail(
                     "E0731",
@@ -60,7 +61,22 @@ class AskPerson:
 
         return await with_attempts(engine, frame, instruction, self.operation.limits, once)
 
+    async def _absent(
+        self, engine: Engine, frame: Frame, instruction: Instruction, question: Question
+    ) -> Any:
+        """Nobody can be asked here: a durable run waits, without a process if nothing else is to be done."""
+        if engine.keeper is None:
+            raise self._nobody(question)
+        return await engine.keeper.ask(frame, instruction, question)
+
     def _nobody(self, question: Question) -> FlowError:
+        if question.kind == EVENT:
+            return fail(
+                WAITING,
+                f"`{question.operation}` waits for an event that nobody has told",
+                why=question.prompt,
+                help=f"tell it with --answer {question.operation}=VALUE",
+            )
         return fail(
             WAITING,
             f"`{question.operation}` waits for a person, and nobody can be asked here",

@@ -17,6 +17,7 @@ from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.plan_steps import ordered, read_steps
 from flowc.runtime.scheduler.step_calls import PlanTools
+from flowc.runtime.scheduler.together import all_of
 from flowc.runtime.values import to_json
 
 
@@ -48,25 +49,15 @@ class ExecutePlan:
         waves = ordered(steps)
         kept = begun.kept(steps) if begun is not None else {}
         futures: dict[str, asyncio.Task[Any]] = {}
-        try:
-            async with asyncio.TaskGroup() as group:
-                for step in waves:
-                    if (early := kept.get(step.id)) is not None:
-                        run = _end_of(early)
-                    else:
-                        run = self.tools.perform(engine, frame, instruction, step, futures)
-                    futures[step.id] = group.create_task(run)
-        except ExceptionGroup as failures:
-            raise _first(failures) from None
+        for step in waves:
+            if (early := kept.get(step.id)) is not None:
+                run = _end_of(early)
+            else:
+                run = self.tools.perform(engine, frame, instruction, step, futures)
+            futures[step.id] = engine.loop.create_task(run)
+        await all_of([*futures.values()])
         return [to_json(futures[step.id].result(), limit=None) for step in steps]
 
 
 async def _end_of(begun: "asyncio.Task[Any]") -> Any:
     return await begun
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    error: Exception = failures
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from flowc.runtime.scheduler.given_up import within
 from flowc.runtime.scheduler.threads import Job
 
 
@@ -23,7 +24,7 @@ def promised(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> tu
 
     def job() -> None:
         try:
-            value = function()
+            value = within(function)
         except BaseException as error:
             wrapped = RuntimeError(str(error)) if isinstance(error, StopIteration) else error
             outcome_of = partial(deliver, None, wrapped)

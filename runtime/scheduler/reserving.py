@@ -81,10 +81,14 @@ def account(
             engine.note("spent", frame, instruction, spent_on(model, usage, money, waited))
         else:
             money = model.price.of(usage.prompt, usage.answer, usage.cached, batched=usage.batched)
-        if held is not None and certain:
-            awake = settle(held, usage.prompt + usage.answer, money)
-        elif held is not None:
-            awake = settle(held, held.tokens, held.money)
+        settled = usage.prompt + usage.answer, money
+        if held is not None and not certain:
+            settled = held.tokens, held.money
+        if held is not None:
+            awake = settle(held, *settled)
+        if engine.keeper is not None:
+            tokens = (usage.prompt, usage.answer) if paid else (0, 0)
+            engine.keeper.spent(frame, instruction, tokens, money if paid else 0.0, settled)
     for wake in awake:
         wake()
 

@@ -25,7 +25,7 @@ class Session:
 
     `latencies` are those of the process. `own` has the answers that calls of this run share, `batch` what all
     runs of a batch share; `reused` counts the calls for which another run had paid, `failures` the failures
-    of each that this run was told.
+    of each that this run was told; `renewed` what tells a step from one of the same path in another program.
     """
 
     plan: Plan
@@ -50,6 +50,7 @@ class Session:
     batch: Shared | None = None
     reused: Counter[str] = Factory(Counter)
     failures: dict[bytes, int] = Factory(dict)
+    renewed: Callable[[str], str] | None = None
 
     def spend(self, usage: Usage, settings: ModelSettings) -> float:
         """Counts tokens and money; gives the money."""

@@ -18,6 +18,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from flowc.runtime.scheduler.blocks import Pace
+from flowc.runtime.scheduler.given_up import Body, reach, serve
 from flowc.runtime.scheduler.joining import Joining
 from flowc.runtime.scheduler.promised import promised
 from flowc.runtime.scheduler.threads import start
@@ -140,8 +141,13 @@ class Shared:
             outcome, job = promised(asyncio.get_running_loop(), timed)
             self.working += 1
             outcome.add_done_callback(self._rested)
-            start(job)
-            return await outcome
+            body = Body()
+            start(partial(serve, body, job))
+            try:
+                return await outcome
+            except asyncio.CancelledError:
+                reach(body)
+                raise
 
     def _rested(self, _: object) -> None:
         self.working -= 1

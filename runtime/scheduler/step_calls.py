@@ -12,9 +12,11 @@ from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Operation
 from flowc.runtime.scheduler.attempts import with_attempts
 from flowc.runtime.scheduler.blocks import Instruction
+from flowc.runtime.scheduler.current import current_step
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.failure import problem_of_tool
 from flowc.runtime.scheduler.frames import Frame
+from flowc.runtime.scheduler.keeping import Part
 from flowc.runtime.scheduler.plan_steps import Step, is_given, substituted
 from flowc.runtime.scheduler.tools import call_tool
 from flowc.runtime.types import Type, text
@@ -51,17 +53,24 @@ class PlanTools:
         results = {other: await asyncio.shield(futures[other]) for other in step.after}
         operation = self.operations[step.tool]
         arguments = self._arguments(step, results)
+        part = Part(f"/{step.id}:{step.tool}", operation, arguments)
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
             try:
-                outcome = await call_tool(engine.in_thread, self.functions[step.tool], arguments)
+                with current_step(engine.session, frame, instruction, part.inner):
+                    outcome = await call_tool(engine.in_thread, self.functions[step.tool], arguments)
                 return self.convert(operation.result)(outcome)
             except (FlowError, asyncio.CancelledError):
                 raise
             except BaseException as error:  # not even SystemExit may end more than this step
                 raise FlowError(problem_of_tool(error, operation)) from None
 
-        return await with_attempts(engine, frame, instruction, operation.limits, once)
+        async def work() -> Any:
+            return await with_attempts(engine, frame, instruction, operation.limits, once, part)
+
+        if engine.keeper is None:
+            return await work()
+        return await engine.keeper.perform(frame, instruction, part, work)
 
     def _arguments(self, step: Step, results: Mapping[str, Any]) -> list[Any]:
         """What a step gives its tool; raises E0842 where a value has another type than the tool wants."""

@@ -161,6 +161,13 @@ class Loop(Step, ABC):
         self.first: Any
         self.first, *self.carried = [frame.slots[slot] for slot in instruction.inputs]
         self.turn = self.turns = 0
+        self.testing = True
+        self.kept = 0
+        kept = frame.scope.done is None  # in a transaction each turn is gone through again: its writes count
+        self.keeper = engine.keeper if kept else None
+        known = None if self.keeper is None else self.keeper.turn(frame, instruction)
+        if known is not None and len(known[3]) == len(self.carried):
+            self.turn, self.turns, self.testing, self.carried = known
 
     def go_on(self) -> None:
         """Runs the next frame; blocks without nodes are gone through here, not by recursion."""
@@ -185,6 +192,10 @@ class Loop(Step, ABC):
 
     def _ended(self, child: Frame) -> None:
         self._take(child)
+        keeper = self.keeper
+        if keeper is not None:
+            state = self.turn, self.turns, self.testing
+            self.kept = keeper.turned(self.frame, self.instruction, state, self.carried, self.kept)
         self.go_on()
 
 
@@ -210,8 +221,6 @@ def enter_for(engine: Engine, frame: Frame, instruction: Instruction) -> None:
 
 class While(Loop):
     """while: test, then body, at most so many times; at the bound the loop ends."""
-
-    testing = True
 
     def _next(self) -> tuple[Block, Sequence[Any]] | None:
         if self.turn >= self.first:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ from flowc.runtime.limits import Budget
 from flowc.runtime.plan import Limits, Node, Operation
 from flowc.runtime.scheduler.abandoning import Graceful
 from flowc.runtime.scheduler.attempts import with_attempts
-from flowc.runtime.scheduler.blocks import BODY, WAIT, Behaviour, Instruction, Pace
+from flowc.runtime.scheduler.blocks import BODY, WAIT, Behaviour, Instruction, Pace, Undo
 from flowc.runtime.scheduler.bodies import calling
+from flowc.runtime.scheduler.current import current_step
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.frames import Frame
 from flowc.runtime.scheduler.hedging import hedged_tool, others_for
 from flowc.runtime.scheduler.reuse import call_key, is_shared, share, stamped
+from flowc.runtime.scheduler.subprocesses import with_processes
 
 
 def bind_tool(
@@ -27,15 +30,17 @@ def bind_tool(
     pace: Pace,
     *,
     batch: bool = False,
+    undos: tuple[Undo, ...] = (),
 ) -> Behaviour:
     """A call of a tool. Without limits a plain function runs where the runner stands, unless the runs of a
-    batch share the call.
+    batch share the call, or a transaction may have to wait for it and take it back.
     """
     effectful = any(effect.kind != "pure" for effect in operation.effects)
     shared = batch and is_shared(node)
     writes = tuple(effect.resource or "" for effect in operation.effects if effect.kind == "writes")
     hedged = others_for(node) is not None
-    if not is_async(function) and operation.limits == Limits() and not shared and not hedged:
+    plain = not (is_async(function) or shared or hedged or undos) and operation.limits == Limits()
+    if plain:
         return Behaviour(
             BODY,
             calling(function, node.inputs),
@@ -50,11 +55,13 @@ def bind_tool(
         arguments = [frame.slots[slot] for slot in instruction.inputs]
         key = call_key(frame, operation.name, arguments) if shared else None
         table = engine.session.batch if shared else None
-        own = partial(engine.in_thread, scope=frame.scope)
+        taken_back = bool(undos) and frame.scope.done is not None
+        own = partial(engine.in_thread, scope=None if taken_back else frame.scope)
         in_thread = own if table is None else partial(table.call, pace=pace)
 
         async def asked_for() -> Any:
-            return convert(await call_tool(in_thread, function, arguments))
+            with current_step(engine.session, frame, instruction):
+                return convert(await call_tool(in_thread, function, arguments))
 
         async def work() -> Any:
             if not hedged:
@@ -69,7 +76,7 @@ def bind_tool(
 
         return await with_attempts(engine, frame, instruction, operation.limits, once)
 
-    return Behaviour(WAIT, call, effectful=effectful, operation=operation)
+    return Behaviour(WAIT, call, effectful=effectful, operation=operation, undos=undos)
 
 
 def call_tool(
@@ -81,7 +88,9 @@ def call_tool(
     holds up who no longer waits for it.
     """
     call = partial(function, *arguments)
-    return Graceful(call(), _left_alone) if is_async(function) else in_thread(call)
+    if is_async(function):
+        return Graceful(with_processes(call), _left_alone)
+    return in_thread(partial(copy_context().run, call))  # a thread of its own knows in which step it is
 
 
 def _left_alone(task: "asyncio.Task[Any]") -> None:

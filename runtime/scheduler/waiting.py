@@ -11,6 +11,7 @@ from typing import Any
 from flowc.runtime.scheduler.blocks import Instruction
 from flowc.runtime.scheduler.frames import Frame, Scope
 from flowc.runtime.scheduler.holding import Turn
+from flowc.runtime.scheduler.ordered import Ordered
 
 
 class Waiting:
@@ -22,21 +23,23 @@ class Waiting:
         self,
         loop: asyncio.AbstractEventLoop,
         turn: Turn,
-        perform: Callable[[Frame, Instruction], Coroutine[Any, Any, None]],
+        perform: Callable[[Frame, Instruction, bool], Coroutine[Any, Any, None]],
         never_began: Callable[[Frame], None],
     ) -> None:
         self.loop = loop
         self.turn = turn
         self.perform = perform
         self.never_began = never_began
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.outbox: deque[tuple[Frame, Instruction]] = deque()
+        self.tasks: Ordered[asyncio.Task[Any]] = Ordered()
+        self.outbox: deque[tuple[Frame, Instruction, bool]] = deque()
         self.called = False
 
-    def post(self, frame: Frame, instruction: Instruction) -> None:
-        """Has the loop start a node in this turn of it, or in the next."""
+    def post(self, frame: Frame, instruction: Instruction, *, begun: bool = False) -> None:
+        """Has the loop start a node in this turn of it, or in the next; one that had `begun` before has to
+        end, although its scope is cancelled.
+        """
         frame.scope.waiting += 1
-        self.outbox.append((frame, instruction))
+        self.outbox.append((frame, instruction, begun))
         self.call()
 
     def call(self) -> None:
@@ -44,6 +47,10 @@ class Waiting:
         if not self.turn.taken and not self.called:
             self.called = True
             self.loop.call_soon_threadsafe(self._collect)
+
+    def again(self) -> None:
+        """Has the loop take another turn after this one."""
+        self.loop.call_soon(self._collect)
 
     def _collect(self) -> None:
         """On the loop: goes on with what was posted, or became ready, elsewhere."""
@@ -53,16 +60,21 @@ class Waiting:
     def start_posted(self) -> None:
         """Starts what was posted, in a turn of the loop."""
         while self.outbox:
-            frame, instruction = self.outbox.popleft()
-            if frame.scope.cancelled:
+            frame, instruction, begun = self.outbox.popleft()
+            if frame.scope.cancelled and not begun:
                 self.never_began(frame)
             else:
-                self.start(self.perform(frame, instruction), frame.scope)
+                whole = bool(instruction.undos) and frame.scope.done is not None
+                self.start(self.perform(frame, instruction, begun), frame.scope, whole=whole)
 
-    def start(self, work: Coroutine[Any, Any, Any], scope: Scope) -> "asyncio.Task[Any]":
-        """A task that ends with `scope`, and without which the run does not end."""
+    def start(
+        self, work: Coroutine[Any, Any, Any], scope: Scope, *, whole: bool = False
+    ) -> "asyncio.Task[Any]":
+        """A task without which the run does not end. It ends with `scope`, unless it has to be done as a
+        `whole`: a write that is broken off in a transaction could not be taken back.
+        """
         task = self.loop.create_task(work)
-        for tasks in (scope.tasks, self.tasks):
+        for tasks in (self.tasks,) if whole else (scope.tasks, self.tasks):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         return task

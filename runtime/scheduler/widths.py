@@ -21,7 +21,7 @@ from flowc.runtime.scheduler.frames import Scope
 
 USUAL = 64
 """Elements under way at once where nothing says how many: also what the compiler writes for that."""
-MOST = 1_024
+MOST = 10_000
 """No more than so many, whatever an endpoint takes: each has its values in memory."""
 SPARE = 1.5
 """How many times what the mean needs is under way, since calls do not come evenly."""

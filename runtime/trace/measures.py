@@ -1,9 +1,9 @@
 """Measures of a run from its log: how long nothing ran, the critical path, how much ran side by side."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from flowc.runtime.scheduler.blocks import BODY
 from flowc.runtime.scheduler.engine import Entry
@@ -23,24 +23,52 @@ class Measures:
     chain: Chain
 
 
-def measure(log: list[Entry]) -> Measures:
-    """Goes through a log once; bodies are the entries of kind node.done with a time."""
+@frozen
+class Tally:
+    """What a part of a log adds up to; `reached` is when its last body ended."""
+
+    covered: float = 0.0
+    busy: float = 0.0
+    nodes: int = 0
+    calls: Counter[str] = Factory(Counter)
+    reached: float = float("-inf")
+
+
+NOTHING = Tally()
+
+
+def tally(log: Sequence[Entry], before: Tally) -> Tally:
+    """Adds entries to what those before came to; bodies are the entries of kind node.done with a time."""
     spans = [(entry[3], entry[4]) for entry in log if entry[0] == "node.done"]
-    calls: dict[str, int] = defaultdict(int)
-    for kind, _, instruction, _, _, _ in log:
-        if kind == "node.done" and instruction.kind == BODY and instruction.charged:
-            calls[instruction.node.op] += 1
-    critical, chain = critical_path(log)
-    nodes = sum(entry[0] in ("node.done", "structure") for entry in log)
-    return Measures(
-        union(spans), sum(end - start for start, end in spans), critical, peak(spans), nodes, calls, chain
+    calls = Counter(
+        instruction.node.op
+        for kind, _, instruction, _, _, _ in log
+        if kind == "node.done" and instruction.kind == BODY and instruction.charged
+    )
+    return Tally(
+        before.covered + union(spans, before.reached),
+        before.busy + sum(end - start for start, end in spans),
+        before.nodes + sum(entry[0] in ("node.done", "structure") for entry in log),
+        before.calls + calls,
+        max((end for _, end in spans), default=before.reached),
     )
 
 
-def union(spans: Iterable[tuple[float, float]]) -> float:
-    """How long at least one of these spans lasts."""
+def measure(log: list[Entry], before: Tally = NOTHING) -> Measures:
+    """Goes through a log once. Of what was `before` it the critical path is not known: it counts as one that
+    nothing ran beside.
+    """
+    whole = tally(log, before)
+    critical, chain = critical_path(log)
+    most = peak((entry[3], entry[4]) for entry in log if entry[0] == "node.done")
+    return Measures(
+        whole.covered, whole.busy, before.covered + critical, most, whole.nodes, whole.calls, chain
+    )
+
+
+def union(spans: Iterable[tuple[float, float]], reached: float = float("-inf")) -> float:
+    """How long at least one of these spans lasts, behind the time that was `reached` before."""
     total = 0.0
-    reached = float("-inf")
     for start, end in sorted(spans):
         if start > reached:
             total += end - start

@@ -9,7 +9,7 @@ from flowc.runtime.events import Event, Kind, Subscriber
 from flowc.runtime.plan import Json
 from flowc.runtime.scheduler.engine import Entry
 from flowc.runtime.scheduler.frames import step_of
-from flowc.runtime.trace.measures import Measures, measure
+from flowc.runtime.trace.measures import NOTHING, Measures, Tally, measure, tally
 from flowc.runtime.values import canonical, to_json
 
 
@@ -22,11 +22,21 @@ class Trace:
         self.run = run
         self.begun = begun
         self.ended: int | None = None
+        self.folded: Tally = NOTHING
         self._measures: Measures | None = None
         self.wall = 0.0
         self.problem: Problem | None = None
         self.told = 0
         self.deaf: set[int] = set()
+
+    def fold(self) -> None:
+        """Lets go of the older half of a long log; what it comes to counts for `measures` still. Its events
+        are gone, and the critical path is known of the rest alone.
+        """
+        if self.ended is None:
+            half = len(self.log) // 2
+            self.folded = tally(self.log[:half], self.folded)
+            del self.log[:half]
 
     def conclude(self, wall: float, problem: Problem | None) -> None:
         """The run has ended so; what is logged from now on are bodies that were given up."""
@@ -38,7 +48,7 @@ class Trace:
     def measures(self) -> Measures | None:
         """Measures of the run, worked out when first asked for; None before its end."""
         if self._measures is None and self.ended is not None:
-            self._measures = measure(self.log[: self.ended])
+            self._measures = measure(self.log[: self.ended], self.folded)
         return self._measures
 
     def events(self) -> Iterator[Event]:

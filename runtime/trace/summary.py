@@ -13,7 +13,7 @@ from flowc.runtime.trace.measures import peak
 from flowc.runtime.trace.model import Trace
 
 BODIES = ("node.done",)
-OUTSIDE = ("tool", "generate", "human", "embed", "execute", "kernel")
+OUTSIDE = ("tool", "generate", "human", "sleep", "embed", "execute", "kernel")
 """Ops worth a line of their own; the rest is arithmetic between them."""
 
 
@@ -163,7 +163,7 @@ def groups(trace: Trace) -> tuple[Group, ...]:
 
 def text(summary: Summary) -> list[str]:
     """The summary as a few plain lines."""
-    calls = sum(group.calls for group in summary.groups if group.op != "kernel")
+    calls = sum(group.calls for group in summary.groups if group.op not in ("kernel", "sleep"))
     tokens_in = sum(group.tokens_in for group in summary.groups)
     tokens_out = sum(group.tokens_out for group in summary.groups)
     cost = sum(group.cost_usd for group in summary.groups)

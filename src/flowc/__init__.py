@@ -1,8 +1,8 @@
 """flowc: a compiler and runtime for typed agentic programs.
 
-Decorators: `flow`, `llm`, `tool`, `human`, `kernel`, `jit`. Types of arrays: `f32["n", 384]` and its kin.
-Labels: `Untrusted[str]`, `Secret[str]`. In flow bodies: `limit`, `race`, `vote`, `endorse`, `declassify` and
-the built-ins that Python lacks. Nothing is imported before it is used.
+Decorators: `flow`, `llm`, `tool`, `human`, `event`, `kernel`, `jit`. Types of arrays: `f32["n", 384]` and its
+kin. Labels: `Untrusted[str]`, `Secret[str]`. In flow bodies: `limit`, `transaction`, `race`, `vote`, `sleep`,
+`endorse`, `declassify` and the built-ins that Python lacks. Nothing is imported before it is used.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowc.compiler.diagnostics.model import CompileError as CompileError
+    from flowc.compiler.python.decorators import event as event
     from flowc.compiler.python.decorators import flow as flow
     from flowc.compiler.python.decorators import human as human
     from flowc.compiler.python.decorators import kernel as kernel
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from flowc.compiler.python.marks import i64 as i64
     from flowc.compiler.python.marks import limit as limit
     from flowc.compiler.python.marks import race as race
+    from flowc.compiler.python.marks import sleep as sleep
+    from flowc.compiler.python.marks import transaction as transaction
     from flowc.compiler.python.marks import u8 as u8
     from flowc.compiler.python.marks import vote as vote
     from flowc.compiler.python.products import attention as attention
@@ -59,15 +62,23 @@ if TYPE_CHECKING:
     from flowc.compiler.python.sampling import segment_min as segment_min
     from flowc.compiler.python.sampling import segment_prod as segment_prod
     from flowc.compiler.python.sampling import segment_sum as segment_sum
+    from flowc.durable import answer as answer
+    from flowc.durable import resolve as resolve
+    from flowc.durable import resume as resume
+    from flowc.durable import runs as runs
+    from flowc.durable import show as show
     from flowc.runtime.errors import FlowError as FlowError
     from flowc.runtime.native import set_threads as set_threads
     from flowc.runtime.native import threads as threads
+    from flowc.runtime.scheduler.current import idempotency_key as idempotency_key
 
 _HOMES = {
     "flowc.compiler.diagnostics.model": "CompileError",
     "flowc.runtime.errors": "FlowError",
+    "flowc.durable": "answer resolve resume runs show",
+    "flowc.runtime.scheduler.current": "idempotency_key",
     "flowc.runtime.native": "set_threads threads",
-    "flowc.compiler.python.decorators": "flow human kernel llm tool",
+    "flowc.compiler.python.decorators": "event flow human kernel llm tool",
     "flowc.compiler.python.functions": (
         "agreement argmax argmin embed erf majority put sentences sigmoid softmax topk"
     ),
@@ -80,7 +91,7 @@ _HOMES = {
     "flowc.compiler.python.loading": "load",
     "flowc.compiler.python.marks": (
         "Array Public Secret Trusted Untrusted bf16 declassify dims endorse f16 f32 f64 i8 i16 i32 i64 "
-        "u8 limit race vote"
+        "u8 limit race sleep transaction vote"
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -16,6 +16,8 @@ from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import Add, as_module, assert_close, make_kernel
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SCALE = 0.3
 SHAPES = [
     (2, 2, 30, 30, 8, 8),

@@ -105,6 +105,7 @@ NUMBERS: dict[str, Callable[[tuple[int, int], int], Any]] = {
 }
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("kind", NUMBERS)
 def test_sums_are_those_of_fused_operations_step_after_step(kind: str) -> None:
     for m, k, n in SHAPES:
@@ -116,6 +117,7 @@ def test_sums_are_those_of_fused_operations_step_after_step(kind: str) -> None:
             same(product(form, a, b), wanted)
 
 
+@pytest.mark.alike(2)
 @needs_dots
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("flag", ["", REPRODUCIBLE])
@@ -127,6 +129,7 @@ def test_the_instruction_changes_no_bit(form: str, flag: str) -> None:
             same(one, other)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("target", [HOST, PLAIN], ids=["host", "plain"])
 @pytest.mark.parametrize("form", FORMS)
 def test_an_odd_step_keeps_a_sum_of_minus_zero(form: str, target: Processor) -> None:
@@ -154,6 +157,7 @@ def test_a_small_difference_of_two_products_is_kept(least: float) -> None:
     assert (product("a @ b", a, b) == np.float32(least * least * 2.0**-14)).all()
 
 
+@pytest.mark.alike(1)
 @needs_dots
 @pytest.mark.parametrize("form", FORMS)
 def test_a_processor_with_the_instruction_uses_it_unless_products_are_rounded(form: str) -> None:

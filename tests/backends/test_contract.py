@@ -16,6 +16,8 @@ from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import DTYPES, Add, array_of, as_module, assert_close, make_kernel, strided
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 EDGES = (0, 1, 2, 5, 6, 7, 48, 63, 64, 65, 97, 130)
 DEPTHS = (0, 1, 4, 97, 257)
 FORMS: dict[str, Callable[[Add, SSAValue, SSAValue], SSAValue]] = {
@@ -57,6 +59,7 @@ def test_a_product_is_exact_at_the_edges_of_every_tile(form: str) -> None:
         np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{m} x {k} x {n}")
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype != "f32"])
 def test_a_product_has_every_dtype(dtype: str) -> None:
     native = product("a @ b", dtype)
@@ -181,6 +184,7 @@ def test_a_product_of_one_panel_or_two_is_exact_where_a_block_of_steps_ends(form
         np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{k} x {n}")
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize(
     ("rank", "shapes"),
     [(3, [(3, 5, 7), (1, 1, 5), (0, 3, 5), (4, 0, 3), (2, 50, 64)]), (4, [(2, 3, 4, 9)])],

@@ -21,6 +21,8 @@ from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import DTYPES, array_of, as_module, assert_close, make_kernel, strided
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 Types = dict[str, Attribute]
 
 N = ("n",)
@@ -83,6 +85,7 @@ def numbers(dtype: str, shape: Sequence[int], seed: int) -> Any:
     return np.where(rng.random(shape) < 0.4, odd[rng.integers(0, len(odd), shape)], values)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sort_and_argsort_are_numpys_stable_ones(dtype: str) -> None:
     _, native = sorter(dtype, 1, -1)
@@ -113,6 +116,7 @@ def test_a_long_vector_is_sorted_in_pieces(length: int) -> None:
             np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("dtype", ["f64", "f32", "f16", "i32", "u8", "bool"])
 def test_scans_follow_the_reference_along_every_axis(dtype: str) -> None:
     def body(add: Any, x: Any, y: Any) -> list[Any]:
@@ -165,6 +169,7 @@ def test_grouping_follows_the_reference(dtype: str) -> None:
         check(kernel, native, keys, values, groups)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("key", ["i64", "i16", "i8", "u8"])
 def test_rows_are_grouped_by_keys_of_any_integer_dtype(key: str) -> None:
     types = {"keys": array_type(key, N), "values": array_type("f32", ROWS), "g": array_type("i64", ())}

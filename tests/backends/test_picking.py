@@ -15,6 +15,8 @@ from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
 from tests.array_programs import DTYPES, array_of, as_module, make_kernel, strided
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LENGTHS = (1, 2, 7, 8, 9, 31, 128, 129, 300, 4099)
 COUNT = 3
 BITS = (128, 512)
@@ -44,6 +46,7 @@ def picks(dtype: str, bits: int) -> Kernel:
     return loaded(types, lambda add, x, mask: add(build.pick(x, mask)), bits)
 
 
+@pytest.mark.alike(6)
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_neighbours_in_order_are_those_of_the_sorted_line(dtype: str, bits: int) -> None:

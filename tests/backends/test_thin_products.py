@@ -24,6 +24,8 @@ from tests.array_programs import Add, array_of, as_module, make_kernel
 from tests.backends.test_byte_dots import levels
 from tests.kernels.guarded import contiguous, guarded
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LEVELS = {f"{number}-{level.cpu}-{level.vector_bits}": level for number, level in enumerate(levels())}
 FORMS = ("a @ b", "a @ b.T", "a.T @ b", "a @ x", "row @ b", "a.T @ row.T")
 ROWS, COLUMNS, DEPTHS = (1, 5, 6, 13), (1, 3, 16, 17, 65, 130), (0, 1, 7, 8, 17, 130, 400)
@@ -73,6 +75,7 @@ def operands(form: str, dtype: str, extents: tuple[int, int, int], stack: tuple[
     return list(itertools.product(ends[:2], ends[2:])), wanted
 
 
+@pytest.mark.alike(14)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_thin_product_is_exact_and_reads_nothing_beyond_its_operands(form: str, level: str) -> None:
@@ -84,6 +87,7 @@ def test_a_thin_product_is_exact_and_reads_nothing_beyond_its_operands(form: str
             np.testing.assert_array_equal(native(a, b), wanted, err_msg=f"{form} {extents}")
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
 @pytest.mark.parametrize("form", ["a @ b", "a @ b.T", "a.T @ b"])
 def test_a_deep_product_is_the_sum_of_its_parts(form: str, dtype: str) -> None:
@@ -139,6 +143,7 @@ def all_ones(s: Lowering, p: Product, finish: Finish) -> None:
     direct(s, p, lambda value, at: finish(s.b.constant(1, value.type), at))
 
 
+@pytest.mark.alike(7)
 @pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_large_matrix_that_few_rows_meet_is_read_as_it_lies(

@@ -17,6 +17,8 @@ from flowc.passes.array_to_loops.segment import PROCESSOR
 from flowc.passes.array_to_loops.visible_keys import sight_of
 from tests.array_programs import Add, make_kernel
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 NOTHING = np.float32(-np.inf)
 
 

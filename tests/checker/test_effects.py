@@ -109,6 +109,95 @@ def test_a_flow_with_retries_may_not_write_unless_idempotent() -> None:
     assert codes(TOOLS + "@retry(2)\n" + body("safe(1)")) == []
 
 
+UNDONE = """
+tool put(x: int) -> int writes db
+tool keep(x: int) -> int writes db undo drop, reads web
+tool drop(x: int, result: int) -> none writes db
+tool both(x: int) -> int writes db undo drop, writes mail
+llm arrange(goal: str) -> plan[keep]:
+    \"\"\"{goal}\"\"\"
+
+event paid(order: str) -> bool:
+    \"\"\"{order}\"\"\"
+
+flow inner() -> int:
+    return put(1)
+
+flow fine() -> int:
+    with transaction:
+        x = keep(1)
+    return x
+
+flow planned() -> none:
+    execute(arrange("a"))
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ("keep(1)", []),
+        ("fine()\nkeep(2)", []),
+        ("with retry(2):\n    fine()", ["E0413"]),
+        ("with retry(2):\n    with transaction:\n        keep(1)", []),
+        ("with retry(2):\n    with transaction:\n        keep(1)\n    keep(2)", ["E0413"]),
+        ("put(1)", ["E0416"]),
+        ("both(1)", ["E0416"]),
+        ("inner()", ["E0416"]),
+        ('execute(arrange("a"))', ["E0416"]),
+        ("planned()", ["E0416"]),
+        ("with transaction:\n    put(1)", ["E0416"]),
+    ],
+)
+def test_every_write_of_a_transaction_names_its_undo(statements: str, expected: list[str]) -> None:
+    inside = "\n".join(f"    {line}" for line in statements.split("\n"))
+    assert codes(UNDONE + body(f"with transaction:\n{inside}")) == expected
+
+
+def test_a_write_that_nothing_takes_back_is_shown_with_its_way_and_the_fix() -> None:
+    (error,) = found(UNDONE + body("with transaction:\n    inner()"))
+    assert "`inner` -> `put`" in error.why
+    assert "`writes db undo NAME`" in error.help
+    (planned,) = found(UNDONE + body("with transaction:\n    planned()"))
+    assert "a plan calls it" in planned.why
+
+
+def test_sleeping_is_an_effect_and_takes_seconds_or_a_duration() -> None:
+    assert effects("sleep(1h)") == {("sleep", None)}
+    assert effects("sleep(3)\nx = look(1)") == {("sleep", None), ("reads", "web")}
+    assert codes(body('sleep("long")')) == ["E0105"]
+    assert codes(body("sleep()")) == ["E0115"]
+    assert codes("flow main() -> none pure:\n    sleep(1s)\n") == ["E0402"]
+    assert codes("flow main() -> none sleep:\n    sleep(1s)\n") == []
+    assert codes("tool sleep(x: int) -> int pure\nflow main() -> int pure:\n    return sleep(1)\n") == []
+
+
+def test_an_event_has_the_effect_of_a_question() -> None:
+    text = UNDONE + "flow main() -> bool human:\n    return paid('a')\n"
+    assert codes(text) == []
+    assert codes('event paid() -> none:\n    """Paid?"""\n') == codes(
+        'human paid() -> none:\n    """Paid?"""\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "expected"),
+    [
+        ("x: str", "x: trusted str", ["E0405"]),
+        ("x: trusted str", "x: trusted str", []),
+        ("x: trusted str", "x: str", []),
+        ("x: str", "x: public str", ["E0405"]),
+        ("x: str", "result: trusted str", ["E0405"]),
+        ("x: public str", "result: public str", []),
+        ("x: str", "result: public str", ["E0405"]),
+    ],
+)
+def test_an_undo_may_be_given_what_the_write_was_given(given: str, taken: str, expected: list[str]) -> None:
+    text = f"tool keep({given}) -> str writes db undo drop\ntool drop({taken}) -> none writes db\n"
+    assert codes(text) == expected
+
+
 def test_an_undo_takes_the_arguments_and_the_result_of_the_write() -> None:
     book = "tool book(room: str) -> int writes diary undo cancel\n"
     assert codes(book + "tool cancel(room: str, result: int) -> none writes diary\n") == []

@@ -166,7 +166,7 @@ def test_pickled_arrays_are_never_loaded(folder: Path) -> None:
         (["explain", "E9999"], 2, "E0685"),
         (["graph", "greet.flow", "-o", "no/such/folder.mmd"], 2, "E0682"),
         (["compile", "greet.flowc"], 2, "E0688"),
-        (["run", "--journal", "somewhere", "greet.flow"], 2, "E0670"),
+        (["run", "greet.flow", "name=Ada", "--journal", "."], 2, "E0911"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )

@@ -2,7 +2,6 @@
 or `sanitized` for that GPU with memory that a sanitizer can tell apart."""
 
 import os
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -31,20 +30,27 @@ CASES = 2
 """Cases of one test that are run where compilers have to emulate a device: the first and the last."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out cases between the first and the last of each test of this folder, unless FLOWC_HYPOTHESIS is
-    `long` or the tests run on a card: to compile one takes seconds."""
-    if os.environ.get("FLOWC_HYPOTHESIS") == "long" or os.environ.get("FLOWC_TEST_DEVICE"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the cases of each test of this folder as alike, but on a card: to compile one takes seconds."""
+    if os.environ.get("FLOWC_TEST_DEVICE"):
         return
     here = Path(__file__).parent
-    cases = defaultdict[tuple[str, str], list[pytest.Item]](list)
     for item in items:
-        if isinstance(item, pytest.Function) and here in item.path.parents:
-            cases[str(item.path), item.originalname].append(item)
-    left = {item for same in cases.values() if len(same) > CASES for item in same[1:-1]}
-    if left and len(config.args) and not any("::" in argument for argument in config.args):
-        config.hook.pytest_deselected(items=[item for item in items if item in left])
-        items[:] = [item for item in items if item not in left]
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.alike(CASES))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quickly_compiled(unoptimised: None) -> None:
+    """Host code launches and little more, and what the processor gives is the same without LLVM's optimiser.
+    What is compiled for the emulation is found again by the next run."""
+    kept, here = _KEPT, Path(emulate.folder())
+    if kept != here and not here.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to(kept)
+
+
+_KEPT = emulate.folder()
 choose(os.environ.get("FLOWC_TEST_DEVICE", "emulated"))

@@ -3,6 +3,7 @@ flow.enum_decl @Verdict ["yes", "no"]
 agent.tool @search(q: !flow.str, k: !flow.int = 8) -> !flow.str effects<reads "web", writes "mail" idempotent undo "unsend"> limits<timeout = 3.0, retries = 2> settings {"module" = "tools.py", "cached" = true}
 agent.llm @answer(q: !flow.str labels ["secret"]) -> !flow.str effects<llm>
 agent.human @approve(q: !flow.str) -> i1 effects<human>
+agent.event @paid(q: !flow.str) -> i1 effects<human>
 array.kernel @twice(%x: f32 {array.name = "x"}) -> f32 {
   array.return %x : f32
 }
@@ -10,6 +11,12 @@ flow.func @other(q %q: !flow.str) -> !flow.str effects<> {
   flow.return %q : !flow.str
 }
 flow.func @main(q %q: !flow.str, "größe" %k: !flow.int = 8, v %v: f32 = none) -> !flow.str effects<llm> limits<money = 0.02> doc "says \22é\22\0A" attributes {parallel} {
+  %kept = flow.transaction -> (!flow.str) {
+    %room = agent.tool_call @book(%q) effects<writes "mail" undo "cancel"> : (!flow.str) -> !flow.str
+    %soon = flow.constant 0.5 : f64
+    %slept = agent.sleep(%soon) effects<sleep> : (f64) -> !flow.none
+    flow.yield %room : !flow.str
+  }
   %c = flow.constant "a\0Aé" : !flow.str loc("f.flow":3:4)
   %d = flow.constant [1, 2.5, {"x" = none, "y z" = true}, 1.0e+22, -3, ""] {labels = ["secret"]} : !flow.json
   %b = flow.constant true : i1

@@ -80,6 +80,14 @@ BROKEN = {
         "^bb0(%e: !flow.int):\n flow.yield %e : !flow.int\n}\n"
         "flow.return %x : !flow.int"
     ),
+    "flow.transaction cannot hold agent.tool_call": func(
+        "%k = flow.transaction -> (!flow.int) {\n"
+        ' %t = agent.tool_call @put(%x) effects<writes "db"> : (!flow.int) -> !flow.int\n'
+        " flow.yield %t : !flow.int\n}\nflow.return %x : !flow.int"
+    ),
+    "the region of flow.transaction must yield": func(
+        "%k = flow.transaction -> (!flow.int) {\n flow.yield\n}\nflow.return %x : !flow.int"
+    ),
     "item 2 of": func(
         "%t = flow.tuple(%x) : (!flow.int) -> !flow.tuple<[!flow.int]>\n"
         "%i = flow.item 2(%t) : (!flow.tuple<[!flow.int]>) -> !flow.int\nflow.return %i : !flow.int"

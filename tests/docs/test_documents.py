@@ -64,6 +64,7 @@ def test_a_document_shows_what_happens(
     monkeypatch.chdir(ROOT if document.name == "README.md" else tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FLOWC_HISTORY", str(tmp_path / "history.sqlite"))  # a reader's own, and new
+    monkeypatch.setenv("FLOWC_JOURNAL", str(tmp_path / "journal.db"))
     monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((100, 40)))
     checker = doctest.OutputChecker()
     for block in blocks(document):

@@ -40,6 +40,8 @@ def in_flow(statement: str) -> str:
         ("return 'say \"a\"'", "return 'say \"a\"'"),
         ("return 1_000+0xFF+1e3+2.50", "return 1_000 + 0xFF + 1e3 + 2.50"),
         ("with timeout(60s):\n        pass", "with timeout(60s):\n    pass"),
+        ("with  transaction :\n        pass", "with transaction:\n    pass"),
+        ("sleep( 3600s )", "sleep(3600s)"),
         ('return "\\u00e9"', 'return "\\u00e9"'),
         ("return f'{a}{{' ", 'return f"{a}{{"'),
         ("return try  f() else 1", "return try f() else 1"),

@@ -7,6 +7,8 @@ import pytest
 
 import flowc
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def values_alone(x: Any) -> Any:
     return flowc.topk(x, 2).values

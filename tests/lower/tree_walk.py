@@ -50,6 +50,7 @@ class Walker:
         self.callables = {
             each.name: each for each in program.declarations if isinstance(each, syntax.Callable)
         }
+        self.written: list[tuple[str, dict[str, object]]] = []
         self.records = {each.name: each for each in program.declarations if isinstance(each, syntax.Record)}
 
     def flow(self, name: str, arguments: list[object]) -> object:
@@ -91,6 +92,8 @@ class Walker:
                 self.block(otherwise, variables)
             case syntax.For() | syntax.While():
                 self.loop(statement, variables)
+            case syntax.With(body=body, transaction=True):
+                self.transaction(body, variables)
             case syntax.Try(body, otherwise):
                 before = dict(variables)
                 try:
@@ -101,6 +104,23 @@ class Walker:
                     variables.clear()
                     variables.update(before)
                     self.block(otherwise, variables)
+
+    def transaction(self, body: syntax.Block, variables: dict[str, object]) -> None:
+        """Runs a block; takes back what it wrote where it fails."""
+        outer, self.written = self.written, []
+        try:
+            self.block(body, variables)
+        except LEAVING:
+            self.written = outer + self.written
+            raise
+        except Exception:
+            for name, arguments in reversed(self.written):
+                for effect in self.callables[name].effects or ():
+                    if effect.undo is not None:
+                        self.world.tool(effect.undo, arguments)
+            self.written = outer
+            raise
+        self.written = outer + self.written
 
     def loop(self, statement: syntax.For | syntax.While, variables: dict[str, object]) -> None:
         """Runs a loop."""
@@ -157,12 +177,20 @@ class Walker:
                 return found
         raise NotImplementedError(type(expression).__name__)
 
+    def tool(self, name: str, arguments: dict[str, object]) -> object:
+        """The result of a tool, which a transaction may have to take back."""
+        result = self.world.tool(name, arguments)
+        self.written.append((name, arguments))
+        return result
+
     def call(self, name: str, arguments: tuple[syntax.Argument, ...], variables: dict[str, object]) -> object:
         """The value of a call."""
         values = [self.value(argument.value, variables) for argument in arguments]
         if name in self.records:
             fields = [argument.name or "" for argument in arguments]
             return SimpleNamespace(**dict(zip(fields, values, strict=True)))
+        if name == "sleep":
+            return None
         if name == "sum":
             return sum(values[0])  # type: ignore[call-overload]
         if name == "range":
@@ -171,7 +199,7 @@ class Walker:
             case "flow":
                 return self.flow(name, values)
             case "tool":
-                return self.world.tool(name, dict(zip("ij", values, strict=False)))
+                return self.tool(name, dict(zip("ij", values, strict=False)))
         prompt = self.callables[name].prompt
         assert prompt is not None
         names = [parameter.name for parameter in self.callables[name].parameters]

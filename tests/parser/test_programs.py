@@ -38,6 +38,28 @@ def test_no_effects_and_effects_not_written_differ_from_pure() -> None:
     assert only("tool f() -> int pure").effects == (Effect("pure", span=NOWHERE),)
 
 
+def test_a_transaction_is_a_block_without_limits() -> None:
+    (block,) = only("flow f() -> none sleep:\n    with transaction:\n        sleep(1h)").body or ()
+    assert isinstance(block, syntax.With)
+    assert (block.limits, block.transaction, len(block.body)) == ((), True, 1)
+    (limited,) = only("flow f() -> none:\n    with transaction(1):\n        pass").body or ()
+    assert isinstance(limited, syntax.With)
+    assert not limited.transaction
+
+
+def test_a_transaction_and_limits_are_blocks_of_their_own() -> None:
+    with pytest.raises(CompileError, match="E0021") as error:
+        only("flow f() -> none:\n    with transaction, timeout(1s):\n        pass")
+    assert "a transaction stands alone" in error.value.diagnostics[0].help
+
+
+def test_an_event_is_declared_as_a_question_is() -> None:
+    node = only('event paid(order: str) -> bool:\n    """Is {order} paid?"""')
+    assert (node.kind, node.prompt is not None) == ("event", True)
+    names = only("flow event(event: int, sleep: int, transaction: int) -> int:\n    return event + sleep")
+    assert [each.name for each in names.parameters] == ["event", "sleep", "transaction"]
+
+
 def test_extents_of_arrays_are_dimensions_and_arguments_of_lists_are_types() -> None:
     node = only("tool f(a: secret list[f32[n, 384]?]) -> dict[str, none]")
     (inner,) = node.parameters[0].type.arguments

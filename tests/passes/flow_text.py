@@ -13,10 +13,13 @@ record Pair:
 
 tool work(i: int) -> int pure
 tool look(i: int) -> int reads db
-tool put(i: int) -> int writes db
-tool note(i: int) -> none writes journal
+tool put(i: int) -> int writes db undo unput
+tool unput(i: int) -> none writes db
+tool note(i: int) -> none writes journal undo erase
+tool erase(i: int) -> none writes journal
 tool shaky(i: int) -> int reads web
-tool shelve(i: int) -> int writes shelf idempotent
+tool shelve(i: int) -> int writes shelf idempotent undo unshelve
+tool unshelve(i: int) -> none writes shelf idempotent
 tool peek(i: int) -> int reads shelf
 
 @associative
@@ -47,7 +50,7 @@ flow helper(i: int, n: int) -> int:
 VARIABLES = ("a", "b", "c")
 TOOLS = ("work", "guess", "look", "put")
 SHELF = ("shelve", "shelve", "peek")
-IDEMPOTENT = frozenset({"shelve"})
+IDEMPOTENT = frozenset({"shelve", "unshelve"})
 """Tools whose write is the same twice as once: of equal ones in a row, one is enough."""
 INDENT = "    "
 
@@ -126,7 +129,7 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
     """The lines of one statement."""
     pad = INDENT * level
     target = draw(st.sampled_from(VARIABLES))
-    kind = draw(st.integers(0, 15 if depth else 5))
+    kind = draw(st.integers(0, 17 if depth else 5))
     inner = blocks(depth - 1, loop, level + 1) if depth else st.nothing()
     looped = blocks(depth - 1, True, level + 1) if depth else st.nothing()
     match kind:
@@ -135,7 +138,8 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
         case 3:
             return [f"{pad}xs = xs + [{draw(expressions(1))}]"]
         case 4:
-            return [f"{pad}{draw(st.sampled_from(('note', 'put')))}({draw(expressions(1))})"]
+            written = f"{draw(st.sampled_from(('note', 'put')))}({draw(expressions(1))})"
+            return [f"{pad}{'sleep(0.0)' if draw(st.integers(0, 4)) == 0 else written}"]
         case 5:
             return [f"{pad}{target} += {draw(expressions(1))}"]
         case 6 | 7:
@@ -150,6 +154,13 @@ def statements(draw: st.DrawFn, depth: int, loop: bool, level: int) -> list[str]
             return [f"{pad}while {draw(conditions())} up to 3:", *draw(looped)]
         case 11:
             return [f"{pad}try:", *draw(inner), f"{pad}else:", *draw(inner)]
+        case 16:
+            return [f"{pad}with transaction:", *draw(inner)]
+        case 17:
+            fails = f"{pad}{INDENT}{INDENT}{target} = shaky({draw(expressions(1))})"
+            block = draw(blocks(depth - 1, loop, level + 2))
+            tried = [f"{pad}try:", f"{pad}{INDENT}with transaction:", *block, fails]
+            return [*tried, f"{pad}else:", *draw(inner)]
         case 12:
             leaving = ["return " + draw(expressions(1))]
             leaving += ["break", "continue"] if loop else []
@@ -217,6 +228,10 @@ class GeneratedWorld:
             case "put":
                 self.state = (self.state * 31 + number) % 1009
                 return self.state % 5
+            case "unput":
+                self.state = (self.state * 17 + number + 5) % 1009
+            case "unshelve":
+                self.shelf.pop(number % 3, None)
             case "shelve":
                 self.shelf[number % 3] = number
                 return number % 7

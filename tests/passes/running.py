@@ -12,10 +12,17 @@ from flowc.runtime.environment import Environment
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Request, Response, Usage
 from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld
 
-WRITES = {"put": "db", "note": "journal", "shelve": "shelf"}
+WRITES = {
+    "put": "db",
+    "unput": "db",
+    "note": "journal",
+    "erase": "journal",
+    "shelve": "shelf",
+    "unshelve": "shelf",
+}
 """The tools of the generated programs that write, and what."""
 
-TOOLS = ("work", "look", "put", "note", "shaky", "shelve", "peek", "total")
+TOOLS = ("work", "look", "put", "note", "shaky", "shelve", "peek", "total", "unput", "erase", "unshelve")
 
 
 class LetterModel:

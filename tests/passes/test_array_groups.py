@@ -381,6 +381,7 @@ def test_the_nearest_are_found_whichever_side_is_the_larger(shape: tuple[int, in
     check(make_kernel({"x": MATRIX, "c": QUERIES}, assignment), queries, rows)
 
 
+@pytest.mark.alike(8)
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("dtype", ["f64", "f32", "i32", "bool"])
 @pytest.mark.parametrize("kind", REDUCTIONS)

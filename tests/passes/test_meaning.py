@@ -71,7 +71,7 @@ def assert_same(first: Outcome, second: Outcome) -> None:
         assert others(first.trace) == others(second.trace)
 
 
-@settings(max_examples=30 * MORE, deadline=None)
+@settings(max_examples=20 * MORE, deadline=None)
 @given(programs(), st.integers(0, 4))
 def test_every_level_gives_what_the_sequential_reading_gives(text: str, n: int) -> None:
     wanted = outcome(module_at(text, 0), n)
@@ -93,7 +93,7 @@ def test_the_runtime_gives_what_the_reference_gives(text: str, n: int) -> None:
             assert world.writes() == writes_by_name(wanted.trace)
 
 
-@settings(max_examples=12 * MORE, deadline=None)
+@settings(max_examples=6 * MORE, deadline=None)
 @given(programs())
 def test_printing_and_parsing_is_the_identity_after_every_pass(text: str) -> None:
     checked = driver.check_text(text, "generated.flow")

@@ -20,6 +20,8 @@ from flowc.passes.array_to_loops.contract.microkernel import ROWS
 from tests.array_programs import Add, array_of, as_module, assert_close, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, count, lowered, native, nearest_rows
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def similar(add: Add, r: SSAValue, q: SSAValue) -> SSAValue:
     scores = add(build.contract(r, add(build.transpose(q))))
@@ -93,6 +95,7 @@ CASES: list[tuple[Callable[..., Any], tuple[str, str]]] = [
 ]
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize(("body", "axes"), CASES, ids=lambda case: getattr(case, "__name__", ""))
 @pytest.mark.parametrize("offset", [0, 3, 16])
 def test_several_rows_at_a_time_go_out_in_lines(

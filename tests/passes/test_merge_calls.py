@@ -42,6 +42,11 @@ def remarks(*lines: str) -> list[tuple[int, str]]:
     [
         (("look(key)", "look(key)"), 1, f"`look` is called the same as on line {FIRST}: one call"),
         (("look(key)", "put(key)", "look(key)"), 2, "db may have been written in between"),
+        (("look(key)", "sleep(1h)", "look(key)"), 2, "db may have been written in between"),
+        (("keep(key)", "sleep(1h)", "keep(key)"), 2, "something else may have written shelf in between"),
+        (("page(key)", "sleep(1h)", "page(key)"), 2, "one call"),
+        (("judge(key)", "sleep(1h)", "judge(key)"), 2, "one call"),
+        (("look(key)", "sleep(1h)"), 0, f"`look`: time goes by on line {FIRST + 1}: each run of a batch"),
         (("page(key)", "put(key)", "page(key)"), 2, "one call"),
         (("put(key)", "put(key)"), 1, "merged only where it `writes db idempotent`"),
         (("keep(key)", "keep(key)"), 1, "one call"),
@@ -66,6 +71,14 @@ def test_remarks_name_the_line_the_reason_and_what_would_license_it(
 ) -> None:
     found = remarks(*lines)
     assert any(at == line and said in message for at, message in found), found
+
+
+@pytest.mark.parametrize("lines", [("", "    "), ("    ", "")])
+def test_no_write_of_a_transaction_is_one_with_a_write_outside(lines: tuple[str, str]) -> None:
+    both = [f"{indent}undone(key)" for indent in lines]
+    both.insert(lines.index("    "), "with transaction:")
+    assert not [message for _, message in remarks(*both) if "one call" in message]
+    assert [message for _, message in remarks("undone(key)", "undone(key)") if "one call" in message]
 
 
 def test_calls_in_the_two_branches_of_an_if_are_not_said_to_be_repeated() -> None:

@@ -44,6 +44,20 @@ flow main(xs: list[str]) -> str:
         all = chain(all, x)
     return all
 """,
+    "waits for the time that goes by in each round": """
+flow main(xs: list[str]) -> list[str]:
+    all = []
+    for x in xs:
+        all = all + [look(x)]
+        sleep(1s)
+    return all
+""",
+    "`look` is asked the same in every round: time goes by in each round": """
+flow main(xs: list[str]) -> none:
+    for x in xs:
+        look("a")
+        sleep(1s)
+""",
     "`join` is associative: the calls of all rounds become a tree": """
 flow main(xs: list[str]) -> str:
     all = ""

@@ -24,7 +24,7 @@ from tests.runtime.worlds import Scripted, virtually
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
 
 
-@settings(max_examples=25 * MORE, deadline=None)
+@settings(max_examples=12 * MORE, deadline=None)
 @given(programs(), st.integers(0, 4), st.integers(0, 3), st.sampled_from((None, None, 1, 2)))
 def test_slow_calls_give_and_write_at_o3_what_the_sequential_reading_does(
     text: str, n: int, seed: int, most: int | None

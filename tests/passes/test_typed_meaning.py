@@ -135,7 +135,7 @@ def test_programs_are_generated_in_which_passes_fire_and_plans_are_executed() ->
     assert not missing
 
 
-@settings(max_examples=40 * MORE, deadline=None)
+@settings(max_examples=20 * MORE, deadline=None)
 @given(typed_programs())
 def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Program) -> None:
     checked = checked_program(program)

@@ -23,6 +23,7 @@ from flowc.runtime.providers.base import LONGEST_WAIT, ModelSettings, ProviderEr
 from flowc.runtime.providers.simulated.behaviour import Behaviour, Quota
 from flowc.runtime.providers.simulated.provider import Simulated
 from flowc.runtime.result import RunResult
+from flowc.runtime.scheduler import abandoning
 from flowc.runtime.scheduler.abandoning import GRACE, Graceful
 from tests.runtime.worlds import Scripted, in_virtual_time, virtually
 
@@ -203,6 +204,62 @@ def test_a_graceful_call_gives_and_raises_what_its_coroutine_does() -> None:
         return await Graceful(gives(), print)
 
     assert in_virtual_time(go) == 3
+
+
+def test_a_time_limit_inside_a_graceful_call_is_its_own_affair() -> None:
+    abandoned: list[object] = []
+
+    async def work(then: float) -> int:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.sleep(100)
+        await asyncio.sleep(then)
+        return 3
+
+    async def clean() -> None:
+        try:
+            await work(0)
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(0.9 * GRACE)
+            abandoned.append("cleaned")
+
+    async def go() -> None:
+        assert await Graceful(work(10 * GRACE), abandoned.append) == 3
+        waiting = Graceful(clean(), abandoned.append)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1 + GRACE / 2):  # cancelled when the limit inside is just over
+                await waiting
+
+    in_virtual_time(go)
+    assert abandoned == ["cleaned"]
+
+
+def test_a_loop_that_others_hold_up_takes_nobody_s_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abandoning, "GRACE", 0.1)
+
+    async def work() -> int:
+        async with asyncio.timeout(0.01):
+            try:
+                await asyncio.sleep(100)
+            finally:
+                for _ in range(4):
+                    await asyncio.sleep(0)
+        return 3
+
+    async def hold_up() -> None:
+        await asyncio.sleep(0.01)
+        for _ in range(6):
+            await asyncio.sleep(0)
+            time.sleep(0.05)
+
+    async def go() -> None:
+        other = asyncio.create_task(hold_up())
+        with pytest.raises(TimeoutError):
+            await Graceful(work(), print)
+        await other
+
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize(

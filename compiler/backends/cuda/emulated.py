@@ -7,8 +7,6 @@ the emulation of blocks, warps and barriers. A sanitizer watches every access to
 import ctypes
 import json
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 from attrs import frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.cuda import Options, compile_kernels
+from flowc.compiler.backends.cuda import Options, compile_kernels, emulated_children
 from flowc.compiler.backends.cuda.emulation import emulate
 from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.dtypes import dtype_name, numpy_dtype
@@ -84,7 +82,7 @@ def run(
         }
         (folder / "host.o").write_bytes(code.host)
         (folder / "calls.json").write_text(json.dumps(given))
-        _in_child(folder, emulate.environment(sanitize=sanitize), seconds, described)
+        _in_child(folder, sanitize, seconds, described)
         return [
             arguments
             if isinstance(arguments, FlowError)
@@ -133,32 +131,19 @@ def _argument(folder: Path, name: str, argument: Any) -> dict[str, Any]:
     }
 
 
-def _in_child(
-    folder: Path, environment: Mapping[str, str], seconds: float, calls: Sequence[Mapping[str, Any]]
-) -> None:
+def _in_child(folder: Path, sanitize: bool, seconds: float, calls: Sequence[Mapping[str, Any]]) -> None:
     """Runs the calls; raises EmulationError where the child does not come to the end of them."""
-    said = folder / "said"
     problem = ""
-    with said.open("wb") as file:
-        try:
-            code = subprocess.run(
-                [sys.executable, "-P", str(_CHILD), str(folder)],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                timeout=seconds,
-                check=False,
-            ).returncode
-            if code:
-                problem = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        except subprocess.TimeoutExpired:
-            problem = f"took longer than {seconds:g} s"
+    code = emulated_children.run_program(_CHILD, folder, sanitize=sanitize, seconds=seconds)
+    if code == emulated_children.TIMED_OUT:
+        problem = f"took longer than {seconds:g} s"
+    elif code:
+        problem = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
     if not problem:
         return
     running = next((each for each in calls if not (folder / f"{each['number']}.json").exists()), None)
     where = "after its calls" if running is None else f"in call {running['number']}, of `{running['kernel']}`"
-    with said.open(errors="replace") as text:
+    with (folder / "said").open(errors="replace") as text:
         report = text.read(_REPORTED)
     raise EmulationError(f"the emulated device {problem} {where}\n{report}")
 

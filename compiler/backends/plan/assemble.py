@@ -78,7 +78,12 @@ def _effects(attribute: EffectsAttr) -> tuple[Effect, ...]:
     return found or (Effect("pure"),)
 
 
-KINDS: Mapping[str, str] = {"agent.llm": "llm", "agent.tool": "tool", "agent.human": "human"}
+KINDS: Mapping[str, str] = {
+    "agent.llm": "llm",
+    "agent.tool": "tool",
+    "agent.human": "human",
+    "agent.event": "event",
+}
 
 
 def _operation(op: DeclarationOp) -> PlanOperation:

@@ -39,6 +39,8 @@ INSTRUCTIONS: Mapping[type[Operation], str] = {
     control.WhileOp: "while",
     control.RaceOp: "race",
     control.AttemptOp: "attempt",
+    control.TransactionOp: "transaction",
+    agent.SleepOp: "sleep",
 }
 """Operations whose node needs no settings."""
 

@@ -15,6 +15,9 @@ from flowc.runtime.errors import FlowError
 FINE, PROGRAM, USAGE, RUN, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """Exit statuses; the last is the shell's own for Ctrl-C."""
 
+WRONGLY_NAMED = ("E0911", "E0920", "E0922", "E0923", "E0924")
+"""A journal, a run or a step of it that is not what a command needs, and what was told of it."""
+
 
 class UsageProblem(Exception):
     """A wrong argument, file or option: one diagnostic without a place in a program."""
@@ -55,10 +58,15 @@ def report(error: BaseException, words: Sequence[str]) -> int:
 
 
 def status_of(code: str) -> int:
-    """The status where a run never began: arguments, flowc.toml and what describes a simulation are usage, an
-    artifact is the program.
+    """The status where a run never began: arguments, flowc.toml, the name of a run and what describes a
+    simulation are usage, an artifact is the program.
     """
-    if code in ("E0658", "E0659") or "E0647" <= code <= "E0655" or "E0701" <= code <= "E0706":
+    if (
+        code in WRONGLY_NAMED
+        or code in ("E0658", "E0659")
+        or "E0647" <= code <= "E0655"
+        or "E0701" <= code <= "E0706"
+    ):
         return USAGE
     return PROGRAM if code.startswith("E06") else RUN
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.plan import Plan
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @frozen
 class Loaded:
     """A plan with its kernels, the text that its lines refer to, the folder that its tools stand in, and what
-    a search for the plan found, where one took place just now.
+    a search for the plan found, where one took place just now. `code` is a hash of the native code of its
+    kernels, empty where there are none; `tools` are ready functions, where they are not to be loaded.
     """
 
     plan: Plan
@@ -24,3 +25,5 @@ class Loaded:
     source: Source
     folder: Path
     found: "SearchReport | None" = None
+    code: str = ""
+    tools: Mapping[str, Callable[..., Any]] = field(factory=dict)

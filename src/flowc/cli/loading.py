@@ -1,6 +1,7 @@
 """From a file to something that runs: a program is compiled, an artifact is read and verified."""
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,26 @@ def load(
         from flowc.cli.artifacts import read_artifact_file
 
         return read_artifact_file(path, target)
-    from flowc.compiler.driver import Options, compile_text
     from flowc.compiler.parser import decode
 
     text = decode(files.read_bytes(path), path)
-    chosen = Options(level=level, search=search, history=remembering.history(provider))
+    return load_text(text, path, level, search=search, provider=provider, target=target)
+
+
+def load_text(
+    text: str,
+    path: str,
+    level: int,
+    *,
+    search: "SearchRequest | None" = None,
+    provider: str | None = None,
+    target: str = "cpu",
+    pipeline: str | None = None,
+) -> Loaded:
+    """Compiles the text of a program that stands at `path`, with other passes where a `pipeline` is given."""
+    from flowc.compiler.driver import Options, compile_text
+
+    chosen = Options(level=level, pipeline=pipeline, search=search, history=remembering.history(provider))
     if target != "cpu":
         from flowc.runtime.device.choosing import compiled_for
 
@@ -46,6 +62,7 @@ def load(
     for notice in compiled.notices:
         streams.show_diagnostic(notice, None)
     kernels = native(compiled.kernels)
+    code = "" if compiled.kernels is None else sha256(compiled.kernels.object_code).hexdigest()
     if target != "cpu":
         from flowc.runtime.device.choosing import kernels_for
 
@@ -55,7 +72,7 @@ def load(
             return placer(compiled.checked, level)
 
         kernels = kernels_for(target, kernels, compiled.device, refused=compiled.refused, placing=placing)
-    return Loaded(compiled.plan, kernels, compiled.source, Path(path).parent, compiled.found)
+    return Loaded(compiled.plan, kernels, compiled.source, Path(path).parent, compiled.found, code)
 
 
 def native(kernels: Any) -> Mapping[str, Callable[..., Any]]:

@@ -23,6 +23,7 @@ def manifest_json(checked: Checked) -> dict[str, Any]:
         ],
         "llms": [{"name": s.name, "model": s.model or "default"} for s in signatures if s.kind == "llm"],
         "humans": [s.name for s in signatures if s.kind == "human"],
+        "events": [s.name for s in signatures if s.kind == "event"],
         "relabellings": [
             {
                 "kind": change.kind,
@@ -68,6 +69,7 @@ def manifest_text(manifest: dict[str, Any]) -> str:
     ]
     lines += [f"  llm {llm['name']}: model {llm['model']}" for llm in manifest["llms"]]
     lines += [f"  human {name}: is asked" for name in manifest["humans"]]
+    lines += [f"  event {name}: is waited for" for name in manifest["events"]]
     return "\n".join([*lines, *map(_relabelling_text, manifest["relabellings"])])
 
 

@@ -55,6 +55,40 @@ def level(command: Decorated) -> Decorated:
     )(command)
 
 
+def going_on(command: Decorated) -> Decorated:
+    """The options of commands that go on with a run: those of `flowc run` that may differ each time."""
+    chosen = [
+        click.option("--program", metavar="FILE", help="Where the program is, if not where the run began."),
+        click.option(
+            "--answer", "answers", multiple=True, metavar="NAME=VALUE", help="What the human NAME answers."
+        ),
+        provider,
+        click.option("--recording", metavar="FILE", help="The answers that --provider replay gives."),
+        click.option("--record", metavar="FILE", help="Write the answers of this run for --provider replay."),
+        click.option(
+            "--out", "outputs", multiple=True, metavar="NAME=FILE.npy", help="Write an array of the result."
+        ),
+        click.option("--trace", metavar="FILE", help="Write a timeline for Perfetto or chrome://tracing."),
+        click.option("--explain", is_flag=True, help="Say step by step what ran, beside what, and how long."),
+        click.option("-q", "--quiet", is_flag=True, help="Print no summary of the run."),
+        output_format,
+        history,
+    ]
+    for option in reversed(chosen):
+        command = option(command)
+    return command
+
+
+PROVIDERS = ("offline", "openai", "replay", "simulated")
+
+
+def provider(command: Decorated) -> Decorated:
+    """`--provider`: who answers."""
+    return click.option(
+        "--provider", type=click.Choice(PROVIDERS), help="Who answers all models, whatever flowc.toml says."
+    )(command)
+
+
 def _number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     """A number as it is; what is none passes for being within any range."""
     if value is not None and value != value:

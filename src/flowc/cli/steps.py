@@ -8,6 +8,7 @@ from flowc.runtime.plan import Plan
 WORDS = {
     "llm": "asks a model",
     "human": "asks a person",
+    "wait": "waits",
     "kernel": "native code",
     "call": "a flow",
     "tool": "a tool",
@@ -43,6 +44,8 @@ def _depths(picture: Graph) -> dict[Step, int]:
 def _step_text(plan: Plan, picture: Graph, step: Step) -> str:
     operation = plan.operations.get(step.label)
     effects = [e for e in operation.effects if e.kind in ("reads", "writes")] if operation else []
-    word = ", ".join(f"{effect.kind} {effect.resource}" for effect in effects) or WORDS[step.shape]
+    waits = operation is not None and operation.kind == "event"
+    asked = "waits for it" if waits else WORDS[step.shape]
+    word = ", ".join(f"{effect.kind} {effect.resource}" for effect in effects) or asked
     box = picture.boxes[step.box].label if step.box >= 0 else ""
     return f"{step.label} ({word}{'; ' + box if box else ''})"

@@ -1,8 +1,6 @@
 """Hand-written gpu modules for tests: their text, and what their kernels do on the emulated device."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +12,13 @@ from attrs import field, frozen
 from xdsl.dialects import gpu
 from xdsl.parser import Parser
 
+from flowc.compiler.backends.cuda.emulated_children import run_program
 from flowc.compiler.backends.cuda.emulation import emulate
 from flowc.compiler.backends.cuda.text import print_module
 from flowc.dialects.registry import context
 
 _CHILD = Path(__file__).with_name("launching_child.py")
+_SECONDS = 100.0
 Array = npt.NDArray[Any]
 
 
@@ -109,16 +109,10 @@ def run(text: str, *launches: Launch, order: str = "forward", seed: int = 0, san
         for name, array in arrays.values():
             (Path(folder) / name).write_bytes(array.tobytes())
         (Path(folder) / "launches.json").write_text(json.dumps(given))
-        environment = emulate.environment(sanitize=sanitize)
-        done = subprocess.run(
-            [sys.executable, "-I", str(_CHILD), folder],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Reported(f"status {done.returncode}\n{done.stderr}")
+        status = run_program(_CHILD, Path(folder), sanitize=sanitize, seconds=_SECONDS)
+        if status:
+            said = (Path(folder) / "said").read_text(errors="replace")
+            raise Reported(f"status {status}\n{said}")
         for name, array in arrays.values():
             content = np.frombuffer((Path(folder) / name).read_bytes(), array.dtype)
             array[...] = content.reshape(array.shape)

@@ -44,6 +44,7 @@ TOGETHER = (
 """Kernels whose threads work together, and those that copy and combine."""
 
 
+@pytest.mark.alike(2)
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_op_compiles(architecture: str) -> None:

@@ -28,8 +28,6 @@ _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = (
     "-std=c++17", "-g1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-DFLOWC_EMULATION",
 )  # fmt: skip
-_LONG = 40_000
-"""Characters of text from which on it takes longer to optimise than to run slowly."""
 _SANITIZERS = (
     "-fsanitize=address,undefined,float-cast-overflow",
     "-fno-sanitize-recover=all",
@@ -51,26 +49,31 @@ def available() -> bool:
     return any(map(shutil.which, _COMPILERS))
 
 
+def folder() -> Path:
+    """Where libraries lie, beside the code of kernels."""
+    return object_cache.folder().parent / "emulation"
+
+
 def build(text: str, *, sanitize: bool = True) -> Path:
     """The library of a text, compiled or from the cache.
 
     Raises EmulationUnavailable where there is no compiler, and TextRefused where it refuses the text.
     """
-    level = "-O0" if sanitize and len(text) > _LONG else "-O1"
+    level = "-O0" if sanitize else "-O1"  # to optimise what sanitizers add takes longer than to run it slowly
     flags = [*_FLAGS, level, *(_SANITIZERS if sanitize else ())]
     key = hashlib.sha256("\0".join([text, _headers(), _version(), *flags]).encode()).hexdigest()
-    folder = object_cache.folder().parent / "emulation"
-    library = folder / f"{key}.so"
+    where = folder()
+    library = where / f"{key}.so"
     with contextlib.suppress(FileNotFoundError):
         os.utime(library)  # so that `_trim` knows what was used last
         return library
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    where.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=where) as name:
         source, made = Path(name) / "kernels.cc", Path(name) / "kernels.so"
         source.write_text(text, encoding="utf-8")
         _compile([*flags, f"-I{_HEADERS}", "-include", "flowc_emulation.h", str(source), "-o", str(made)])
         made.replace(library)
-    _trim(folder)
+    _trim(where)
     return library
 
 

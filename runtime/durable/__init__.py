@@ -1,0 +1,1 @@
+"""The durable run: what a run keeps in its journal, and how it goes on from there."""
