@@ -30,16 +30,17 @@ def run_in_loop(environment: Environment, work: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def _kept_handler() -> Iterator[None]:
-    """Puts back what handled Ctrl-C before, while the loop that is told of it is still there."""
+    """Puts back what handled the signals before, while the loop that is told of them is still there."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler = signal.getsignal(signal.SIGINT)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
     finally:
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers:
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _in_thread_of_its_own(
@@ -88,7 +89,8 @@ def _in_thread_of_its_own(
 
 
 def interruptible(engine: Engine) -> None:
-    """On the main thread, Ctrl-C cancels the run; the second one is Python's own.
+    """On the main thread, Ctrl-C cancels the run; the second one is Python's own. A run that is kept is also
+    cancelled when the process is asked to end (SIGTERM): what must not be made twice may end before.
 
     A plain handler, as `asyncio.Runner` has one: those of a loop cost more than a small run.
     """
@@ -99,7 +101,13 @@ def interruptible(engine: Engine) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         engine.loop.call_soon_threadsafe(engine.cancel, cancelled())
 
+    def terminate(number: int, at: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        engine.loop.call_soon_threadsafe(engine.cancel, cancelled())
+
     signal.signal(signal.SIGINT, interrupt)
+    if engine.keeper is not None and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def cancelled() -> Problem:

@@ -151,11 +151,14 @@ class Calling(Kept):
         more = "null]" if spent is None else encode_json(spent) + "]"
         self._append_text(f"{head}{packed_text(value, blobs)},{more}", blobs, sync=written)
 
-    def cut(self, frame: Frame, instruction: Instruction) -> None:
+    def cut(self, frame: Frame, instruction: Instruction, *, began: bool = True) -> None:
         """See `Keeper`."""
         step = step_of(frame, instruction, self.root)
         if step not in self.intended:
             return
         del self.intended[step]
-        self._append(["cancelled", self._now(), step, self.costs.pop(step, None)])
+        if began:
+            self._append(["cancelled", self._now(), step, self.costs.pop(step, None)])
+        else:
+            self._append(["withdrawn", step])
         self._stop()

@@ -95,18 +95,17 @@ class Dataflow:
 
     def _of(self, frame: Frame, slot: int) -> Sources:
         """Where the value of a slot comes from; where it is a constant, from nowhere."""
-        at: Frame | None = frame
-        while at is not None:
+        at = frame
+        while True:
             slots = self._known(at)
             if slot not in slots:
                 self._unlogged(at, slot)
             if slot in slots:
                 return slots[slot]
             outer = [source for source, own in at.block.captures if own == slot]
-            if not outer:
+            if not outer or at.parent is None:
                 return NOTHING
             slot, at = outer[0], at.parent
-        return NOTHING
 
     def _unlogged(self, frame: Frame, slot: int) -> None:
         """What packs values within a batch of calls leaves nothing in the log."""

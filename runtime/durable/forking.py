@@ -17,6 +17,7 @@ from flowc.runtime.durable.past import Past, is_under
 from flowc.runtime.durable.places import calls_to, outline
 from flowc.runtime.durable.records import Record, placed, read_records
 from flowc.runtime.durable.runs import Journal, arguments_of, begin, part_of, past_of, plan_of
+from flowc.runtime.durable.telling import UNDO
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.plan import Json, Operation, Plan
 from flowc.runtime.reading import parse_text, tables_of
@@ -32,7 +33,7 @@ def fork(journal: Journal, run: str, at: str, values: Mapping[str, object]) -> s
     of the fork, which is not gone on with yet.
 
     Raises E0931 where the run has no such step, E0932 where the step has no such parameter, E0933 where a
-    value is not of its type.
+    value is not of its type, E0935 where what it would share was taken back later.
     """
     past = past_of(journal.store, run)
     plan = plan_of(journal.store, past.head)
@@ -42,6 +43,7 @@ def fork(journal: Journal, run: str, at: str, values: Mapping[str, object]) -> s
     records = placed(list(read_records(journal.store, run)))
     step = _step(records, run, at)
     first = next(each.number for each in records if is_under(each.step, step))
+    _check_shared(records, run, first)
     blobs: Blobs = []
     told, changed = _set(plan, flow, step, records, values, blobs)
     own = _ends(records, step, first)
@@ -105,6 +107,20 @@ def _step(records: list[Record], run: str, at: str) -> str:
         why=f"it has made {len(steps)} steps",
         help=f"write --at {' or --at '.join(near)}" if near else f"`flowc show {run}` lists its steps",
     )
+
+
+def _check_shared(records: list[Record], run: str, first: int) -> None:
+    """A fork counts on the writes before it: they must be there still."""
+    written = {each.step for each in records if each.number < first and each.kind in ("done", "told")}
+    for each in records:
+        write, undone, _ = each.step.rpartition(UNDO)
+        if undone and each.number >= first and write in written:
+            raise fail(
+                "E0935",
+                f"what run {run} wrote before that was taken back later",
+                why=f"a fork shares {write}, which the transaction around it has undone",
+                help=f"begin before the transaction: --at {write}, or the first write in it",
+            )
 
 
 def _ends(records: list[Record], step: str, first: int) -> list[list[Any]]:

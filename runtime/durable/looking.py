@@ -12,6 +12,7 @@ from flowc.runtime.durable.runs import arguments_of, past_of, plan_of, row_of
 from flowc.runtime.durable.steps import Step, steps_of
 from flowc.runtime.durable.telling import waiting_steps
 from flowc.runtime.errors import Problem
+from flowc.runtime.journal.failures import damaged
 from flowc.runtime.journal.store import Store
 from flowc.runtime.plan import Json, Plan
 from flowc.runtime.values import to_json
@@ -54,6 +55,8 @@ def look(store: Store, run: str) -> Look:
     row = row_of(store, run)
     status = row_status(store, row)
     past = past_of(store, run)
+    if status == "ok" and past.status != status:
+        raise damaged(run, past.records, "the list of runs has its end, and its records do not")
     doubtful = () if status == RUNNING else [intent.step for intent in past.in_doubt()]
     return Look(run, status, past, plan_of(store, past.head), steps_of(store, past, doubtful), store)
 

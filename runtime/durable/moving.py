@@ -24,7 +24,7 @@ class Moves:
         """The path of a step in the new plan; a name of no step, where the new plan has nothing like it."""
         name, mark, timer = step.partition("!")
         old, new = start_of(self.old, self.flow, name), start_of(self.new, self.flow, name)
-        if old is None or new is None or step == self.flow:
+        if old is None or new is None or name == self.flow:
             return step
         moved = self._below(old[0], new[0], old[1])
         return GONE + step if moved is None else name[: len(name) - len(old[1])] + moved + mark + timer

@@ -296,6 +296,12 @@ def _doubted(past: Past, order: int, record: list[Any]) -> None:
     past.cancelled.discard(record[1])
 
 
+def _withdrawn(past: Past, order: int, record: list[Any]) -> None:
+    """A call of which the intent was kept was never begun."""
+    if past.intents.pop(record[1], None) is not None:
+        past.spend(record[1], Spending(calls=-1))
+
+
 def _decided(past: Past, order: int, record: list[Any]) -> None:
     past.decided[record[1]] = record[2]
 
@@ -412,6 +418,7 @@ _TAKE: dict[str, Callable[[Past, int, list[Any]], None]] = {
     "tried": _tried,
     "cancelled": _cancelled,
     "doubted": _doubted,
+    "withdrawn": _withdrawn,
     "decided": _decided,
     "fired": _fired,
     "until": _until,

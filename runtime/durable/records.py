@@ -23,6 +23,7 @@ _AT = {
     "fired": 1,
     "until": 1,
     "turn": 1,
+    "withdrawn": 1,
 }
 """Where a record of a kind has its step."""
 

@@ -185,7 +185,7 @@ def named(store: Store, name: str) -> str:
         if not rows:
             raise unknown(name)
         return rows[0].run
-    found = store.find(name)
+    found = store.find(name) if name else []
     if name in found or len(found) == 1:
         return name if name in found else found[0]
     if not found:

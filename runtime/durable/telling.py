@@ -13,7 +13,7 @@ from flowc.runtime.coerce import Mismatch, coercer
 from flowc.runtime.durable.codec import Blobs, encode_json, key_of, packed, unpacked
 from flowc.runtime.durable.kept import OPEN
 from flowc.runtime.durable.past import Past, problem_to_json
-from flowc.runtime.durable.runs import Journal, held, plan_of
+from flowc.runtime.durable.runs import FINAL, Journal, held, plan_of
 from flowc.runtime.errors import FlowError, Problem, fail
 from flowc.runtime.plan import Json, Plan
 from flowc.runtime.reading import parse_text, tables_of
@@ -22,6 +22,9 @@ from flowc.runtime.values import from_constant
 
 SAID_FAILED = "E0736"
 """A person has said that a call failed."""
+
+UNDO = "/undo:"
+"""What comes behind the step of a write in the step that takes it back."""
 
 How = Literal["done", "retry", "fail"]
 
@@ -36,16 +39,27 @@ def waiting_steps(past: Past) -> dict[str, dict[str, Any]]:
 
 
 def failed_steps(past: Past) -> list[str]:
-    """The steps whose failure ended the run, the last one first."""
+    """The steps whose failure ended the run, the last one first; none where writes were taken back for it:
+    going on from there would count on them.
+    """
     ending: Any = past.ending.get("problem")
     if past.status != "failed" or ending is None:
         return []
     found = [
         (outcome.order, step)
         for step, outcome in past.outcomes.items()
-        if outcome.problem is not None and [outcome.problem.code, outcome.problem.message] == ending[:2]
+        if outcome.problem is not None
+        and [outcome.problem.code, outcome.problem.message] == ending[:2]
+        and not _taken_back(past, outcome.order)
     ]
     return [step for _, step in sorted(found, reverse=True)]
+
+
+def _taken_back(past: Past, since: int) -> list[str]:
+    """The writes that were taken back, or were to be, behind this record."""
+    begun = {step: each.order for step, each in past.intents.items()}
+    orders = begun | {step: each.order for step, each in past.outcomes.items()}
+    return sorted(step.rpartition(UNDO)[0] for step, at in orders.items() if at > since and UNDO in step)
 
 
 def resolve(journal: Journal, run: str, step: str, how: How, given: object = None) -> None:
@@ -80,7 +94,7 @@ def answer(journal: Journal, run: str, step: str, given: object) -> str:
     Raises E0924 where nothing waits there, E0731 where the answer is not of its type.
     """
     with held(journal, run) as past:
-        waiting = waiting_steps(past)
+        waiting = {} if past.status in FINAL else waiting_steps(past)
         found = (
             [step] if step in waiting else [s for s, asked in waiting.items() if asked["operation"] == step]
         )
@@ -155,6 +169,8 @@ def _not_in_doubt(past: Past, step: str, open_: list[str], how: str) -> FlowErro
     why = "it has ended, and its end is kept" if known is not None else ""
     if known is None and step not in past.intents:
         why = "nothing is kept of such a step"
+    if known is not None and known.problem is not None and (undone := _taken_back(past, known.order)):
+        why = f"{undone[0]} has been taken back since, by the transaction around it; `flowc run` begins anew"
     what = "is not in doubt" if how != "retry" else "is not in doubt, and did not end the run"
     return fail(
         "E0922", f"step `{step}` of run {past.run} {what}", why=why, help=_instead(step, open_, past.run)

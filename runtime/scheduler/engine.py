@@ -18,7 +18,14 @@ from typing import Any
 from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.limits import charge_memory
 from flowc.runtime.scheduler.blocks import WAIT, Block, Instruction
-from flowc.runtime.scheduler.failure import STOPPED, UNCATCHABLE, cancelled_from_outside, placed, problem_of
+from flowc.runtime.scheduler.failure import (
+    STOPPED,
+    UNCATCHABLE,
+    UNCERTAIN,
+    cancelled_from_outside,
+    placed,
+    problem_of,
+)
 from flowc.runtime.scheduler.frames import Frame, Scope, Written
 from flowc.runtime.scheduler.holding import Held, Turn
 from flowc.runtime.scheduler.keeping import Keeper
@@ -302,9 +309,9 @@ class Engine:
                 self.keeper.cut(frame, instruction)  # it was broken off, whatever it says
             else:
                 self.keeper.ended(frame, instruction, value, problem)
-        if whole and scope.done is not None and problem is None:
+        if whole and scope.done is not None and (problem is None or problem.code in UNCERTAIN):
             inputs = [frame.slots[slot] for slot in instruction.inputs]
-            scope.done.append(Written(frame, instruction, inputs, value))
+            scope.done.append(Written(frame, instruction, inputs, value, problem))
         if scope.cancelled:
             self.drop(frame, instruction)
             return None

@@ -19,6 +19,9 @@ UNCATCHABLE = STOPPED | {NOT_UNDONE}
 or for what a transaction could not take back.
 """
 
+UNCERTAIN = frozenset({"E0714", "E0724", "E0802"})
+"""With these a call may have happened all the same: its time or memory was up, what it gave is useless."""
+
 
 def placed(problem: Problem, instruction: Instruction) -> Problem:
     """The problem with the line of the node, where it has none of its own."""

@@ -116,12 +116,15 @@ def _place(frame: Frame) -> str:
 
 @frozen(eq=False)
 class Written:
-    """A write that has ended: the step, what it was given, and what it gave."""
+    """A write that has ended: the step, what it was given, and what it gave; or the problem of one that may
+    have happened although it failed.
+    """
 
     frame: Frame
     instruction: Instruction
     inputs: list[Any]
     value: Any
+    problem: Problem | None
 
 
 class Scope:

@@ -1,11 +1,11 @@
 """Bodies that nobody waits for any more are reached on their threads, as far as a thread can be reached.
 
 The processes that the body has started, and theirs, are told to end (SIGTERM), and after a moment of grace
-made to (SIGKILL): what waited for them goes on. And the body's own code is interrupted, by an exception in
-its thread. Three things keep that from hitting anything else:
+made to (SIGKILL): what waited for them goes on. And from Python 3.12 on the body's own code is interrupted,
+by an exception in its thread. Three things keep that from hitting anything else:
 
 - Threads serve one body after the other, so each says under a lock where its body ends; what was sent to it
-  until then and has not arrived is taken back.
+  until then and has not arrived arrives there.
 - It is sent once: whoever catches what comes late need look for no more. A body that catches everything goes
   on.
 - It is sent only while code of the program's own is on top of the thread's stack. Libraries are left alone:
@@ -39,6 +39,11 @@ LOOKED_AFTER = 10.0
 
 PAUSE = 0.01
 """Seconds between two looks."""
+
+INTERRUPTS = sys.version_info >= (3, 12)
+"""Whether threads are interrupted. In Python 3.11 nothing that is traced or profiled goes on while an exception
+is on its way to a thread: the interpreter looks for it again and again in the same place.
+"""
 
 T = TypeVar("T")
 
@@ -89,33 +94,45 @@ class Body:
             raise
 
     def leave(self) -> None:
-        """Ends it: nothing is sent to its thread from here on, and what has not arrived is taken back."""
+        """Ends it: nothing is sent to its thread from here on, and what has not arrived arrives here."""
         with self.lock:
             self.over = True
-            if self.sent:
-                _send(self.thread, None)
+            sent, self.sent = self.sent, False
+        if sent:
+            _absorb(self.thread)
 
     def interrupt(self) -> None:
         """Sends the exception, if it has not been sent and the program's own code runs."""
         with self.lock:
-            if self.over or self.sent or not self.thread:
+            if self.over or self.sent or not self.thread or not INTERRUPTS:
                 return
             frame = sys._current_frames().get(self.thread)
             if frame is not None and is_own(frame.f_code.co_filename):
                 self.sent = True
-                _send(self.thread, Abandoned)
+                _send(self.thread)
 
     def started(self) -> frozenset[int]:
         """The processes that it has started and not waited for, while it runs."""
         return frozenset() if self.over or not self.system else children_of(self.system) - self.before
 
 
-def _send(thread: int, error: type[BaseException] | None) -> None:
-    """Has an exception raised in a thread, or takes back one that has not been raised yet."""
+def _send(thread: int) -> None:
+    """Has `Abandoned` raised in a thread."""
     import ctypes
 
-    what = ctypes.py_object() if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Abandoned))
+
+
+def _absorb(thread: int) -> None:
+    """On the thread itself: lets what was sent arrive. Another is sent in its place, for it may have arrived
+    before; and one that is only taken back has the interpreter look for it for ever.
+    """
+    try:
+        _send(thread)
+        while True:
+            pass
+    except Abandoned:
+        return
 
 
 @cache

@@ -95,5 +95,5 @@ def cut(engine: Engine, frame: Frame, instruction: Instruction) -> None:
     """A call that was about to begin is cancelled."""
     frame.scope.running -= 1
     if engine.keeper is not None:
-        engine.keeper.cut(frame, instruction)
+        engine.keeper.cut(frame, instruction, began=False)
     engine.drop(frame, instruction)

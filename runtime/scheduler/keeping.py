@@ -79,8 +79,8 @@ class Keeper(Protocol):
     def ended(self, frame: Frame, instruction: Instruction, value: Any, problem: Problem | None) -> None:
         """A step has ended."""
 
-    def cut(self, frame: Frame, instruction: Instruction) -> None:
-        """A step was cancelled."""
+    def cut(self, frame: Frame, instruction: Instruction, *, began: bool = True) -> None:
+        """A step was cancelled, perhaps before it began."""
 
     async def recall(self, frame: Frame, instruction: Instruction) -> "Recalled | None":
         """How a step ended that does not pass through the engine, once that is to be known; None: it has to

@@ -86,7 +86,7 @@ def _on_its_own(engine: Engine, frame: Frame, instruction: Instruction) -> None:
         engine.workers.bodies += 1
         engine.loop.call_soon(_on_the_loop, engine, frame, instruction)
     else:
-        job = partial(work, engine, frame, instruction)
+        job = partial(_worked, engine, frame, instruction)
         engine.workers.submit(job, frame.scope, harmless=is_harmless(instruction))
 
 
@@ -198,10 +198,19 @@ def _still_runs(engine: Engine, frame: Frame, instruction: Instruction) -> bool:
         cut(engine, frame, instruction)
         return False
     if instruction.pace is not None and instruction.pace.slow:
-        job = partial(work, engine, frame, instruction, begun=True)
+        job = partial(_worked, engine, frame, instruction, begun=True)
         engine.workers.submit(job, frame.scope, harmless=is_harmless(instruction))
         return False
     return True
+
+
+def _worked(engine: Engine, frame: Frame, instruction: Instruction, *, begun: bool = False) -> None:
+    """`work`, on a thread where nobody hears of it if the engine itself breaks."""
+    try:
+        work(engine, frame, instruction, begun=begun)
+    except Exception as error:
+        with engine.lock:
+            engine.broke(error)
 
 
 def work(engine: Engine, frame: Frame, instruction: Instruction, *, begun: bool = False) -> None:

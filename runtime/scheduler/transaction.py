@@ -65,7 +65,10 @@ class Transaction(Step):
         if self.over:
             return
         for written in self.scope.done or ():
-            self.pending += [(written, undo) for undo in written.instruction.undos]
+            if written.problem is None:
+                self.pending += [(written, undo) for undo in written.instruction.undos]
+            else:
+                self._leave_out(written, f"may have happened: {_said(written.problem)}")
         self._next()
 
     def _next(self) -> None:
@@ -88,10 +91,12 @@ class Transaction(Step):
         self._next()
 
     def _not_undone(self, written: Written, undo: Undo, problem: Problem) -> None:
-        step = step_of(written.frame, written.instruction, self.engine.session.root)
-        reason = f": {problem.why}" if problem.why else ""
-        self.left.append(f"{step} (`{undo.name}` failed with {problem.code}: {problem.message}{reason})")
+        self._leave_out(written, f"`{undo.name}` failed with {_said(problem)}")
         self._next()
+
+    def _leave_out(self, written: Written, reason: str) -> None:
+        step = step_of(written.frame, written.instruction, self.engine.session.root)
+        self.left.append(f"{step} ({reason})")
 
     def _suspend(self) -> None:
         """The run is stopped: where somebody may go on with it the transaction stays as it is."""
@@ -136,6 +141,10 @@ class Transaction(Step):
             root.problem = evolve(root.problem, why=f"{root.problem.why}; {problem.why}")
         else:
             root.problem = problem
+
+
+def _said(problem: Problem) -> str:
+    return f"{problem.code}: {problem.message}" + (f": {problem.why}" if problem.why else "")
 
 
 def _around(scope: Scope) -> list[Problem]:

@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from flowc.cli import main
 from flowc.runtime.durable.listing import listed as listed_in
-from flowc.runtime.durable.runs import journal_at
+from flowc.runtime.durable.runs import journal_at, named
+from flowc.runtime.errors import FlowError
+from flowc.runtime.journal.memory import MemoryStore
 from tests.cli.kept import STEPS, broken_off, flowc, listed, shown, write_programs, written
 
 
@@ -186,9 +188,13 @@ def test_no_records_are_read_of_runs_that_have_ended(monkeypatch: pytest.MonkeyP
 def test_a_name_may_be_cut_off_where_it_is_clear() -> None:
     run = broken_off()
     assert shown(run[:6])["run"] == run
-    broken_off()
-    assert "several runs begin" in flowc("show", "").stderr
     assert flowc("show", "zz").exit_code == 2
+    assert flowc("show", "").exit_code == 2
+    store = MemoryStore()
+    for each in ("ab1", "ab2"):
+        store.begin(each, b"{}")
+    with pytest.raises(FlowError, match="several runs begin"):
+        named(store, "ab")
 
 
 # ---- virtual time, starting, dying

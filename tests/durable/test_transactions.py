@@ -7,9 +7,12 @@ import pytest
 from attrs import define, evolve
 
 from flowc.compiler.driver import Compiled, compile_text
+from flowc.runtime.durable import runs, telling
 from flowc.runtime.environment import Environment
+from flowc.runtime.errors import FlowError
+from flowc.runtime.journal.writer import Writer
 from tests.durable.crashing import Fuse, Machine, ending_of
-from tests.durable.world import HEADER, World
+from tests.durable.world import HEADER, RUN, World
 
 POST = """
 tool post(i: int) -> int writes letters undo unpost
@@ -145,3 +148,17 @@ def test_a_letter_that_may_have_been_posted_is_asked_about_although_its_time_is_
         ending_of(broken)
         statuses |= set(broken.statuses)
     assert "in-doubt" in statuses
+
+
+def test_what_failed_is_not_made_again_where_writes_were_taken_back_for_it() -> None:
+    text = "flow main(n: int) -> int:\n    with transaction:\n        return send(n) + shaky(n)\n"
+    failed = Machine(compile_text(HEADER + text, "program.flow", level=2), {"n": 3}, {})
+    assert failed.last().status == "failed"
+    assert [each.tool for each in failed.world.effects] == ["send", "unsend"]
+    assert telling.failed_steps(failed.past()) == []
+    step = next(step for step in failed.past().outcomes if step.endswith(":shaky"))
+    journal = runs.Journal(failed.store, Writer(failed.store))
+    with pytest.raises(FlowError, match="E0922") as refused:
+        telling.resolve(journal, RUN, step, "retry")
+    journal.writer.close()
+    assert "send has been taken back since" in refused.value.problem.why

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from queue import SimpleQueue
@@ -104,6 +105,12 @@ class Stuck:
         self.pids.append(child.pid)
         self.begun.set()
         await child.communicate()
+
+
+@pytest.fixture(autouse=True)
+def interrupting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupts threads on every Python: nothing is traced here."""
+    monkeypatch.setattr(given_up, "INTERRUPTS", True)
 
 
 @pytest.fixture(autouse=True)
@@ -288,7 +295,7 @@ def test_an_interruption_never_reaches_what_its_thread_does_next(monkeypatch: py
     def work() -> None:
         try:
             for _ in range(TURNS):
-                turn(chance.randrange(1000))
+                turn(chance.randrange(6000))
         except BaseException as error:
             reached.append(type(error).__name__)
 
@@ -308,6 +315,36 @@ def test_an_interruption_never_reaches_what_its_thread_does_next(monkeypatch: py
     thread.join()
     assert {*reached} == {"inside"}, "some were reached, and nothing else was"
     assert len(reached) < TURNS, "some had ended"
+
+
+def test_nothing_is_left_on_its_way_when_a_body_has_been_left() -> None:
+    """While something is, profiling stands still in Python 3.11."""
+    body, begun, seen = Body(), threading.Event(), 0
+
+    def goes_on() -> None:
+        begun.set()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not body.sent:
+            pass
+
+    thread = threading.Thread(target=lambda: given_up.serve(body, partial(given_up.within, goes_on)))
+    with contextlib.suppress(Abandoned):
+        thread.start()
+    begun.wait()
+    body.interrupt()
+    thread.join()
+
+    def count(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+
+    sys.setprofile(count)
+    try:
+        sum(map(abs, [1, 2, 3]))
+        len([])
+    finally:
+        sys.setprofile(None)
+    assert seen
 
 
 def test_libraries_are_not_interrupted() -> None:

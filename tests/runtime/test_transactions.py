@@ -275,6 +275,20 @@ return a + b + c + d
     assert "it failed with E0801: tool `fail` failed" in result.problem.why
 
 
+@pytest.mark.parametrize(
+    "declared", ["@timeout(2s)\ntool slow(seconds: int) -> int", "tool slow(seconds: int) -> str"]
+)
+def test_a_write_that_may_have_happened_although_it_failed_is_left(declared: str) -> None:
+    text = TOOLS.replace("tool slow(seconds: int) -> int", declared)
+    body = "    with transaction:\n        a = pay(1)\n        b = slow(3)\n    return a\n"
+    world = World()
+    result = virtually(compiled(f"{text}flow main() -> int:\n{body}", 2).plan, world.environment())
+    assert code(result) == "E0734"
+    assert result.problem is not None
+    assert "main/0:transaction/1:slow (may have happened: E0" in result.problem.why
+    assert world.done[-2:] == ["erase 1", "refund 1"]
+
+
 def test_what_is_left_is_told_where_the_run_fails_anyway() -> None:
     result, world = ran("x = fail(3)\nwith transaction:\n    a = odd(1)\n    b = wait(9)\nreturn a + b + x")
     assert world.done == ["odd 1"]
