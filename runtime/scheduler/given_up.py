@@ -41,8 +41,8 @@ PAUSE = 0.01
 """Seconds between two looks."""
 
 INTERRUPTS = sys.version_info >= (3, 12)
-"""Whether threads are interrupted. In Python 3.11 nothing that is traced or profiled goes on while an exception
-is on its way to a thread: the interpreter looks for it again and again in the same place.
+"""Whether threads are interrupted. In Python 3.11 nothing that is traced or profiled goes on while
+an exception is on its way to a thread: the interpreter looks for it in one place for ever.
 """
 
 T = TypeVar("T")
