@@ -37,7 +37,7 @@ WARM = 0.4
 WINDOWS = 12
 """Into so many windows the samples are divided."""
 
-BARS = {"memory_MB": 8.0, "descriptors": 3.0, "threads": 8.0, "tasks": 8.0, "processes": 2.0}
+BARS = {"memory_MB": 8.0, "descriptors": 3.0, "threads": 16.0, "tasks": 8.0, "processes": 2.0}
 """How much each may grow over all the time: more than the noise of a busy machine, less than any leak."""
 
 

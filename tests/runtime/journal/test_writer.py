@@ -419,6 +419,4 @@ def test_a_closed_journal_says_so() -> None:
     with pytest.raises(FlowError) as error:
         made.append("run", b"x")
     assert error.value.problem.message == "the journal is closed"
-    assert threading.active_count() == 1 or not any(
-        thread.name == "flowc-journal" and thread.is_alive() for thread in threading.enumerate()
-    )
+    assert made._thread is None or not made._thread.is_alive()
