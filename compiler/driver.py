@@ -1,6 +1,5 @@
 """The driver: text or tree in, a compiled program out, with every stage on the way to be looked at."""
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
 from flowc.compiler.syntax import Program, Span
+from flowc.runtime.collecting import uncollected
 from flowc.runtime.plan import Plan
 
 if TYPE_CHECKING:
@@ -104,15 +104,13 @@ def room() -> Iterator[None]:
     Collecting garbage among hundreds of thousands of live operations takes a third of the time and finds
     little, so it waits until the end.
     """
-    before, collecting = sys.getrecursionlimit(), gc.isenabled()
+    before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, DEEPEST))
-    gc.disable()
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         sys.setrecursionlimit(before)
-        if collecting:
-            gc.enable()
 
 
 def check_text(text: str, path: str, *, folder: Path | None = None) -> "Checked":

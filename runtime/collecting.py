@@ -1,4 +1,4 @@
-"""Garbage is looked for more rarely while runs are under way: thousands of calls in flight are no garbage.
+"""Garbage is looked for more rarely while runs are under way, and not at all among what is all wanted.
 
 Python looks whenever 700 more objects have come than gone, and at everything every hundredth time. Ten
 thousand calls that are begun one after the other are a million objects, all of them wanted: it would go
@@ -24,6 +24,18 @@ class _Runs:
 
 
 _runs = _Runs()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without looking for garbage: for work among very many objects, all of which are wanted."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @contextmanager

@@ -24,10 +24,9 @@ class Environment:
     name. `tools` holds functions by the name of the tool; those not there are loaded from the Python files
     that the program imports, looked for in `folder`. `stream` gets parts of answers as they arrive, with
     their step. `recording` is what the `replay` provider reads; `record` is where the answers of this run
-    are written. With `keep` the trace
-    holds what every effect of the run gave, as it does where somebody listens. `submitter` is in whose name
-    the runs ask models, flowc.toml's where it is None; `policy` says by which rules their calls wait. With
-    `steady` kernels give the same bits in every process, as runs need that others go on with.
+    are written. With `keep` the trace holds what every effect of the run gave, as it does where somebody
+    listens. `submitter` is in whose name the runs ask models, flowc.toml's where it is None; `policy` says
+    by which rules their calls wait.
     """
 
     config: Config = field(factory=Config)
@@ -44,7 +43,6 @@ class Environment:
     record: Path | None = None
     keep: bool = False
     threads: int = THREADS
-    steady: bool = False
     submitter: str | None = None
     policy: Policy = FULL
 

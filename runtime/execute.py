@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from flowc.runtime.admission.calls import Program
 from flowc.runtime.blocking import cancelled, interruptible, run_in_loop
@@ -62,8 +62,17 @@ def load(plan: Plan, environment: Environment | None = None) -> Loaded:
     registry = Registry(environment)
     tools = dict(load_tools(plan, environment))
     stand_in = _stand_in(plan, registry)
-    bindings = Bindings(plan, tools, environment.kernels, stand_in=stand_in, steady=environment.steady)
+    bindings = Bindings(plan, tools, environment.kernels, stand_in=stand_in)
     return Loaded(plan, environment, bindings, registry)
+
+
+def _steady(loaded: Loaded) -> Loaded:
+    """What was loaded, with kernels that give the same bits in every process: others may go on with it."""
+    given = loaded.bindings
+    if not given.kernels or given.steady:
+        return loaded
+    bindings = Bindings(loaded.plan, given.tools, given.kernels, given.stand_in, given.batch, steady=True)
+    return evolve(loaded, bindings=bindings)
 
 
 def _stand_in(plan: Plan, registry: Registry) -> Callable[[Operation], Callable[..., Any]] | None:
@@ -100,13 +109,14 @@ async def run_plan(
 ) -> RunResult:
     """Runs a flow on the running loop. What goes wrong in the run is in the result; nothing is raised for
     it. `number` is the place of a run in its batch, `keeper` keeps the run in a journal, and knows what is
-    kept
-    of it.
+    kept of it.
 
     Raises `FlowError` where there is nothing to run: no such flow, arguments that do not fit, tools not to
     be had. Cancelling the coroutine cancels the run.
     """
     loaded = plan if isinstance(plan, Loaded) else load(plan, environment)
+    if keeper is not None:
+        loaded = _steady(loaded)
     flow = entry(loaded.plan, function)
     values = bind_arguments(loaded.plan, flow, arguments or {})
     block = loaded.bindings.entry(flow)

@@ -23,6 +23,7 @@ from flowc.runtime.providers.base import (
     Usage,
     estimate_tokens,
 )
+from flowc.runtime.scheduler.given_up import INTERRUPTS
 
 DECLARED = """
 @model("moody")
@@ -111,10 +112,12 @@ class Moody:
 
 
 def tools(chance: random.Random) -> Mapping[str, Callable[..., Any]]:
-    """The functions of the tools."""
+    """The functions of the tools. They run for ever only where something can end them."""
+
+    moods = ("answer", "answer", "fail", "late", *(("loop",) if INTERRUPTS else ()))
 
     def wait(number: int) -> int:
-        match chance.choice(("answer", "answer", "fail", "late", "loop")):
+        match chance.choice(moods):
             case "fail":
                 raise ValueError(f"{number}: as it happens")
             case "late":

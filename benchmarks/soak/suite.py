@@ -37,6 +37,9 @@ WARM = 0.4
 WINDOWS = 12
 """Into so many windows the samples are divided."""
 
+SETTLING = 10.0
+"""Seconds that what was given up may take to end."""
+
 BARS = {"memory_MB": 8.0, "descriptors": 3.0, "threads": 16.0, "tasks": 8.0, "processes": 2.0}
 """How much each may grow over all the time: more than the noise of a busy machine, less than any leak."""
 
@@ -55,10 +58,12 @@ class Sample:
 
 @frozen
 class Soaked:
-    """What was seen: how the runs ended, and the samples."""
+    """What was seen: how the runs ended, the samples, and what the process has before and behind them all."""
 
     endings: Counter[str]
     samples: tuple[Sample, ...]
+    before: Sample
+    behind: Sample
 
     def growth(self, name: str) -> float:
         """How much a figure grew, by a straight line through the least of each window but the first: there
@@ -108,6 +113,7 @@ async def soak(seconds: float, seed: int) -> Soaked:
     compiled = [load_text(DECLARED + flow, "main.flow", 2) for flow in FLOWS.values()]
     programs = [load(each.plan, evolve(environment, kernels=each.kernels)) for each in compiled]
     endings: Counter[str] = Counter()
+    before = _sample()
     until = time.monotonic() + seconds
     workers = [asyncio.create_task(_work(programs, chance, until, endings)) for _ in range(WIDTH)]
     samples: list[Sample] = []
@@ -116,7 +122,21 @@ async def soak(seconds: float, seed: int) -> Soaked:
         await asyncio.sleep(pause)
         samples.append(_sample())
     await asyncio.gather(*workers)
-    return Soaked(endings, tuple(samples))
+    return Soaked(endings, tuple(samples), before, await _settled(before))
+
+
+async def _settled(before: Sample) -> Sample:
+    """What the process has when all has ended, as soon as that is no more than before; processes and tasks
+    that were given up take a moment to end.
+    """
+    until = time.monotonic() + SETTLING
+    while True:
+        sample = _sample()
+        if time.monotonic() > until or (
+            sample.tasks <= before.tasks and sample.processes <= before.processes
+        ):
+            return sample
+        await asyncio.sleep(0.05)
 
 
 async def _work(

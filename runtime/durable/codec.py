@@ -15,14 +15,12 @@ from typing import Any
 
 from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.fingerprint import fingerprint
+from flowc.runtime.journal.store import address
 from flowc.runtime.plan import Json
 from flowc.runtime.values import RecordValue, is_array, is_numpy_scalar, record_class, record_fields
 
 INLINE = 1024
 """Bytes up to which a value stands in its record; larger ones are stored once, by their hash."""
-
-DIGEST = 16
-"""Bytes of the hash under which a part is kept."""
 
 KEY = 8
 """Bytes of the hash of a call's arguments: it is compared with one other at most."""
@@ -37,11 +35,6 @@ _WHOLE = 1 << 63
 _ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False)
 encode_json: Callable[[Any], str] = _ENCODER.encode
 quoted: Callable[[str], str] = encode_basestring_ascii
-
-
-def address(content: bytes) -> bytes:
-    """The hash under which `content` is kept."""
-    return hashlib.blake2b(content, digest_size=DIGEST).digest()
 
 
 def packed(value: Any, blobs: Blobs) -> Json:

@@ -8,7 +8,6 @@ Stateful Serverless", OOPSLA 2021).
 """
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from heapq import heappop, heappush
@@ -140,7 +139,7 @@ class Keeping(Calling, Timing, Choosing):
 
     def _go_live(self) -> None:
         self.replaying = False
-        gc.unfreeze()
+        self._thaw()
         wanted = [each for each in self.held_back if not each[1].scope.cancelled]
         left = self._left_in_transactions()
         doubtful = self._doubtful([step for step, _, _ in (*wanted, *left)])

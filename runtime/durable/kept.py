@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
 
+from attrs import frozen
+
 from flowc.runtime.clock import VirtualLoop
 from flowc.runtime.durable.changing import (
     changed_values,
@@ -34,6 +36,15 @@ OPEN = "open"
 
 MANY = 10_000
 """Records of a long run."""
+
+
+@frozen
+class Absent:
+    """What a step waits for that is not here: the answer to a question, or, without one, a time."""
+
+    question: Question | None
+    frame: Frame
+    instruction: Instruction
 
 
 class Writing(Protocol):
@@ -82,12 +93,11 @@ class Kept:
         self.costs: dict[str, list[float]] = {}
         self.intended: dict[str, bool] = {}
         self.stopping: Problem | None = None
-        self.absent: dict[str, Question | float] = {}
-        self.asking: dict[str, tuple[Frame, Instruction]] = {}
+        self.absent: dict[str, Absent] = {}
+        self.frozen = False
         self.timers = 0
         self.written = 0
         self.writes = 0
-        self.broken: Problem | None = None
         self.changes = changes_of(past.head, blob)
         self.changed: set[str] = set()
         for intent in past.intents.values():
@@ -99,7 +109,7 @@ class Kept:
         self.engine = engine
         self.root = engine.session.root
         if self.past.records > MANY:
-            gc.freeze()  # the collector of cycles would go through all that was read again and again
+            self._freeze()
         if engine.virtual:  # such a clock begins anew in each process: it goes on behind what is kept
             self.patient, latest, loop = True, self.past.latest(), engine.loop
             self.clock = lambda: latest + loop.time()
@@ -113,6 +123,19 @@ class Kept:
             int(self.past.totals[1]),
             self.past.totals[2],
         )
+
+    def _freeze(self) -> None:
+        """Keeps the collector of cycles from going through all that was read again and again, unless somebody
+        keeps it from other things: what is frozen can be let go together only.
+        """
+        if not gc.get_freeze_count():
+            gc.freeze()
+            self.frozen = True
+
+    def _thaw(self) -> None:
+        if self.frozen:
+            gc.unfreeze()
+            self.frozen = False
 
     async def _durable(self, position: int) -> None:
         """Waits until what was written up to here is safe."""
@@ -143,6 +166,7 @@ class Kept:
 
     async def finish(self, status: str, value: Any, problem: Problem | None) -> None:
         """The run has ended, or stops for now: this is safe when it returns."""
+        self._thaw()
         blobs: Blobs = []
         session = self.engine.session
         ending: dict[str, Any] = {"spent": [session.tokens_in, session.tokens_out, session.cost]}

@@ -4,16 +4,15 @@ Records are JSON lists, the kind first; `keeper` writes them. Reading is one pas
 the state of a turn, the steps of the turns before it are let go: a resumed run begins with that turn.
 """
 
-import gc
 import json
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from flowc.runtime.collecting import uncollected
 from flowc.runtime.errors import Problem
 from flowc.runtime.plan import Json
 
@@ -212,7 +211,7 @@ def read_past(
     """
     past = Past(run, head)
     take, left = _TAKE, iter(records)
-    with _unswept():
+    with uncollected():
         while some := list(islice(left, AT_ONCE)):
             read = json.loads(b"[" + b",".join([payload for _, payload in some]) + b"]")
             for (order, _), record in zip(some, read, strict=True):
@@ -220,18 +219,6 @@ def read_past(
                     take[record[0]](past, order, record)
             past.records = some[-1][0] + 1
     return past
-
-
-@contextmanager
-def _unswept() -> Iterator[None]:
-    """Without the collector of cycles, which would go through all that was read again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _intent(past: Past, order: int, record: list[Any]) -> None:

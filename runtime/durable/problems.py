@@ -36,15 +36,16 @@ def diverged(outcome: Outcome) -> Problem:
     )
 
 
-def waiting_for(absent: "dict[str, Question | float]") -> Problem:
-    """What a run waits for that is not here."""
-    step, first = next(iter(absent.items()))
-    more = "" if len(absent) == 1 else f", and {len(absent) - 1} more"
-    if isinstance(first, Question):
+def waiting_for(step: str, question: Question | None, count: int) -> Problem:
+    """What a run waits for that is not here: at a step for the answer to a question, or for a time, and at so
+    many steps in all.
+    """
+    more = "" if count == 1 else f", and {count - 1} more"
+    if question is not None:
         return Problem(
             WAITING,
-            f"`{first.operation}` waits for an answer{more}",
-            why=first.prompt,
+            f"`{question.operation}` waits for an answer{more}",
+            why=question.prompt,
             help=f"answer it: flowc answer RUN {quote(step)} VALUE",
         )
     return Problem(

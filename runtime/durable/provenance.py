@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from flowc.runtime.durable.codec import address, encode_json
+from flowc.runtime.durable.codec import encode_json
 from flowc.runtime.durable.dataflow import Dataflow
 from flowc.runtime.durable.past import Outcome, Past
 from flowc.runtime.durable.places import outline
@@ -20,7 +20,7 @@ from flowc.runtime.durable.replaying import Difference, Replaying
 from flowc.runtime.durable.runs import past_of, plan_of
 from flowc.runtime.environment import Environment
 from flowc.runtime.execute import Loaded
-from flowc.runtime.journal.store import Store
+from flowc.runtime.journal.store import Store, address
 from flowc.runtime.plan import Json
 from flowc.runtime.registry import Registry
 from flowc.runtime.scheduler.blocks import Instruction

@@ -10,13 +10,13 @@ from typing import Any
 
 from attrs import define, evolve
 
-from flowc.runtime.durable.codec import Blobs, address, encode_json, packed, unpacked
+from flowc.runtime.durable.codec import Blobs, encode_json, packed, unpacked
 from flowc.runtime.durable.keeper import Keeping
 from flowc.runtime.durable.past import Past, read_past
 from flowc.runtime.errors import FlowError, fail
 from flowc.runtime.journal.frames import after, start, unframe
 from flowc.runtime.journal.place import open_journal
-from flowc.runtime.journal.store import DAMAGED, Row, Segment, Store
+from flowc.runtime.journal.store import DAMAGED, Row, Segment, Store, address
 from flowc.runtime.journal.writer import Writer
 from flowc.runtime.plan import Json, Plan, Region
 from flowc.runtime.plan_json import from_json as plan_from_json

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from heapq import heappush
 from typing import Any
 
-from flowc.runtime.durable.kept import Kept
+from flowc.runtime.durable.kept import Absent, Kept
 from flowc.runtime.durable.problems import waiting_for
 from flowc.runtime.people import Question
 from flowc.runtime.scheduler.blocks import Instruction
@@ -101,8 +101,7 @@ class Timing(Kept):
                     "inputs": self._inputs(frame, instruction),
                 }
                 self._append(["asked", self._now(), step, told])
-            self.absent[step] = question
-            self.asking[step] = frame, instruction
+            self.absent[step] = Absent(question, frame, instruction)
         try:
             await self.engine.loop.create_future()  # for ever: it ends with the process, or is cancelled
         finally:
@@ -117,8 +116,7 @@ class Timing(Kept):
         with self.engine.guarded():
             left = self._left(f"{step}!sleep", seconds)
             if left > LONG_WAIT and not self.patient:
-                self.absent[step] = self.past.until[f"{step}!sleep"]
-                self.asking[step] = frame, instruction
+                self.absent[step] = Absent(None, frame, instruction)
         try:
             await asyncio.sleep(left)
         finally:
@@ -129,6 +127,8 @@ class Timing(Kept):
         engine = self.engine
         idle = not engine.ready and not engine.workers.bodies and not self.timers
         if idle and self.absent and engine.under_way == len(self.absent):
-            asking = [self.asking[step] for step in self.absent]
-            if not any(frame.scope.cancelled for frame, _ in asking):  # else its time is up, and it will end
-                engine.fail_scope(engine.root, placed(waiting_for(self.absent), asking[0][1]))
+            if any(each.frame.scope.cancelled for each in self.absent.values()):
+                return  # its time is up, and it will end
+            step, first = next(iter(self.absent.items()))
+            problem = waiting_for(step, first.question, len(self.absent))
+            engine.fail_scope(engine.root, placed(problem, first.instruction))

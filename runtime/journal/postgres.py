@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import psycopg
 
 from flowc.runtime.journal import failures
+from flowc.runtime.journal.numbers import Numbers
 from flowc.runtime.journal.store import Row, Segment, address, consecutive
 
 VERSION = 1
@@ -66,7 +67,7 @@ class PostgresStore:
         self._where = shown(url)
         self._now = now
         self._lock = Lock()
-        self._numbers: dict[str, int] = {}
+        self._numbers = Numbers(self._numbered)
         self._taken: set[int] = set()
         try:
             self._base = psycopg.connect(
@@ -106,7 +107,7 @@ class PostgresStore:
                 raise failures.exists(run) from None
 
     def append(self, segments: Sequence[Segment], blobs: Mapping[bytes, bytes], *, sync: bool) -> None:
-        numbers = [self._number(each.run) for each in segments]
+        numbers = [self._numbers.of(each.run) for each in segments]
         with self._lock, self._coded():
             try:
                 with self._base.pipeline(), self._transaction(sync):
@@ -162,20 +163,12 @@ class PostgresStore:
         with self._lock, self._coded():
             return self._base.execute(question, values).fetchall()
 
-    def _number(self, run: str) -> int:
-        number = self._numbers.get(run) or self._looked_up(run)
-        if number is None:
-            raise failures.unknown(run)
-        return number
-
-    def _looked_up(self, run: str) -> int | None:
-        for (number,) in self._asked("SELECT number FROM flowc_runs WHERE run = %s", run):
-            self._numbers[run] = number
-            return int(number)
-        return None
+    def _numbered(self, run: str) -> int | None:
+        found = self._asked("SELECT number FROM flowc_runs WHERE run = %s", run)
+        return int(found[0][0]) if found else None
 
     def segments(self, run: str, first: int = 0) -> Iterator[Segment]:
-        number = self._looked_up(run)
+        number = self._numbers.looked_up(run)
         return consecutive(run, first, self._read(run, number, first) if number is not None else ())
 
     def _read(self, run: str, number: int, first: int) -> Iterator[Segment]:
@@ -203,7 +196,7 @@ class PostgresStore:
         return [run for (run,) in self._asked(question, prefix)]
 
     def take(self, run: str) -> bool:
-        number = self._number(run)
+        number = self._numbers.of(run)
         # The server would let one connection have a lock twice.
         if number in self._taken or self._asked("SELECT pg_try_advisory_lock(%s, %s)", _CLASS, number) != [
             (True,)
@@ -213,13 +206,13 @@ class PostgresStore:
         return True
 
     def release(self, run: str) -> None:
-        number = self._numbers.pop(run, None)
+        number = self._numbers.forget(run)
         if number in self._taken:
             self._taken.remove(number)
             self._asked("SELECT pg_advisory_unlock(%s, %s)", _CLASS, number)
 
     def taken(self, run: str) -> bool:
-        return bool(self._asked(_HELD, _CLASS, self._number(run)))
+        return bool(self._asked(_HELD, _CLASS, self._numbers.of(run)))
 
     def close(self) -> None:
         self._base.close()

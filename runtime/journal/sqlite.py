@@ -13,6 +13,7 @@ from zlib import crc32
 
 from flowc.runtime.journal import failures
 from flowc.runtime.journal.beside import joined, leave
+from flowc.runtime.journal.numbers import Numbers
 from flowc.runtime.journal.sqlite_file import (
     OPENING,
     Connect,
@@ -58,7 +59,7 @@ class SqliteStore:
         self._syncing = syncing
         self._now = now
         self._lock = Lock()
-        self._numbers: dict[str, int] = {}
+        self._numbers = Numbers(self._numbered)
         self._synchronous = ""
         self._closed = False
         self._where = where
@@ -86,7 +87,7 @@ class SqliteStore:
                 self._syncing(self._path)
 
     def _insert(self, segments: Sequence[Segment], blobs: Mapping[bytes, bytes], sync: bool) -> None:
-        numbers = [self._number(each.run) for each in segments]
+        numbers = [self._numbers.of(each.run) for each in segments]
         with self._transaction(sync) as base:
             for number, each in zip(numbers, segments, strict=True):
                 row = (number, each.first, each.count, each.status, self._now() if each.status else 0.0)
@@ -121,20 +122,12 @@ class SqliteStore:
         with self._lock, coded(self._where):
             return self._base.execute(question, values).fetchall()
 
-    def _number(self, run: str) -> int:
-        number = self._numbers.get(run) or self._looked_up(run)
-        if number is None:
-            raise failures.unknown(run)
-        return number
-
-    def _looked_up(self, run: str) -> int | None:
-        for (number,) in self._asked("SELECT number FROM runs WHERE run = ?", run):
-            self._numbers[run] = number
-            return int(number)
-        return None
+    def _numbered(self, run: str) -> int | None:
+        found = self._asked("SELECT number FROM runs WHERE run = ?", run)
+        return int(found[0][0]) if found else None
 
     def segments(self, run: str, first: int = 0) -> Iterator[Segment]:
-        number = self._looked_up(run)
+        number = self._numbers.looked_up(run)
         if number is not None:
             least = self._beside.marked(number, run)  # before anything is read: the run may be growing
             yield from consecutive(run, first, self._read(run, number, first), least)
@@ -167,18 +160,18 @@ class SqliteStore:
         return [run for (run,) in self._asked(question, prefix, prefix + chr(sys.maxunicode))]
 
     def take(self, run: str) -> bool:
-        number = self._number(run)
+        number = self._numbers.of(run)
         with coded(self._where):
             return self._beside.take(number, id(self))
 
     def release(self, run: str) -> None:
-        number = self._numbers.pop(run, None)
+        number = self._numbers.forget(run)
         if number is not None:  # else it was not taken
             with coded(self._where):
                 self._beside.release(number, id(self))
 
     def taken(self, run: str) -> bool:
-        number = self._number(run)
+        number = self._numbers.of(run)
         with coded(self._where):
             return self._beside.taken(number)
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowc.runtime.dtypes import numpy_dtype
-from flowc.runtime.durable.codec import INLINE, Blobs, address, encode_json, key_of, pack, packed, unpacked
+from flowc.runtime.durable.codec import INLINE, Blobs, encode_json, key_of, pack, packed, unpacked
+from flowc.runtime.journal.store import address
 from flowc.runtime.values import RecordValue, record_class, record_fields
 
 DTYPES = ("f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8")

@@ -120,7 +120,6 @@ class World:
             providers={"counting": Model(self)},
             tools=tools,
             threads=threads,
-            steady=True,
         )
 
     def _tool(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from flowc.cli import arguments, files, journals, results, streams
 from flowc.cli.configured import config_near
@@ -176,7 +176,7 @@ def _report(
     from flowc.runtime.result import RunResult
 
     try:
-        ready = load(loaded.plan, evolve(world, steady=kept is not None))
+        ready = load(loaded.plan, world)
         if kept is None:
             return run(ready, function.name, given)
         keeper = kept.keeper(ready.plan, function.name, bind_arguments(ready.plan, function, given))

@@ -61,7 +61,6 @@ def _environment(folder: Path, kernels: Any, kept: dict[str, Any]) -> "Environme
         folder=folder,
         kernels=kernels,
         seed=kept.get("seed"),
-        steady=True,
     )
 
 
