@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from flowc.runtime.coerce import Tables
 from flowc.runtime.errors import FlowError, Problem
+from flowc.runtime.fingerprint import fingerprint
 from flowc.runtime.limits import Price
 from flowc.runtime.plan import Json
 from flowc.runtime.types import Type
@@ -143,12 +144,22 @@ class Response:
 
 @frozen
 class EmbedRequest:
-    """Texts to turn into vectors."""
+    """Texts to turn into vectors. `step`, `attempt`, `seed` and `program` are those of a `Request`."""
 
     texts: tuple[str, ...]
     model: ModelSettings
     step: str = ""
     seed: int = 0
+    attempt: int = 1
+    program: str = ""
+
+
+def idempotency_key(request: "Request | EmbedRequest", body: object = None) -> str:
+    """What an attempt is called by, in whatever process the run that asks goes on. `body` is what is sent for
+    it: where that is another one, so is the key.
+    """
+    hedge = request.hedge if isinstance(request, Request) else 0
+    return fingerprint("request", request.program, request.step, request.attempt, hedge, body).hex()
 
 
 @frozen

@@ -29,6 +29,7 @@ from flowc.runtime.providers.base import (
     Usage,
     byte_bound,
     estimate_tokens,
+    idempotency_key,
 )
 from flowc.runtime.providers.openai_answers import MOST_BYTES, Answer, Kept, check_parts
 from flowc.runtime.providers.openai_batch import FIRST_LOOK, Refused, rounds, send
@@ -85,7 +86,8 @@ class OpenAI:
         answer = Answer(request, self.kept)
         try:
             async with asyncio.timeout(request.model.timeout):
-                async with create(**_completion(request)) as response:
+                body = _completion(request)
+                async with create(**body, extra_headers=_keyed(request, body)) as response:
                     said = allowance(response.headers)
                     plain = "json" in response.headers.get("content-type", "")
                     await answer.read(response.iter_bytes(), plain=plain)
@@ -124,7 +126,7 @@ class OpenAI:
         said: Allowance | None = None
         for texts in _batches(request.texts):
             try:
-                part = await self._embed(texts, request.model)
+                part = await self._embed(texts, request)
             except ProviderError as error:
                 if used and error.usage is not None:
                     error.usage = Usage(used + error.usage.prompt, 0, estimated)
@@ -135,12 +137,14 @@ class OpenAI:
             said = part.allowance
         return Embedding(tuple(vectors), Usage(used, 0, estimated), said)
 
-    async def _embed(self, texts: tuple[str, ...], model: ModelSettings) -> "_Part":
-        """The vectors of as many texts as fit into one request."""
+    async def _embed(self, texts: tuple[str, ...], request: EmbedRequest) -> "_Part":
+        """The vectors of as many texts as fit into one request to the endpoint."""
+        model = request.model
+        body = {"model": model.model, "input": list(texts), "encoding_format": "float"}
         create: Any = self.client(model).embeddings.with_raw_response.create
         try:
             async with asyncio.timeout(model.timeout):
-                raw = await create(model=model.model, input=list(texts), encoding_format="float")
+                raw = await create(**body, extra_headers=_keyed(request, body))
             check_parts(raw.content)
             made, said = raw.parse(), allowance(raw.headers)
             rows = sorted(made.data, key=_place)
@@ -264,6 +268,13 @@ def _completion(request: Request) -> dict[str, Any]:
             },
         }
     return arguments
+
+
+def _keyed(request: Request | EmbedRequest, body: Mapping[str, Any]) -> dict[str, str]:
+    """The header by which an endpoint that knows it answers an attempt once, in whatever process the run that
+    asks goes on (Jena and Dalal, "The Idempotency-Key HTTP Header Field", IETF draft, 2025).
+    """
+    return {"Idempotency-Key": idempotency_key(request, body)}
 
 
 def _whole(request: Request) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def current_step(session: Session, frame: Frame, instruction: Instruction, inner
         _CURRENT.reset(token)
 
 
-def key_of(run: str, step: str) -> str:
+def call_key(run: str, step: str) -> str:
     """The idempotency key of a step: the same for all of its attempts, in every process that goes on with the
     run.
     """
@@ -31,12 +31,11 @@ def key_of(run: str, step: str) -> str:
 
 def idempotency_key() -> str:
     """The key of the call that runs here, for whom a tool asks: equal for every attempt of one call, and
-    different
-    for any other call. Raises `LookupError` outside a tool.
+    different for any other call. Raises `LookupError` outside a tool.
     """
     found = _CURRENT.get()
     if found is None:
         raise LookupError("there is an idempotency key inside a tool only, while a run calls it")
     session, frame, instruction, inner = found
     step = step_of(frame, instruction, session.root) + inner
-    return key_of(session.run, step if session.renewed is None else step + session.renewed(step))
+    return call_key(session.run, step if session.renewed is None else step + session.renewed(step))

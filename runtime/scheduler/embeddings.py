@@ -65,7 +65,8 @@ class Embed:
         texts = self.texts(frame, instruction)
         step = step_of(frame, instruction, engine.session.root)
         settings = engine.session.model(self.model)
-        request = EmbedRequest(texts, settings, step, seed_of(engine.session.seed, step))
+        seed = seed_of(engine.session.seed, step)
+        request = EmbedRequest(texts, settings, step, seed, program=engine.session.run)
 
         import numpy
 
@@ -73,7 +74,7 @@ class Embed:
             return numpy.zeros((0, 0), dtype="float32")
 
         async def once(attempt: int, budgets: tuple[Budget, ...]) -> Any:
-            rest = request
+            rest = evolve(request, attempt=attempt)
             parts: list[Any] = []
             if engine.keeper is not None:
                 most = sum(map(byte_bound, texts))

@@ -93,7 +93,7 @@ class Trace:
                 lifted = "effect.intent"
                 attempt, values = more
                 inputs = hashlib.sha256(canonical(values).encode("utf-8", "surrogatepass")).hexdigest()
-                attributes |= {"attempt": attempt, "inputs": inputs, "key": f"{self.run}/{step}"}
+                attributes |= {"attempt": attempt, "inputs": inputs}
             case "effect.done":
                 lifted = "effect.done"
                 attributes["result"] = to_json(more)

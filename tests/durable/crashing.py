@@ -26,7 +26,7 @@ from flowc.runtime.kernels import load as load_kernels
 from flowc.runtime.plan import Plan
 from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
-from flowc.runtime.scheduler.current import key_of
+from flowc.runtime.scheduler.current import call_key
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.values import to_json
 from tests.durable.world import RUN as RUN
@@ -255,7 +255,7 @@ class Machine:
 
     def _looked_up(self, step: str) -> tuple[str, str, Any]:
         """What somebody says who has looked whether a call has happened."""
-        key = key_of(RUN, step)
+        key = call_key(RUN, step)
         done = [each for each in self.world.effects if each.key == key]
         return (step, "done", done[0].value) if done else (step, "retry", None)
 

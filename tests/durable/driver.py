@@ -27,7 +27,7 @@ from flowc.runtime.journal.sqlite import SqliteStore
 from flowc.runtime.journal.writer import Writer
 from flowc.runtime.people import answers
 from flowc.runtime.reading import bind_arguments
-from flowc.runtime.scheduler.current import idempotency_key, key_of
+from flowc.runtime.scheduler.current import call_key, idempotency_key
 from tests.durable.programs import PROGRAMS, Program
 from tests.durable.world import RUN, Effect, World
 
@@ -119,7 +119,7 @@ def _kernels(program: Program) -> Any:
 
 def _look(journal: Journal, folder: Path, step: str) -> None:
     """Says how a call in doubt ended, after a look at the world."""
-    found = [each for each in effects(folder / WORLD) if each.key == key_of(RUN, step)]
+    found = [each for each in effects(folder / WORLD) if each.key == call_key(RUN, step)]
     if found:
         telling.resolve(journal, RUN, step, "done", found[0].value)
     else:

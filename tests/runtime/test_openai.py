@@ -2,13 +2,18 @@
 wrong.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from flowc.runtime.config import Config
+from flowc.runtime.durable import runs
+from flowc.runtime.durable.keeper import Keeping
 from flowc.runtime.environment import Environment
-from flowc.runtime.execute import run
+from flowc.runtime.execute import run, run_plan
+from flowc.runtime.journal.memory import MemoryStore
+from flowc.runtime.journal.writer import Writer
 from flowc.runtime.limits import Price
 from flowc.runtime.plan import Json, Limits, Plan
 from flowc.runtime.providers.base import ModelSettings
@@ -44,11 +49,16 @@ def asking(result: Type = STR, retries: int = 0, times: int = 1, **limits: float
     )
 
 
-def ask(of: Plan, server: Server, timeout: float = 20.0, **more: int) -> RunResult:
+def config(server: Server, timeout: float = 20.0, **more: int) -> Config:
+    price = Price(1e-6, 4e-6)
     settings = ModelSettings(
-        "small", "openai", "tiny-1", server.url, "FLOWC_TEST_KEY", Price(1e-6, 4e-6), timeout=timeout, **more
+        "small", "openai", "tiny-1", server.url, "FLOWC_TEST_KEY", price, timeout=timeout, **more
     )
-    return run(of, "main", environment=Environment(config=Config(models={"small": settings})))
+    return Config(models={"small": settings})
+
+
+def ask(of: Plan, server: Server, timeout: float = 20.0, **more: int) -> RunResult:
+    return run(of, "main", environment=Environment(config=config(server, timeout, **more)))
 
 
 @pytest.mark.parametrize(
@@ -201,6 +211,43 @@ def test_answers_are_recorded_and_replayed(tmp_path: Path) -> None:
     missing = run(asking(INT, times=4), "main", environment=environment)
     assert missing.problem is not None
     assert missing.problem.code == "E0834"
+
+
+def keys(server: Server) -> list[str]:
+    return [request["headers"]["idempotency-key"] for request in server.requests]
+
+
+def test_every_attempt_of_every_call_has_a_key_of_its_own() -> None:
+    body = Builder()
+    texts = body.constant([str(index) for index in range(100)])
+    embedded = plan(body.region(body.apply("len", body.one("embed", texts, model="small"))))
+    with Server([Behave("500"), Behave("prose")]).running() as server:
+        assert ask(asking(INT, retries=2, times=3), server).result == [42] * 3
+        assert ask(asking(INT, times=3), server).result == [42] * 3
+        assert ask(embedded, server).result == 100
+    assert len(server.requests) == len(set(keys(server))) == 5 + 3 + 2
+
+
+def test_a_run_that_goes_on_asks_with_the_same_key_what_it_had_asked() -> None:
+    store, of = MemoryStore(), asking(INT, times=2)
+
+    async def cut_off(environment: Environment, server: Server, kept: Keeping) -> MemoryStore:
+        going = asyncio.create_task(run_plan(of, "main", environment=environment, keeper=kept))
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.01)
+        left = store.crashed()
+        going.cancel()
+        await asyncio.wait([going])
+        return left
+
+    with Server([Behave("drip")] * 2).running() as server:
+        environment = Environment(config=config(server))
+        kept = runs.begin(runs.Journal(store, Writer(store)), of, "main", [], {}, run="r")
+        left = asyncio.run(cut_off(environment, server, kept))
+        again = runs.go_on(runs.Journal(left, Writer(left)), "r")
+        assert run(of, "main", environment=environment, keeper=again).result == [42] * 2
+    assert sorted(keys(server)[:2]) == sorted(keys(server)[2:])
+    assert len(set(keys(server))) == 2
 
 
 def test_many_texts_are_embedded_in_requests_of_a_size_that_endpoints_take() -> None:
