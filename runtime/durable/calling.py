@@ -3,12 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flowc.runtime.durable.codec import (
-    Blobs,
-    encode_json,
-    packed_text,
-    quoted,
-)
+from flowc.runtime.durable.codec import Blobs, encode_json, packed_text, quoted
 from flowc.runtime.durable.kept import Kept
 from flowc.runtime.durable.past import problem_to_json
 from flowc.runtime.errors import Problem
@@ -25,8 +20,8 @@ class Calling(Kept):
     def begin(self, frame: Frame, instruction: Instruction, attempt: int) -> int | None:
         """See `Keeper`."""
         operation = instruction.operation
-        if frame.scope.plain and operation is not None and is_reading(operation.effects):
-            return None  # it may be made again, and there is no budget that must know of it
+        if _is_careless(frame, operation):
+            return None
         return self._intend(
             step_of(frame, instruction, self.root),
             instruction.node.name,
@@ -86,8 +81,7 @@ class Calling(Kept):
         name = called.name if called is not None else instruction.node.name
         with self.engine.lock:
             position = self._intend(step, name, called, inputs, attempt, held, asked)
-        careless = frame.scope.plain and called is not None and is_reading(called.effects)
-        if position is not None and not careless:  # else no harm is done if nobody knows that it was begun
+        if position is not None and not _is_careless(frame, called):
             await self._durable(position)
 
     def first_attempt(self, frame: Frame, instruction: Instruction, inner: str = "") -> int:
@@ -162,3 +156,10 @@ class Calling(Kept):
         else:
             self._append(["withdrawn", step])
         self._stop()
+
+
+def _is_careless(frame: Frame, called: Operation | None) -> bool:
+    """Whether no harm is done if nobody knows that a call was begun: it may be made again, and there is no
+    budget that must know of it.
+    """
+    return frame.scope.plain and called is not None and is_reading(called.effects)

@@ -5,12 +5,7 @@ vote; and the states of loops, from which a run goes on without their earlier tu
 from collections.abc import Sequence
 from typing import Any
 
-from flowc.runtime.durable.codec import (
-    Blobs,
-    encode_json,
-    packed,
-    unpacked,
-)
+from flowc.runtime.durable.codec import Blobs, encode_json, packed, unpacked
 from flowc.runtime.durable.kept import Kept
 from flowc.runtime.durable.past import let_go
 from flowc.runtime.scheduler.blocks import Instruction

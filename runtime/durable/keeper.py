@@ -14,18 +14,10 @@ from heapq import heappop, heappush
 from typing import Any
 
 from flowc.runtime.durable.calling import Calling
-from flowc.runtime.durable.changing import (
-    changed_call,
-)
+from flowc.runtime.durable.changing import changed_call
 from flowc.runtime.durable.choosing import Choosing
-from flowc.runtime.durable.codec import (
-    key_of,
-    unpacked,
-)
-from flowc.runtime.durable.past import (
-    Intent,
-    Outcome,
-)
+from flowc.runtime.durable.codec import key_of, unpacked
+from flowc.runtime.durable.past import Intent, Outcome
 from flowc.runtime.durable.problems import diverged, in_doubt
 from flowc.runtime.durable.timing import Timing
 from flowc.runtime.errors import FlowError, Problem

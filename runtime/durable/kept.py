@@ -9,22 +9,9 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from flowc.runtime.clock import VirtualLoop
-from flowc.runtime.durable.changing import (
-    changed_values,
-    changes_of,
-    shown,
-)
-from flowc.runtime.durable.codec import (
-    Blobs,
-    encode_json,
-    key_of,
-    packed,
-)
-from flowc.runtime.durable.past import (
-    Past,
-    Spending,
-    problem_to_json,
-)
+from flowc.runtime.durable.changing import changed_values, changes_of, shown
+from flowc.runtime.durable.codec import Blobs, encode_json, key_of, packed
+from flowc.runtime.durable.past import Past, Spending, problem_to_json
 from flowc.runtime.errors import Problem
 from flowc.runtime.people import Question
 from flowc.runtime.scheduler.blocks import Instruction
@@ -108,8 +95,6 @@ class Kept:
         """The run begins, or goes on, in this engine."""
         self.engine = engine
         self.root = engine.session.root
-        if self.past.records > MANY:
-            self._freeze()
         if engine.virtual:  # such a clock begins anew in each process: it goes on behind what is kept
             self.patient, latest, loop = True, self.past.latest(), engine.loop
             self.clock = lambda: latest + loop.time()
@@ -124,11 +109,11 @@ class Kept:
             self.past.totals[2],
         )
 
-    def _freeze(self) -> None:
-        """Keeps the collector of cycles from going through all that was read again and again, unless somebody
-        keeps it from other things: what is frozen can be let go together only.
+    def spare_collector(self) -> None:
+        """Keeps the collector of cycles from going through all that was read again and again, until the run
+        is behind it; unless somebody keeps it from other things: what is frozen is let go together.
         """
-        if not gc.get_freeze_count():
+        if self.past.records > MANY and not gc.get_freeze_count():
             gc.freeze()
             self.frozen = True
 

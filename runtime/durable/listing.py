@@ -64,17 +64,11 @@ def listed(store: Store, *, status: str | None = None, limit: int | None = None)
 def _listed(store: Store, row: Row) -> Listed:
     try:
         head: dict[str, Any] = _decoded(row.head.decode("ascii"))[0]
-    except ValueError:
+        flow, path, begun = str(head["flow"]), str(head["settings"].get("path", "")), float(head["begun"])
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return Listed(row.run, DAMAGED)
-    settings = head["settings"]
-    return Listed(
-        row.run,
-        row_status(store, row),
-        head["flow"],
-        str(settings.get("path", "")),
-        head["begun"],
-        row.changed if row.status not in ("", OPEN) else None,
-    )
+    changed = row.changed if row.status not in ("", OPEN) else None
+    return Listed(row.run, row_status(store, row), flow, path, begun, changed)
 
 
 def row_status(store: Store, row: Row) -> str:

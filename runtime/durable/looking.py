@@ -12,7 +12,7 @@ from flowc.runtime.durable.runs import arguments_of, past_of, plan_of, row_of
 from flowc.runtime.durable.steps import Step, steps_of
 from flowc.runtime.durable.telling import waiting_steps
 from flowc.runtime.errors import Problem
-from flowc.runtime.journal.failures import damaged
+from flowc.runtime.journal.failures import damaged, understood
 from flowc.runtime.journal.store import Store
 from flowc.runtime.plan import Json, Plan
 from flowc.runtime.values import to_json
@@ -35,15 +35,17 @@ class Look:
     @property
     def arguments(self) -> dict[str, Any]:
         """The values of the flow's parameters, by name."""
-        parameters = self.plan.functions[self.past.head["flow"]].parameters
-        values = arguments_of(self.store, self.past.head)
-        return {parameter.name: value for parameter, value in zip(parameters, values, strict=True)}
+        with understood(f"the arguments of run {self.run}"):
+            parameters = self.plan.functions[self.past.head["flow"]].parameters
+            values = arguments_of(self.store, self.past.head)
+            return {parameter.name: value for parameter, value in zip(parameters, values, strict=True)}
 
     @property
     def problem(self) -> Problem | None:
         """What ended the run, or keeps it from going on."""
         written = self.past.ending.get("problem")
-        return None if written is None else problem_from_json(written)
+        with understood(f"the end of run {self.run}"):
+            return None if written is None else problem_from_json(written)
 
     def value(self, written: Json) -> Any:
         """The value that a record has in this form."""
@@ -63,6 +65,11 @@ def look(store: Store, run: str) -> Look:
 
 def look_json(found: Look) -> dict[str, Json]:
     """The object that `flowc show --output-format=json` prints."""
+    with understood(f"run {found.run}"):
+        return _look_json(found)
+
+
+def _look_json(found: Look) -> dict[str, Json]:
     past, head = found.past, found.past.head
     written: dict[str, Json] = {
         "run": found.run,

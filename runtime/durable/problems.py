@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from shlex import quote
 
-from flowc.runtime.durable.past import (
-    Intent,
-    Outcome,
-)
+from flowc.runtime.durable.past import Intent, Outcome
 from flowc.runtime.errors import DIVERGED, IN_DOUBT, WAITING, Problem
 from flowc.runtime.people import Question
 

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from flowc.runtime.durable.past import GONE
 from flowc.runtime.durable.runs import records_of
+from flowc.runtime.journal.failures import understood
 from flowc.runtime.journal.store import Store
 
 _AT = {
@@ -41,9 +42,11 @@ class Record:
 def read_records(store: Store, run: str) -> Iterator[Record]:
     """The records of a run, in order, behind those that it shares with the run that it was forked from."""
     for number, payload in records_of(store, run):
-        written = json.loads(payload)
-        at = _AT.get(written[0])
-        yield Record(number, written[0], "" if at is None else written[at].split("!")[0], written)
+        with understood(f"record {number} of run {run}"):
+            written = json.loads(payload)
+            at = _AT.get(written[0])
+            record = Record(number, written[0], "" if at is None else written[at].split("!")[0], written)
+        yield record
 
 
 def placed(records: list[Record]) -> list[Record]:

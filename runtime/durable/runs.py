@@ -10,10 +10,12 @@ from typing import Any
 
 from attrs import define, evolve
 
+from flowc.runtime.collecting import uncollected
 from flowc.runtime.durable.codec import Blobs, encode_json, packed, unpacked
 from flowc.runtime.durable.keeper import Keeping
 from flowc.runtime.durable.past import Past, read_past
 from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.journal.failures import understood
 from flowc.runtime.journal.frames import after, start, unframe
 from flowc.runtime.journal.place import open_journal
 from flowc.runtime.journal.store import DAMAGED, Row, Segment, Store, address
@@ -109,7 +111,9 @@ def go_on(
     """A run of the journal, gone on with by this process alone, of which `session` tells what is to be kept.
     Raises E0921 where another one has it.
     """
-    keeping = Keeping(run, _take(journal, run), journal.writer, journal.store.blob, clock)
+    with uncollected():
+        keeping = Keeping(run, _take(journal, run), journal.writer, journal.store.blob, clock)
+        keeping.spare_collector()
     keeping.note_session(dict(session or {}))
     return keeping
 
@@ -174,8 +178,23 @@ def unknown(run: str) -> FlowError:
 def _head(row: Row) -> dict[str, Any]:
     if row.status == DAMAGED:
         raise fail("E0910", f"what is kept of the beginning of run {row.run} is damaged")
-    head: dict[str, Any] = json.loads(row.head)
+    with understood(f"the beginning of run {row.run}"):
+        head: dict[str, Any] = json.loads(row.head)
+        for name, kind in _MEMBERS.items():
+            if not isinstance(head[name], kind):
+                raise TypeError(name)
     return head
+
+
+_MEMBERS: Mapping[str, type] = {
+    "flow": str,
+    "arguments": list,
+    "plan": str,
+    "program": str,
+    "parts": dict,
+    "settings": dict,
+}
+"""What the beginning of every run says."""
 
 
 def named(store: Store, name: str) -> str:
@@ -221,9 +240,10 @@ def _read(store: Store, run: str, *, whole: bool = False) -> tuple[Past, tuple[i
         own = unframe(noted(store.segments(run)))
         return read_past(run, head, _with_shared(store, head, own), whole=whole, until=until)
 
-    past = read(0)
-    if past.migrations:  # a state that a loop had under another program counts no more: its turns do
-        past = read(past.migrations[-1][0])
+    with understood(f"run {run}"):
+        past = read(0)
+        if past.migrations:  # a state that a loop had under another program counts no more: its turns do
+            past = read(past.migrations[-1][0])
     return past, (end[0], end[1])
 
 
@@ -248,23 +268,27 @@ def _with_shared(
 
 def plan_of(store: Store, head: Mapping[str, Any]) -> Plan:
     """The plan that a run is pinned to."""
-    return plan_from_json(json.loads(zlib.decompress(store.blob(bytes.fromhex(head["plan"])))))
+    with understood("the plan of a run"):
+        return plan_from_json(json.loads(zlib.decompress(store.blob(bytes.fromhex(head["plan"])))))
 
 
 def part_of(store: Store, head: Mapping[str, Any], name: str) -> bytes | None:
     """A text that was kept with a run, None where there is none."""
     digest = head["parts"].get(name)
-    return None if digest is None else zlib.decompress(store.blob(bytes.fromhex(digest)))
+    with understood("a text of a run"):
+        return None if digest is None else zlib.decompress(store.blob(bytes.fromhex(digest)))
 
 
 def arguments_of(store: Store, head: Mapping[str, Any]) -> list[Any]:
     """The values of the parameters with which a run began."""
-    return [unpacked(each, store.blob) for each in head["arguments"]]
+    with understood("the arguments of a run"):
+        return [unpacked(each, store.blob) for each in head["arguments"]]
 
 
 def result_of(store: Store, past: Past) -> Any:
     """What a run that is `ok` came to."""
-    return unpacked(past.ending["result"], store.blob)
+    with understood(f"the result of run {past.run}"):
+        return unpacked(past.ending["result"], store.blob)
 
 
 def program_hash(plan: Plan) -> str:

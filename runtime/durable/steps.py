@@ -9,6 +9,7 @@ from attrs import define
 from flowc.runtime.durable.past import GONE, Past, problem_from_json
 from flowc.runtime.durable.runs import records_of
 from flowc.runtime.errors import Problem
+from flowc.runtime.journal.failures import understood
 from flowc.runtime.journal.store import Store
 from flowc.runtime.plan import Json
 
@@ -32,11 +33,12 @@ class Step:
 def steps_of(store: Store, past: Past, doubtful: Iterable[str]) -> tuple[Step, ...]:
     """The steps of a run in the order in which they began; `doubtful` are those in doubt."""
     found: dict[str, Step] = {}
-    for _, payload in records_of(store, past.run):
-        record = json.loads(payload)
-        take = _TAKE.get(record[0])
-        if take is not None:
-            take(found, record)
+    with understood(f"the steps of run {past.run}"):
+        for _, payload in records_of(store, past.run):
+            record = json.loads(payload)
+            take = _TAKE.get(record[0])
+            if take is not None:
+                take(found, record)
     for each in found.keys() & set(doubtful):
         found[each].status = "in doubt"
     return tuple(found.values())

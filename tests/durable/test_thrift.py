@@ -182,9 +182,9 @@ def test_a_journal_that_fails_under_calls_that_share_a_sync_ends_the_run_and_los
     store = MemoryStore(faults=Faults(append, after))
     plan = compile_text(writes_at_once(), "thrift.flow").plan
     journal = runs.Journal(store, Writer(store))
-    keeping = runs.begin(journal, plan, "main", [40], {}, run="r")
+    keeping = runs.begin(journal, plan, "main", [80], {}, run="r")
     tools = {f"put{k}": put for k in range(TOGETHER)}
-    result = run(plan, "main", {"n": 40}, environment=Environment(tools=tools), keeper=keeping)
+    result = run(plan, "main", {"n": 80}, environment=Environment(tools=tools), keeper=keeping)
     assert result.problem is not None
     assert result.problem.code == "E0912"
     past = runs.past_of(store.crashed(), "r", whole=True)

@@ -120,6 +120,13 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "PATIENCE", 0.1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> None:
+    """What was there before is gone through once, not at every look for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
     """No test leaves a descriptor behind."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from flowc.cli import journals, results
+from flowc.cli.as_kept import kept_text
 from flowc.cli.changed import check_changed
 from flowc.cli.keeping import tool_files
 from flowc.cli.loaded import Loaded
 from flowc.cli.once import Settings, environment, print_result, run_once, show_problem
-from flowc.cli.program_again import find_program, kept_text
+from flowc.cli.program_again import find_program
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.durable.past import Past, problem_from_json
 from flowc.runtime.durable.runs import (
@@ -117,7 +118,7 @@ def _tell_again(journal: Journal, place: journals.Place, past: Past, settings: S
     report = report_of(journal, past)
     problem = report.problem
     plan = plan_of(journal.store, past.head)
-    loaded = Loaded(plan, {}, Source(plan.source, kept_text(journal, past)), Path())
+    loaded = Loaded(plan, {}, Source(plan.source, kept_text(journal, past.head)), Path())
     print_result(report, loaded, {}, settings)
     if problem is not None:
         kept = journals.Kept(journal, place, _never)

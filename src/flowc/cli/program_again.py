@@ -1,19 +1,19 @@
 """The program of a kept run, found again: where it is now, else as it was kept; compiled for its kernels."""
 
-import tempfile
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from flowc.cli import files, streams
+from flowc.cli.as_kept import compiled, kept_text, kernels_of, loaded_artifact
 from flowc.cli.failure import UsageProblem
-from flowc.cli.keeping import ARTIFACT, SOURCE
+from flowc.cli.keeping import ARTIFACT
 from flowc.cli.loaded import Loaded
 from flowc.compiler.diagnostics.model import Source
 from flowc.runtime.durable.past import Past
 from flowc.runtime.durable.runs import Journal, part_of, plan_of, program_hash
 from flowc.runtime.errors import fail
-from flowc.runtime.plan import Plan, Region
+from flowc.runtime.plan import Plan
 
 
 @frozen
@@ -65,18 +65,13 @@ def _artifact(journal: Journal, past: Past, path: str, there: bool) -> Found:
     if there:
         return Found(_with_plan(journal, past, read_artifact_file(path, target)))
     _say_gone(path)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / Path(path).name
-        copy.write_bytes(content)
-        loaded = read_artifact_file(str(copy), target)
-    return Found(_with_plan(journal, past, loaded))
+    return Found(_with_plan(journal, past, loaded_artifact(content, Path(path).name, past.head["settings"])))
 
 
 def _program(journal: Journal, past: Past, path: str, provider: str | None, *, there: bool) -> Found:
-    from flowc.cli.loading import load_text
     from flowc.compiler.parser import decode
 
-    kept, before = past.head["settings"], kept_text(journal, past)
+    kept, before = past.head["settings"], kept_text(journal, past.head)
     folder = Path(path).parent if there else Path(kept.get("folder", "."))
     text = decode(files.read_bytes(path), path) if there else before
     if not there and path:
@@ -84,15 +79,7 @@ def _program(journal: Journal, past: Past, path: str, provider: str | None, *, t
     plan = plan_of(journal.store, past.head)
     if text == before and not kernels_of(plan):
         return Found(Loaded(plan, {}, Source(plan.source, before), folder))
-    loaded = load_text(
-        text,
-        path or plan.source,
-        kept.get("level", 2),
-        provider=provider,
-        target=kept.get("target", "cpu"),
-        pipeline=kept.get("pipeline"),
-    )
-    loaded = evolve(loaded, folder=folder)
+    loaded = evolve(compiled(text, path or plan.source, kept, provider), folder=folder)
     if text == before:
         _check_kernels(plan, loaded.plan)
     elif program_hash(loaded.plan) != past.head["program"] or loaded.code != kept.get("code", ""):
@@ -103,33 +90,12 @@ def _program(journal: Journal, past: Past, path: str, provider: str | None, *, t
 def _with_plan(journal: Journal, past: Past, loaded: Loaded) -> Loaded:
     """The program with the plan, and the text for its lines, that were kept."""
     plan = plan_of(journal.store, past.head)
-    return evolve(loaded, plan=plan, source=Source(plan.source, kept_text(journal, past)))
+    return evolve(loaded, plan=plan, source=Source(plan.source, kept_text(journal, past.head)))
 
 
-def kept_text(journal: Journal, past: Past) -> str:
-    """The text of a run's program, as it was kept."""
-    return (part_of(journal.store, past.head, SOURCE) or b"").decode()
-
-
-def kernels_of(plan: Plan) -> list[tuple[str, int, int]]:
-    """The calls of kernels in a plan: of which kernel, with how many inputs and outputs."""
-    found: list[tuple[str, int, int]] = []
-
-    def look(region: Region) -> None:
-        for node in region.nodes:
-            if node.op == "kernel":
-                found.append((str(node.settings.get("kernel")), len(node.inputs), len(node.outputs)))
-            for inner in node.regions:
-                look(inner)
-
-    for function in plan.functions.values():
-        look(function.body)
-    return sorted(found)
-
-
-def _check_kernels(kept: Plan, compiled: Plan) -> None:
+def _check_kernels(kept: Plan, again: Plan) -> None:
     """Refuses kernels that are not those that the kept plan calls: another compiler may fuse otherwise."""
-    if kernels_of(kept) != kernels_of(compiled):
+    if kernels_of(kept) != kernels_of(again):
         raise fail(
             "E0926",
             "the program's kernels are compiled otherwise than when the run began",
