@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test soak bench gpu clean
+.PHONY: run test assure soak bench gpu clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -21,6 +21,13 @@ test: .venv/ready
 	$(BIN)/mypy & types=$$!; \
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal; tests=$$?; \
 	wait $$types && exit $$tests  # mypy has one process: beside the tests it costs half as much
+
+.venv/assure: .venv/ready
+	$(BIN)/python -m pip install --quiet --group assure || echo "atheris is not to be had here: fuzzing goes unguided"
+	touch $@
+
+assure: .venv/assure  # ASSURE_SECONDS (600) bounds it, ASSURE_SEED seeds it, LEDGER=1 adds it to the ledger
+	$(BIN)/python -m tests.assurance $(if $(LEDGER),--ledger)
 
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet langgraph || echo "LangGraph is not to be had here: its columns stay empty"

@@ -91,9 +91,14 @@ def _chosen(op: control.IfOp, first: SSAValue, second: SSAValue) -> SSAValue:
         return first
     if isinstance(first.owner, compute.AbsentOp):
         return second
-    if constant_of(first) is True and constant_of(second) is False:
+    if _says_condition(op.condition, first, second):
         return op.condition
     return place_before(op, compute.SelectOp(op.condition, first, second)).result
+
+
+def _says_condition(condition: SSAValue, first: SSAValue, second: SSAValue) -> bool:
+    """Whether a choice is its condition: true where that holds, else false, and no more than a bool."""
+    return constant_of(first) is True and constant_of(second) is False and first.type == condition.type
 
 
 def _if_unused(op: Operation) -> Values:
@@ -204,7 +209,7 @@ def _select(op: Operation) -> Values:
         return [op.first if condition else op.second]
     if op.first == op.second:
         return [op.first]
-    if constant_of(op.first) is True and constant_of(op.second) is False:
+    if _says_condition(op.condition, op.first, op.second):
         return [op.condition]
     return None
 

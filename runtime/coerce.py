@@ -6,7 +6,6 @@ call. It is lenient in form (a dict or any object with the attributes is a recor
 """
 
 import base64
-import binascii
 import enum
 import functools
 from collections.abc import Callable, Mapping
@@ -129,7 +128,10 @@ def _float(value: object) -> object:
     if type(value) is float:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise Mismatch("float", value) from None
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         return float(value)
     if is_numpy_scalar(value) and value.dtype.kind != "b":
@@ -151,7 +153,7 @@ def _bytes(value: object) -> object:
     if isinstance(value, Mapping) and value.keys() == {"$bytes"} and isinstance(value["$bytes"], str):
         try:
             return base64.b64decode(value["$bytes"], validate=True)
-        except binascii.Error:
+        except ValueError:  # of which a wrong length is one, and a letter beyond ASCII another
             raise Mismatch("base64 text", value["$bytes"]) from None
     raise Mismatch("bytes", value)
 
@@ -223,13 +225,13 @@ def _array(name: str, dims: tuple[int | str, ...], value: object) -> object:
     import numpy
 
     wanted = text(Array(name, dims))
-    if isinstance(value, Mapping) and {"data", "shape"} <= value.keys():
-        given: Any = numpy.asarray(value["data"]).reshape(value["shape"])
-    else:
-        try:
+    try:
+        if isinstance(value, Mapping) and {"data", "shape"} <= value.keys():
+            given: Any = numpy.asarray(value["data"]).reshape(value["shape"])
+        else:
             given = numpy.asarray(value)
-        except ValueError:
-            raise Mismatch(wanted, value) from None
+    except (OverflowError, TypeError, ValueError):
+        raise Mismatch(wanted, value) from None
     given = _with_dtype(name, given, wanted, value)
     if given.ndim != len(dims):
         raise Mismatch(wanted, given)

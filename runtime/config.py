@@ -1,6 +1,5 @@
 """flowc.toml: which model stands behind an alias, what it costs and how hard it may be asked."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from attrs import field, frozen
 from flowc.runtime.errors import fail
 from flowc.runtime.limits import Price
 from flowc.runtime.providers.base import ModelSettings
-from flowc.runtime.sections import known, shown, table, typed, wrong
+from flowc.runtime.sections import known, parsed, shown, table, typed, wrong
 
 if TYPE_CHECKING:
     from flowc.runtime.providers.simulated.behaviour import Simulation
@@ -87,7 +86,7 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = parsed(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise fail(
             "E0647",

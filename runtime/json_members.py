@@ -1,5 +1,6 @@
 """Reading parsed JSON member by member: each reader gives a typed value or raises ValueError."""
 
+import base64
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -34,8 +35,8 @@ def exactly(kind: type[T]) -> Callable[[object], T]:
 
 
 def as_number(value: object) -> float:
-    """A number, as a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number, as a float; NaN is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise ValueError(f"a number was expected, not {value!r:.60}")
     try:
         return float(value)
@@ -49,12 +50,14 @@ def or_none(read: Callable[[object], T], value: object) -> T | None:
 
 
 def as_json(value: object) -> Json:
-    """A JSON value."""
-    if value is None or isinstance(value, bool | int | float | str):
+    """A JSON value; Python's reader takes NaN for one, which equals nothing, not even itself."""
+    if value is None or (isinstance(value, bool | int | float | str) and value == value):
         return value
     if isinstance(value, list):
         return [as_json(item) for item in value]
     if isinstance(value, dict):
+        if value.keys() == {"$bytes"}:
+            base64.b64decode(_text(value["$bytes"]))  # what stands for bytes does
         return {_text(name): as_json(item) for name, item in value.items()}
     raise ValueError(f"not a JSON value: {value!r:.60}")
 

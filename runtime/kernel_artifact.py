@@ -31,8 +31,20 @@ def kernels_in(artifact: Artifact, path: str) -> dict[str, Kernel]:
         return {}
     levels = [name.removesuffix(".o") for name in artifact.kernels if name.endswith(".o") and "/" not in name]
     level = _choose(levels, artifact.properties, path)
-    signatures = [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
-    return load(artifact.kernels[f"{level}.o"], signatures)
+    return load(artifact.kernels[f"{level}.o"], signatures_in(artifact))
+
+
+def signatures_in(artifact: Artifact) -> list[KernelSignature]:
+    """What callers must know of the kernels of an artifact; raises FlowError (E0644) where that is broken."""
+    try:
+        return [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
+    except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise fail(
+            "E0644",
+            "the kernels in this artifact cannot be read",
+            why=f"{type(error).__name__}: {error}"[:300],
+            help="compile the program again",
+        ) from None
 
 
 def device_kernels_in(artifact: Artifact) -> DeviceCode | None:

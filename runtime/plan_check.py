@@ -60,7 +60,7 @@ def check_plan(plan: Plan) -> None:
 def _check_region(plan: Plan, region: Region, outer: int) -> None:
     slots = len(region.parameters) + len(region.captures) + len(region.constants)
     slots += sum(len(node.outputs) for node in region.nodes)
-    if region.size > slots:  # they would take memory for nothing, however much that is
+    if not 0 <= region.size <= slots:  # they would take memory for nothing, however much that is
         raise broken_plan(f"a region has {region.size} slots, and only {slots} are written")
     written = [False] * region.size
 

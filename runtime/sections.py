@@ -1,6 +1,7 @@
 """Sections of flowc.toml, read strictly: what is not known or not of its type is an error with its place."""
 
 import math
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,26 @@ from flowc.runtime.errors import FlowError, fail
 
 LARGEST = 2**63 - 1
 """The largest whole number that TOML promises."""
+LONGEST = 10**1000
+"""A number that messages still show."""
+
+
+def parsed(text: str) -> dict[str, object]:
+    """The members of a TOML text. Raises ValueError for what is none, and for numbers of more digits than
+    Python writes: those with a prefix, as in `0xff`, are read however long they are. RecursionError where it
+    nests too deep.
+    """
+    content = tomllib.loads(text)
+    left: list[object] = [content]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, int) and abs(value) > LONGEST:
+            raise ValueError("a number has thousands of digits")
+    return content
 
 
 def shown(path: Path) -> str:

@@ -140,7 +140,7 @@ def from_json(value: object) -> Type:
     match value:
         case str():
             return Scalar(value)
-        case {"array": str(dtype), "dims": list(dims)}:
+        case {"array": str(dtype), "dims": list(dims)} if all(type(extent) in (int, str) for extent in dims):
             return Array(dtype, tuple(dims))
         case {"list": element}:
             return List(from_json(element))
@@ -156,6 +156,6 @@ def from_json(value: object) -> Type:
             return Record(name)
         case {"enum": str(name)}:
             return Enum(name)
-        case {"plan": list(tools)}:
+        case {"plan": list(tools)} if all(isinstance(tool, str) for tool in tools):
             return PlanOf(tuple(tools))
     raise ValueError(f"not a type: {value!r}")

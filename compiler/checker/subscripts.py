@@ -4,7 +4,7 @@ from typing import TypeGuard
 
 from flowc.compiler.builtins.dtypes import INTEGERS, Extent, array, dtype, shape_text
 from flowc.compiler.checker.context import ERROR, Context, a_type, infer, is_hole, resolve, shown_type
-from flowc.compiler.checker.convert import axes, coerce, literal_value
+from flowc.compiler.checker.convert import axes, check_range, coerce, literal_value
 from flowc.compiler.syntax import Constant, Expression, Slice, Subscript
 from flowc.runtime.types import (
     INT,
@@ -20,6 +20,8 @@ from flowc.runtime.types import (
     Type,
 )
 
+I64 = Scalar("i64")
+"""What positions in arrays are."""
 _ARRAY_ATTRIBUTES = ("T", "shape", "size", "ndim")
 
 
@@ -146,6 +148,9 @@ def _array_subscript(context: Context, node: Subscript, found: Array) -> Type:
         axis += 1
         if isinstance(index, Slice):
             _slice_bounds(context, index)
+            for bound in (index.start, index.stop, index.step):
+                if bound is not None:
+                    check_range(context, bound, I64)
             dims.append(_sliced(extent, index))
             continue
         type_ = resolve(context, infer(context, index))
@@ -184,6 +189,8 @@ def _array_position(context: Context, index: Expression, type_: Type, extent: Ex
     value = literal_value(index)
     if isinstance(value, int) and isinstance(extent, int) and not -extent <= value < extent:
         context.report.error("E0211", f"there is no position {value}: the axis has {extent}", index.span)
+    else:
+        check_range(context, index, I64)
 
 
 def _too_many(context: Context, node: Subscript, found: Array) -> None:

@@ -18,6 +18,7 @@ from flowc.compiler.syntax import Span
 MOST_CHARACTERS = 2**20
 MOST_VALUES = 100_000
 DEEPEST = 50
+LARGEST = 10**1000
 _TAGS = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TAGS + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,8 +139,10 @@ class _Reader:
             value = self.loader.construct_object(yaml.ScalarNode(tag, text)) if tag in _PLAIN else text
         except (ValueError, yaml.YAMLError):
             return text
-        finite = not isinstance(value, float) or math.isfinite(value)
-        return value if finite and isinstance(value, str | int | float | bool | None) else text
+        usual = not isinstance(value, float) or math.isfinite(value)
+        if isinstance(value, int):
+            usual = abs(value) < LARGEST  # a longer one, which may be written `0xff`, cannot even be shown
+        return value if usual and isinstance(value, str | int | float | bool | None) else text
 
     def sequence(self, start: Any, depth: int) -> Node:
         items: list[Node] = []

@@ -1,7 +1,7 @@
 """What constants mean: numbers with their units, and strings with their escapes."""
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Literal
 
 from flowc.compiler.parser import limits
@@ -10,6 +10,8 @@ from flowc.compiler.syntax import Constant, Span
 
 Kind = Literal["int", "float", "duration", "money", "size"]
 
+_EXACT = Context(prec=limits.MAX_DIGITS + 20)
+"""The usual one rounds to 28 digits."""
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "min": Decimal(60), "h": Decimal(3600)}
 SIZES = {"B": 1} | {
     prefix + unit: base**power
@@ -70,9 +72,10 @@ def _value(match: re.Match[str], money: bool) -> tuple[Kind, int | float | Decim
     if match["exponent"]:
         return None
     if unit in SECONDS:
-        return "duration", float(Decimal(digits) * SECONDS[unit])
+        duration = float(_EXACT.multiply(Decimal(digits), SECONDS[unit]))
+        return None if duration == float("inf") else ("duration", duration)
     if unit in SIZES:
-        size = Decimal(digits) * SIZES[unit]
+        size = _EXACT.multiply(Decimal(digits), SIZES[unit])
         return ("size", int(size)) if size == int(size) else None
     return None
 
@@ -94,6 +97,8 @@ def _bad_number(text: str, span: Span) -> SyntaxProblem:
         help = "money is `$` and digits: `$0.02`"
     elif text[:1] == "0" and text.isdigit():
         help = f"write `{text.lstrip('0')}`, or `0o{text.lstrip('0')}` for an octal number"
+    elif unit in SECONDS or unit in SIZES:
+        help = "a duration is at most 1e308 s, and a size a whole number of bytes"
     elif unit and text[:2].lower() not in ("0x", "0b", "0o") and unit[:1] not in "eE":
         help = (
             f"`{unit}` is no unit: durations end in ms, s, min or h, sizes in B, KB, MB, GB, KiB, MiB or GiB"

@@ -70,11 +70,12 @@ class KernelOp(IRDLOperation):
     ) -> None:
         signature = FunctionType.from_lists(*function_type)
         names = [*arg_names, *(f"a{i}" for i in range(len(arg_names), len(signature.inputs)))]
+        named = ArrayAttr([DictionaryAttr({ARGUMENT_NAME: StringAttr(arg)}) for arg in names])
         super().__init__(
             properties={
                 "sym_name": StringAttr(name),
                 "function_type": signature,
-                "arg_attrs": ArrayAttr([DictionaryAttr({ARGUMENT_NAME: StringAttr(arg)}) for arg in names]),
+                "arg_attrs": named if names else None,  # as it is read from text
             },
             regions=[region or Region(Block(arg_types=signature.inputs))],
         )
@@ -115,7 +116,7 @@ class KernelOp(IRDLOperation):
             parser, reserved_attr_names=("sym_name", "function_type")
         )
         kernel = KernelOp(name, (inputs, outputs), region)
-        kernel.properties.pop("arg_attrs")
+        kernel.properties.pop("arg_attrs", None)
         if arg_attrs is not None:
             kernel.properties["arg_attrs"] = arg_attrs
         if extra is not None:
@@ -145,8 +146,9 @@ class ReturnOp(AbstractYieldOperation[Attribute]):
     def verify_(self) -> None:
         """As many results as the signature has, of its dtypes and ranks; the run compares unknown extents."""
         kernel = self.parent_op()
-        if isinstance(kernel, KernelOp):
-            wanted = kernel.function_type.outputs.data
+        signature = kernel.properties.get("function_type") if isinstance(kernel, KernelOp) else None
+        if isinstance(signature, FunctionType):  # a kernel is verified after what stands in it
+            wanted = signature.outputs.data
             if len(wanted) != len(self.operands) or not all(map(agree, self.operand_types, wanted)):
                 raise VerifyException(f"array.return must return {', '.join(map(str, wanted))}")
 

@@ -70,6 +70,8 @@ class AttentionOp(ArrayOperation):
         return [(kind, None if arity[kind] == 1 else next(others)) for kind in kinds]
 
     def infer(self) -> tuple[Attribute, ...]:
+        kinds = [kind.data for kind in self.steps or ()]
+        inference.check_steps(kinds, len(self.others))
         steps = [(kind, None if other is None else other.type) for kind, other in self.changes()]
         window = self.window.value.data if self.window is not None else None
         types = (self.query.type, self.key.type, self.value.type)

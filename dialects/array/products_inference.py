@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from xdsl.ir import Attribute
 
+from flowc.dialects.array.kinds import arity
 from flowc.dialects.array.types import (
     Extent,
     ShapeError,
@@ -55,6 +56,16 @@ def attention_type(
         if not (dtype_of(other) == "bool" if kind == "where" else is_float(dtype_of(other))):
             raise ShapeError("the mask of attention is boolean or floating")
     return array_type(dtype_of(types[0]), (*query[:-1], value[-1]))
+
+
+def check_steps(kinds: Sequence[str], others: int) -> None:
+    """Raises ShapeError for steps that attention does not know, or that do not take so many operands."""
+    for kind in kinds:
+        if kind not in STEPS:
+            raise ShapeError(f"the scores of attention cannot be changed by `{kind}`")
+    wanted = sum(arity[kind] > 1 for kind in kinds)
+    if wanted != others:
+        raise ShapeError(f"the steps of attention take {wanted} operands, not {others}")
 
 
 def convolve_type(

@@ -17,7 +17,7 @@ from flowc.dialects.array import ops
 from flowc.dialects.array.faults import KernelFault as KernelFault
 from flowc.dialects.array.faults import extent_of
 from flowc.dialects.array.inference import elementwise_operand_dtype
-from flowc.dialects.array.interpreter import Interpreter
+from flowc.dialects.array.interpreter import Evaluate, Interpreter
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
 from flowc.dialects.array.kernel import KernelOp, LaunchOp
 from flowc.dialects.array.kinds import COMPARISON, compute_dtype, reduction_dtype
@@ -42,19 +42,19 @@ numpy_dtypes: dict[str, np.dtype[Any]] = {
 }
 
 
-def evaluate_kernel(kernel: KernelOp, arguments: Sequence[object]) -> tuple[NumpyArray, ...]:
+def evaluate_kernel(
+    kernel: KernelOp, arguments: Sequence[object], pure: Evaluate | None = None
+) -> tuple[NumpyArray, ...]:
     """The results of a kernel on NumPy arguments; raises KernelFault as the compiled kernel fails.
 
-    Arguments that the kernel changes are arrays of their own dtype, and are changed.
+    Arguments that the kernel changes are arrays of their own dtype, and are changed. `pure` evaluates the
+    operators that give values in place of `evaluate`.
     """
-
-    def pure(op: Operation, inputs: Sequence[NumpyArray]) -> Sequence[NumpyArray]:
-        return evaluate(op, inputs, wide=True)
 
     def fresh(ref: SSAValue, extents: Sequence[int]) -> NumpyArray:
         return np.zeros(extents, numpy_dtypes[dtype_of(ref.type)])
 
-    interpreter = Interpreter(pure, fresh)
+    interpreter = Interpreter(pure or partial(evaluate, wide=True), fresh)
     for parameter, value in zip(kernel.body.block.args, arguments, strict=True):
         array = np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
         if isinstance(parameter.type, RefType):

@@ -5,7 +5,7 @@ The name stands before the value because a value's name is only a hint to the pr
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, NoneAttr, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, NoneType, StringAttr
 from xdsl.ir import Attribute, BlockArgument
 from xdsl.parser import Parser
 from xdsl.printer import Printer
@@ -25,7 +25,7 @@ def parameter(name: str, default: Attribute | None = None, labels: Sequence[str]
     """The attribute of one parameter."""
     return ParameterAttr(
         StringAttr(name),
-        NoneAttr() if default is None else default,
+        NoneType() if default is None else default,  # as the word `none` is read
         ArrayAttr([StringAttr(label) for label in sorted(labels)]),
     )
 

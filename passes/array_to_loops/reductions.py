@@ -69,8 +69,10 @@ def close(b: LoopBuilder, carried: Carried) -> SSAValue:
     if len(carried) == 1:
         return carried[0]
     total, lost = carried
-    finite = b.insert(arith.CmpfOp(b.insert(math.AbsFOp(total)), b.constant(float("inf"), f64), "olt"))
-    return b.select(finite, b.insert(arith.AddfOp(total, lost)), total)
+    # What is lost is no number after an overflow, of the total or on the way to what was lost.
+    whole = b.insert(arith.AddfOp(total, lost))
+    finite = b.insert(arith.CmpfOp(b.insert(math.AbsFOp(whole)), b.constant(float("inf"), f64), "olt"))
+    return b.select(finite, whole, total)
 
 
 def accumulate(

@@ -66,7 +66,7 @@ def contiguous_axis(s: Lowering, value: SSAValue) -> int | None:
     if isinstance(op, ops.CastOp):
         return contiguous_axis(s, op.source)
     if not is_viewed(op, s):
-        return rank - 1
+        return rank - 1 if rank else None
     axis = contiguous_axis(s, op.source)
     if axis is None:
         return None

@@ -1,11 +1,11 @@
 """A cluster as TOML: workers, speeds, bandwidth, failures."""
 
-import tomllib
 from pathlib import Path
 
 from flowc.passes.simulation.cluster import MOST_WORKERS, Cluster, Worker, identical
 from flowc.runtime.bounded import read_up_to
 from flowc.runtime.errors import FlowError, fail
+from flowc.runtime.sections import parsed
 
 SMALLEST, LARGEST = 1e-6, 1e18
 """Between them lie all numbers but a `repair` of zero; more seconds than 1e18 there have not been."""
@@ -24,7 +24,7 @@ def read_cluster(path: Path, workers: int) -> Cluster:
         data = read_up_to(path, MOST_BYTES)
         if len(data) > MOST_BYTES:
             raise _wrong(f"the file has more than {MOST_BYTES // 2**20} MB", path)
-        content = tomllib.loads(data.decode("utf-8"))
+        content = parsed(data.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise fail("E0658", f"{path} cannot be read", why=str(error), help=_HELP) from None
     _known(content, _TOP, "", path)

@@ -224,7 +224,8 @@ def past_of(store: Store, run: str, *, whole: bool = False) -> Past:
 
 def records_of(store: Store, run: str) -> Iterator[tuple[int, bytes]]:
     """The records of a run, in order, behind those that it shares with the run that it was forked from."""
-    return _with_shared(store, head_of(store, run), unframe(store.segments(run)))
+    with understood(f"run {run}"):
+        yield from _with_shared(store, head_of(store, run), unframe(store.segments(run)))
 
 
 def _read(store: Store, run: str, *, whole: bool = False) -> tuple[Past, tuple[int, int]]:

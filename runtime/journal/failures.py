@@ -1,5 +1,9 @@
 """What goes wrong with a journal, as coded errors."""
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flowc.runtime.errors import FlowError, Problem, fail
 
 CLOSED = Problem("E0912", "the journal is closed", help="runs end before the journal that they are kept in")
@@ -21,6 +25,28 @@ def damaged_journal(where: str, why: str) -> FlowError:
     """A journal that is not what was written, in a place that belongs to no single record."""
     help = "restore it from a copy, or move it away: the next run begins a new one"
     return fail("E0910", f"the journal {where} is damaged", why=why, help=help)
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Reads what flowc has written. What is sound by its checksums and still says what no flowc writes is
+    damage, too: E0910.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        zlib.error,
+    ) as error:
+        title = f"what is kept of {what} cannot be understood"
+        why = f"it is sound, but nothing that this flowc writes ({type(error).__name__}: {error})"
+        help = "restore the journal from a copy; a newer flowc may be able to read it"
+        raise fail("E0910", title, why=why[:300], help=help) from error
 
 
 def lost_blob(where: str, digest: bytes, *, missing: bool) -> FlowError:

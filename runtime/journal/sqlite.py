@@ -124,7 +124,9 @@ class SqliteStore:
 
     def _numbered(self, run: str) -> int | None:
         found = self._asked("SELECT number FROM runs WHERE run = ?", run)
-        return int(found[0][0]) if found else None
+        if found and type(found[0][0]) is not int:
+            raise failures.damaged_journal(str(self._where), f"run {run} has no number")
+        return found[0][0] if found else None
 
     def segments(self, run: str, first: int = 0) -> Iterator[Segment]:
         number = self._numbers.looked_up(run)
@@ -157,7 +159,8 @@ class SqliteStore:
 
     def find(self, prefix: str) -> list[str]:
         question = "SELECT run FROM runs WHERE run >= ? AND run < ? ORDER BY number DESC"
-        return [run for (run,) in self._asked(question, prefix, prefix + chr(sys.maxunicode))]
+        found = self._asked(question, prefix, prefix + chr(sys.maxunicode))
+        return [run for (run,) in found if isinstance(run, str)]
 
     def take(self, run: str) -> bool:
         number = self._numbers.of(run)
@@ -205,7 +208,8 @@ def _status_seal(number: object, first: object, count: object, status: str, chan
 
 def _row(number: int, run: Any, head: Any, seal: Any, status_seal: Any, *said: Any) -> Row:
     """A row of the list; of a damaged one what can be believed."""
-    if not (isinstance(run, str) and isinstance(head, bytes) and seal == _sealed(run, head)):
+    sound = isinstance(run, str) and isinstance(head, bytes) and type(number) is int
+    if not (sound and seal == _sealed(run, head)):
         return Row(str(run), number, b"", DAMAGED)
     if status_seal is None:
         return Row(run, number, head)

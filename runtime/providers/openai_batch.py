@@ -94,10 +94,17 @@ async def send(client: "AsyncOpenAI", bodies: Mapping[str, Json], look: float) -
     for name in files[1:]:
         answers = await _patiently(partial(client.files.content, name), look)
         check_parts(answers.content)
-        for line in answers.text.split("\n"):
-            with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                found.append(_line(json.loads(line)))  # what is no answer leaves its call without one
+        found += lines_in(answers.text)
     return found, await _delete(client, files)
+
+
+def lines_in(text: str) -> list[Line]:
+    """The answers in a file; what is no answer leaves its call without one."""
+    found: list[Line] = []
+    for line in text.split("\n"):
+        with suppress(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            found.append(_line(json.loads(line)))
+    return found
 
 
 async def _delete(client: "AsyncOpenAI", names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import email.utils
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -122,12 +123,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "")
     with contextlib.suppress(ValueError):
         return _bounded(float(value))
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
         return _bounded(email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     return None
 
 
 def _bounded(seconds: float) -> float:
+    if math.isnan(seconds):
+        raise ValueError("no number of seconds")
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 

@@ -9,7 +9,7 @@ recording.
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from flowc.runtime.errors import FlowError, Problem, fail
 from flowc.runtime.plan import Json
 from flowc.runtime.providers.base import (
+    LONGEST_WAIT,
     Embedding,
     EmbedRequest,
     Provider,
@@ -67,7 +68,7 @@ class Recorded:
         return ProviderError(
             Problem(code, message, why, help_),
             retryable=bool(self.fault.get("retryable", True)),
-            after=float(after) if isinstance(after, int | float) else None,
+            after=float(min(after, LONGEST_WAIT)) if isinstance(after, int | float) and after >= 0 else None,
         )
 
 
@@ -151,13 +152,30 @@ class Replay:
         """Nothing is open."""
 
 
+_KINDS: Mapping[str, Any] = {
+    "key": str,
+    "step": str,
+    "prompt_tokens": int,
+    "answer_tokens": int,
+    "finish": str,
+    "note": str,
+    "fault": dict | None,
+}
+"""What an entry must be; an answer may be any JSON, as vectors are."""
+
+
 def _line(source: str) -> "Callable[[tuple[int, str]], Recorded]":
     def read(numbered: tuple[int, str]) -> Recorded:
         number, line = numbered
         try:
-            members = json.loads(line)
-            return Recorded(**members)
-        except (ValueError, TypeError) as error:
+            entry = Recorded(**json.loads(line))
+            for name, kind in _KINDS.items():
+                if not isinstance(getattr(entry, name), kind):
+                    raise TypeError(f"`{name}` is {getattr(entry, name)!r:.40}")
+            if min(entry.prompt_tokens, entry.answer_tokens) < 0:
+                raise ValueError("fewer tokens than none")
+            return entry
+        except (ValueError, TypeError, RecursionError) as error:
             raise fail(
                 "E0835",
                 f"line {number} of the recording {source} is broken",

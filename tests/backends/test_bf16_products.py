@@ -18,7 +18,7 @@ from flowc.dialects.array.types import array_type
 from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
 from flowc.runtime.processor import BF16_DOTS, Processor
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 from tests.kernels.children import in_child
 from tests.kernels.guarded import contiguous, guarded
 

@@ -12,7 +12,7 @@ from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
 from flowc.runtime import processor
 from flowc.runtime.kernels import load
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 from tests.kernels.guarded import contiguous, guarded
 
 LENGTHS = (0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 384, 401)

@@ -14,7 +14,15 @@ from flowc.dialects.array import build
 from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import DTYPES, Add, array_of, as_module, assert_close, make_kernel, strided
+from flowc.testing.strategies.kernels import (
+    DTYPES,
+    Add,
+    array_of,
+    as_module,
+    assert_close,
+    make_kernel,
+    strided,
+)
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

@@ -11,7 +11,7 @@ from flowc.dialects.array import products_build
 from flowc.dialects.array.products_reference import convolve
 from flowc.dialects.array.types import ShapeError, array_type
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import array_of, as_module, assert_close, make_kernel
+from flowc.testing.strategies.kernels import array_of, as_module, assert_close, make_kernel
 
 SHAPES = [
     ((2, 9, 11, 3), (3, 3, 3, 5)),

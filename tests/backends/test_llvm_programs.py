@@ -10,7 +10,7 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError, dtype_of
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
-from tests.array_programs import Program, assert_close, programs
+from flowc.testing.strategies.kernels import Program, assert_close, programs
 
 
 def examples(share: float) -> settings:

@@ -16,7 +16,7 @@ from flowc.dialects.array import build, kinds
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LONG = np.longdouble

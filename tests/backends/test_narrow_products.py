@@ -15,7 +15,7 @@ from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
 from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 from tests.backends.test_byte_dots import levels
 from tests.kernels.guarded import contiguous, guarded
 

@@ -13,7 +13,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.irregular import true_positions
 from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import DTYPES, array_of, as_module, make_kernel, strided
+from flowc.testing.strategies.kernels import DTYPES, array_of, as_module, make_kernel, strided
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -106,7 +106,7 @@ def test_true_positions_are_in_front_in_rising_order(share: float, bits: int) ->
 
 
 @pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("dtype", ["f32", "f64", "i32", "i64"])
+@pytest.mark.parametrize("dtype", ["f32", "f64", "i32", "i64", "bf16", "i8"])
 def test_what_is_picked_is_in_front_in_order(dtype: str, bits: int) -> None:
     block, chunk = true_positions.BLOCK, true_positions.LEAST_CHUNK
     for length in (0, 1, 15, 16, 17, block - 1, block + 1, 2 * chunk + 77):

@@ -20,7 +20,7 @@ from flowc.passes.array_to_loops.contract.stacks import Finish
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.runtime.kernels import Kernel, load
 from flowc.runtime.native import set_threads, threads
-from tests.array_programs import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 from tests.backends.test_byte_dots import levels
 from tests.kernels.guarded import contiguous, guarded
 

@@ -19,7 +19,7 @@ from flowc.passes.array_to_loops.irregular.wide_positions import FEW as FEW_WRON
 from flowc.passes.array_to_loops.irregular.wide_positions import LONGEST
 from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 NARROW, FEW = 8 * SORTED, 16 * SORTED
 """So many keys of 64 bits, and of 32, are sorted at once."""

@@ -15,7 +15,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.segment import PROCESSOR
 from flowc.passes.array_to_loops.visible_keys import sight_of
-from tests.array_programs import Add, make_kernel
+from flowc.testing.strategies.kernels import Add, make_kernel
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

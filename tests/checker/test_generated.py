@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from flowc.compiler.checker import check
 from flowc.compiler.diagnostics.model import CompileError, Source
 from flowc.compiler.syntax import Program
-from tests.typed_programs import typed_programs
+from flowc.testing.strategies.programs import typed_programs
 
 SOURCE = Source("generated.flow", "")
 
@@ -18,4 +18,4 @@ def test_generated_typed_programs_check_without_errors(program: Program) -> None
         checked = check(program, SOURCE)
     except CompileError as error:
         pytest.fail("\n".join(f"{d.code} {d.title} {d.why}" for d in error.diagnostics))
-    assert set(checked.callables) >= {"main", "twist"}
+    assert "main" in checked.callables

@@ -15,8 +15,8 @@ from flowc.compiler import syntax
 from flowc.compiler.checker import check
 from flowc.compiler.diagnostics.model import CompileError, Source
 from flowc.compiler.parser import parse
+from flowc.testing.strategies.programs import typed_programs
 from tests.checker.programs import body, codes
-from tests.typed_programs import typed_programs
 
 WORK = "tool work(i: int) -> int pure\n\n"
 

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from flowc.compiler.backends.cuda import emulated
 from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
-from tests.array_programs import array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
 from tests.cuda.comparing import on_device
 
 FORMS = ((1, 0, False), (2, 0, False), (2, 1, True), (3, 0, True), (3, 1, False), (3, 2, False))

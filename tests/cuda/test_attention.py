@@ -17,7 +17,7 @@ from flowc.compiler.backends.cuda import emulated
 from flowc.dialects.array import build, products_build
 from flowc.dialects.array.kernel import PRECISE
 from flowc.dialects.array.types import array_type
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 from tests.cuda.comparing import copied, on_device, on_processor, only
 
 EPSILON = {"f64": 2.0**-47, "f32": 2.0**-19, "f16": 2.0**-10, "bf16": 2.0**-7}

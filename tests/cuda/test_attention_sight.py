@@ -8,7 +8,7 @@ import pytest
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import build, products_build
-from tests.array_programs import Add
+from flowc.testing.strategies.kernels import Add
 from tests.cuda.test_attention import agrees, arrays, kernel
 
 Mask = Callable[[Add, SSAValue, SSAValue], SSAValue]

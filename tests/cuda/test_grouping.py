@@ -16,7 +16,7 @@ from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_gpu.irregular import counting
 from flowc.passes.array_to_gpu.irregular.owned import WINDOW
-from tests.array_programs import array_of, as_module, make_kernel, strided
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel, strided
 from tests.cuda.comparing import agree, on_device
 
 ORDERS = ("forward", "reverse", "shuffled")

@@ -12,7 +12,7 @@ from flowc.dialects.array import build as plain
 from flowc.dialects.array import irregular_build as build
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_gpu.irregular import prefix
-from tests.array_programs import array_of, as_module, make_kernel, strided
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel, strided
 from tests.cuda.comparing import agree, on_device
 
 ORDERS = ("forward", "reverse", "shuffled")

@@ -16,7 +16,7 @@ from flowc.dialects.array import build
 from flowc.dialects.array import irregular_build as irregular
 from flowc.dialects.array.types import array_type
 from flowc.runtime.errors import FlowError
-from tests.array_programs import array_of, as_module, make_kernel, strided
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel, strided
 from tests.cuda.comparing import agree, on_device
 
 SHAPES = ((0, 4), (4, 0), (1, 1), (9, 7), (3, 32), (3, 33), (2, 1025), (1, 2048), (2, 2049), (1, 5000))

@@ -19,7 +19,7 @@ from flowc.dialects.array.kinds import arity, operand_dtype, result_dtype
 from flowc.dialects.array.reference import KernelFault, evaluate, evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.slices import AxisSlice, SliceSpec, parse_slice
 from flowc.dialects.array.types import array_type, broadcast, promote, shape_of
-from tests.array_programs import DTYPES, Program, array_of, as_module, make_kernel, programs
+from flowc.testing.strategies.kernels import DTYPES, Program, array_of, as_module, make_kernel, programs
 
 
 def parsed(text: str) -> ModuleOp:

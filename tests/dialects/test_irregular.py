@@ -15,7 +15,7 @@ from flowc.dialects.array import irregular_build as irregular
 from flowc.dialects.array.irregular import ELEMENTWISE
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import array_type, is_float, shape_of
-from tests.array_programs import DTYPES, as_module, make_kernel
+from flowc.testing.strategies.kernels import DTYPES, as_module, make_kernel
 
 VECTOR, MATRIX, KEYS = array_type("f32", ("n",)), array_type("f32", ("n", "m")), array_type("i32", ("n",))
 NUMBER, COUNT = array_type("f64", ()), array_type("i64", ())

@@ -8,6 +8,7 @@ import doctest
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,8 @@ def test_a_document_shows_what_happens(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT if document.name == "README.md" else tmp_path)
+    if document.name == "testing.md":  # its tests stand beside an example
+        shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("FLOWC_HISTORY", str(tmp_path / "history.sqlite"))  # a reader's own, and new
     monkeypatch.setenv("FLOWC_JOURNAL", str(tmp_path / "journal.db"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flowc.compiler.formatter import format_program, format_text
 from flowc.compiler.parser import parse
 from flowc.compiler.syntax import Program
-from tests.strategies import programs
+from flowc.testing.strategies.syntax_trees import programs
 
 
 def formatted(text: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from flowc.compiler.formatter import format_program, format_text
 from flowc.compiler.parser import parse
 from flowc.compiler.syntax import Program
-from tests.strategies import programs
+from flowc.testing.strategies.syntax_trees import programs
 
 
 @settings(deadline=None, max_examples=80)

@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import AxisSlice
 from flowc.dialects.array.types import shape_of
-from tests.array_programs import Add, Program
+from flowc.testing.strategies.kernels import Add, Program
 from tests.kernels.sketch import NUMBERS, SHORT, Sketch, extents, number, pair, sliced
 
 FORMS = ("none", "roll", "roll", "zeros", "zeros", "ends", "other")

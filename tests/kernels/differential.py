@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from flowc.compiler.backends import llvm
 from flowc.compiler.backends.llvm.target import Target, assemble
 from flowc.dialects.array.reference import KernelFault, evaluate_kernel
-from flowc.dialects.array.types import ShapeError, dtype_of
+from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_arguments import layout_of
 from flowc.runtime.kernels import load
-from tests.array_programs import Draw, Program, assert_close
+from flowc.testing.roundings import judged
+from flowc.testing.strategies.kernels import Draw, Program
 from tests.kernels.children import in_child
 from tests.kernels.guarded import Layout, contiguous, guarded, repeated
 
@@ -76,7 +77,7 @@ def _compare(
     result_layouts: Any,
 ) -> None:
     try:
-        with _assembled(options.level):
+        with assembled(options.level != QUICK):
             code = llvm.compile_kernels(program.module, options)
     except ShapeError:
         return
@@ -91,33 +92,33 @@ def _compare(
                 kernel(*arguments)
             continue
         results = kernel(*arguments)
-        _agree(program, results if isinstance(results, tuple) else (results,), wanted)
+        _agree(program, values, results if isinstance(results, tuple) else (results,), wanted)
         if all(np.ndim(value) for value in wanted):
             places = [
                 guarded(np.zeros_like(value), result_layouts[np.ndim(value)], at_end) for value in wanted
             ]
             out = tuple(each.array for each in places)
             kernel(*arguments, out=out if len(out) > 1 else out[0])
-            _agree(program, out, wanted)
+            _agree(program, values, out, wanted)
             assert all(each.is_unharmed() for each in places)
         assert all(each.is_unharmed() for each in given_)
         for each, value in zip(given_, values, strict=True):
             assert each.array.tobytes() == value.tobytes()
 
 
-def _agree(program: Program, got: Sequence[Any], wanted: Sequence[Any]) -> None:
-    for value, array, reference in zip(program.kernel.returned, got, wanted, strict=True):
-        assert_close(array, reference, dtype_of(value.type), factor=4)
+def _agree(program: Program, values: Sequence[Any], got: Sequence[Any], wanted: Sequence[Any]) -> None:
+    problem = judged(program.kernel, values, got, wanted).problem
+    assert not problem, problem
 
 
 @contextmanager
-def _assembled(level: int) -> Iterator[None]:
-    """LLVM's optimiser works at level 2 only."""
+def assembled(optimised: bool) -> Iterator[None]:
+    """LLVM's optimiser works where it is asked for only; at level 0 it never does."""
 
     def plainly(text: str, target: Target, _: int = 0, listing: bool = False, finished: str = "") -> object:
         return assemble(text, target, 0, listing, finished)
 
-    if level != QUICK:
+    if optimised:
         yield
         return
     with mock.patch.object(llvm, "assemble", plainly):

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from hypothesis import strategies as st
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.slices import AxisSlice
 from flowc.dialects.array.types import Extent, ShapeError, dtype_of, is_float, shape_of
-from tests.array_programs import Add, Program, is_exact
+from flowc.testing.strategies.kernels import Add, Program, is_exact
 from tests.kernels.sketch import FLOATS, NUMBERS, Sketch, number, pair, ranked, sliced, unary
 
 RANKS = ((2, 2), (2, 2), (2, 2), (1, 2), (2, 1), (1, 1), (3, 3), (3, 2), (2, 3), (4, 3))
@@ -131,11 +130,11 @@ def rows(sketch: Sketch) -> Program:
             sketch.one(*STEPS),
             sketch.one(*range(rank)),
             sketch.one(True, False),
-            sketch.draw(st.integers(0, 99)),
+            sketch.choices.number(0, 99),
         )
         for _ in range(sketch.one(1, 2, 3, 4, 5, 6))
     ]
-    returned = sketch.draw(st.lists(st.integers(0, 99), min_size=1, max_size=3))
+    returned = sketch.choices.several(range(100), 1, 3)
 
     def body(add: Add, *values: SSAValue) -> Sequence[SSAValue]:
         pool = list(values)

@@ -6,7 +6,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import build
 from flowc.dialects.array.types import dtype_of, shape_of
-from tests.array_programs import Add, Program, is_exact
+from flowc.testing.strategies.kernels import Add, Program, is_exact
 from tests.kernels.sketch import MOST, NUMBERS, SHORT, Sketch, number, pair, unary
 
 DEPTHS = (0, 1, 2, 3, 8, 15, 16, 17, 33, 255, 256, 257, 600)

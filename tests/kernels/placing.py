@@ -4,7 +4,6 @@ histograms, random numbers, and what is joined, reshaped and stretched."""
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from hypothesis import strategies as st
 from xdsl.dialects.builtin import i64
 from xdsl.ir import SSAValue
 
@@ -12,7 +11,7 @@ from flowc.dialects.array import build, composites, irregular_build
 from flowc.dialects.array.reshape import reshape
 from flowc.dialects.array.slices import AxisSlice
 from flowc.dialects.array.types import ShapeError, shape_of
-from tests.array_programs import Add, Program, is_exact
+from flowc.testing.strategies.kernels import Add, Program, is_exact
 from tests.kernels.sketch import NUMBERS, Sketch, extents, pair, sliced, unary
 
 JOINS = (
@@ -93,7 +92,7 @@ def chances(sketch: Sketch) -> Program:
     dtype = sketch.one("f32", "f64")
     source = sketch.array(dtype, sketch.axes(sketch.one(1, 2)))
     choice = sketch.one("bits", "uniform", "normal", "dropout", *([] if sketch.special else ["categorical"]))
-    sketch.given(np.int64(sketch.draw(st.integers(-(2**63), 2**63 - 1))), i64)
+    sketch.given(np.int64(sketch.choices.number(-(2**63), 2**63 - 1)), i64)
 
     def body(add: Add, *values: SSAValue) -> SSAValue:
         array, seed = values[source], values[-1]
@@ -114,12 +113,11 @@ def joins(sketch: Sketch) -> Program:
     sketch.array(dtype, [n, m])
     sketch.array(sketch.one(dtype, *NUMBERS), [n, sketch.one(m, m, 1)])
     sketch.array(dtype, [sketch.one(n, 1), m])
-    chosen = st.integers(0, 99)
     steps = [
-        (sketch.one(*JOINS), sketch.draw(chosen), sketch.draw(chosen), sketch.one(0, 1))
+        (sketch.one(*JOINS), sketch.choices.number(0, 99), sketch.choices.number(0, 99), sketch.one(0, 1))
         for _ in range(sketch.one(1, 2, 3, 4, 5, 6))
     ]
-    returned = sketch.draw(st.lists(st.integers(0, 5), min_size=1, max_size=2))
+    returned = sketch.choices.several(range(6), 1, 2)
 
     def body(add: Add, *values: SSAValue) -> Sequence[SSAValue]:
         pool = list(values)

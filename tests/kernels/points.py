@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import AxisSlice
 from flowc.dialects.array.types import array_type
-from tests.array_programs import Add, Program, array_of
+from flowc.testing.strategies.kernels import Add, Program, array_of
 from tests.kernels.sketch import NUMBERS, Sketch, number, pair, sliced, unary
 
 ROWS = (0, 1, 2, 17, 511, 512, 513, 1025, 1600)

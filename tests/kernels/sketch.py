@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field
-from hypothesis import strategies as st
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array import build
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
 from flowc.dialects.array.types import Extent, array_type, dtype_of, shape_of
-from tests.array_programs import Add, Draw, Program, array_of, as_module, make_kernel
+from flowc.testing.strategies.choices import Choices
+from flowc.testing.strategies.kernels import Add, Program, array_of, as_module, make_kernel
 
 SHORT = (0, 1, 2, 3, 5, 6, 7, 15, 16, 17, 47, 48, 49, 63, 64, 65, 95, 96, 97)
 LONG = (1023, 1024, 1025, 4097)
@@ -29,7 +29,7 @@ Body = Callable[..., Sequence[SSAValue] | SSAValue]
 class Sketch:
     """A program while it is drawn; `special` puts NaN and infinities into its arguments."""
 
-    draw: Draw
+    choices: Choices
     special: bool = False
     sizes: dict[str, int] = field(factory=dict)
     parameters: dict[str, Attribute] = field(factory=dict)
@@ -37,7 +37,7 @@ class Sketch:
 
     def one(self, *choices: Any) -> Any:
         """One of the choices."""
-        return self.draw(st.sampled_from(choices))
+        return self.choices.one(choices)
 
     def extent(self, name: str, sizes: Sequence[int] = SHORT) -> str:
         """An axis that several arguments may have."""
@@ -46,7 +46,7 @@ class Sketch:
 
     def axes(self, count: int) -> list[str]:
         """Named axes of which at most one is long, small enough together."""
-        long = self.draw(st.integers(-1, count - 1))
+        long = self.choices.number(-1, count - 1)
         names = [self.extent(f"n{k}", LONG if k == long else SHORT) for k in range(count)]
         total = 1
         for name in names:
@@ -61,14 +61,14 @@ class Sketch:
         form = self.one("name", "name", "name", "number", "unknown")
         declared: list[Extent] = list(concrete) if form == "number" else list(shape)
         if form == "unknown" and shape:
-            declared[self.draw(st.integers(0, len(shape) - 1))] = ""
-        values = array_of(dtype, concrete, self.draw(st.integers(0, 999)), self.special)
+            declared[self.choices.number(0, len(shape) - 1)] = ""
+        values = array_of(dtype, concrete, self.choices.number(0, 999), self.special)
         return self.given(values, array_type(dtype, declared))
 
     def places(self, extent: str, low: int, high: int) -> int:
         """An argument of whole numbers from `low` to below `high`."""
         dtype = self.one("i64", "i32", "i16", "i8")
-        rng = np.random.default_rng(self.draw(st.integers(0, 999)))
+        rng = np.random.default_rng(self.choices.number(0, 999))
         values = rng.integers(max(low, -100), min(high, 100), self.sizes[extent])
         return self.given(values.astype(numpy_dtypes[dtype]), array_type(dtype, [extent]))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.array_programs import programs
+from flowc.testing.strategies.kernels import programs
 from tests.kernels.children import in_child
 from tests.kernels.differential import QUICK, drawn, examples
 from tests.kernels.guarded import contiguous, guarded

@@ -5,25 +5,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flowc.dialects.array.types import ShapeError
-from tests.array_programs import Program
-from tests.kernels import borders, families, pairing, placing, points, windows
+from flowc.testing.strategies.choices import from_draw
+from flowc.testing.strategies.kernels import Program
+from tests.kernels.all_families import FAMILIES
 from tests.kernels.differential import QUICK, drawn, examples
 from tests.kernels.sketch import Sketch
-
-FAMILIES = {
-    each.__name__: each
-    for each in (
-        families.contractions, families.rows, families.attentions, families.convolutions, placing.scatters,
-        placing.groupings, placing.searches, placing.chances, placing.joins, pairing.pairs,
-        points.points, windows.windows, windows.weighted, windows.slices, borders.borders,
-    )
-}  # fmt: skip
 
 
 def program(data: st.DataObject, family: str, special: bool) -> Program:
     """A program of the family; what does not fit together is drawn anew."""
     try:
-        return FAMILIES[family](Sketch(data.draw, special))
+        return FAMILIES[family](Sketch(from_draw(data.draw), special))
     except ShapeError:
         assume(False)
         raise

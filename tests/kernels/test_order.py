@@ -24,7 +24,7 @@ from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
 from flowc.runtime.native import set_threads, threads
 from flowc.runtime.processor import Processor
-from tests.array_programs import Program, programs
+from flowc.testing.strategies.kernels import Program, programs
 from tests.kernels.children import in_child
 from tests.kernels.orders import ALMOST_ALL, FUNCTIONS, THREADED, numbers
 
@@ -64,6 +64,7 @@ def on(level: Processor, function: Callable[..., Any], *arguments: Any, **flags:
         return flat(flowc.jit(**flags)(function)(*arguments))  # type: ignore[call-overload]
 
 
+@pytest.mark.alike(8)
 @pytest.mark.parametrize("name", ALMOST_ALL)
 def test_reproducible_bits_are_the_same_on_every_processor(name: str) -> None:
     function, arguments = FUNCTIONS[name]
@@ -81,6 +82,7 @@ def test_reproducible_bits_are_those_of_vectors_of_every_width(name: str) -> Non
     assert all(list(map(bits, each)) == list(map(bits, found[0])) for each in found)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("name", THREADED)
 def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
     function, arguments = FUNCTIONS[name]

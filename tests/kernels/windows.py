@@ -9,7 +9,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import build
 from flowc.dialects.array.slices import AxisSlice
-from tests.array_programs import Add, Program
+from flowc.testing.strategies.kernels import Add, Program
 from tests.kernels.sketch import NUMBERS, SHORT, Sketch, number, pair, sliced
 
 FEW = (0, 1, 2, 3, 5, 15, 16, 17, 18)

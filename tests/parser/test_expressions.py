@@ -161,3 +161,9 @@ def test_template_holes_are_expressions_with_their_own_spans() -> None:
     assert (hole.expression.span.column, hole.expression.span.end_column) == (19, 24)
     assert isinstance(nested, syntax.Hole)
     assert isinstance(nested.expression, syntax.Template)
+
+
+def test_a_size_of_many_digits_is_exact() -> None:
+    size = expression(f"{'1234567890' * 4}B")
+    assert isinstance(size, syntax.Constant)
+    assert size.value == int("1234567890" * 4)

@@ -51,6 +51,8 @@ def first_error(text: str) -> Diagnostic:
         ("with timeout(3s) pass", "E0012", ":"),
         ("return 12abc", "E0005", "no unit"),
         ("return 1.", "E0005", "1.0"),
+        (f"return {'1' * 330}min", "E0005", "at most 1e308 s"),
+        ("return 1.5B", "E0005", "whole number of bytes"),
         ("return 012", "E0005", "0o12"),
         ("return 0x", "E0005", "0xff"),
         ("return $x", "E0002", "$0.02"),

@@ -4,12 +4,13 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, field
 
 from flowc.runtime.environment import Environment
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Request, Response, Usage
+from flowc.testing.worlds import note_write
 from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld
 
 WRITES = {
@@ -48,15 +49,6 @@ class LetterModel:
         """There is nothing to close."""
 
 
-Written = TypeVar("Written", bound=tuple[str, object])
-
-
-def append_write(writes: list[Written], write: Written) -> None:
-    """Notes a write, unless it is idempotent and repeats the last one."""
-    if not (write[0] in IDEMPOTENT and writes and writes[-1] == write):
-        writes.append(write)
-
-
 @define
 class RecordingWorld:
     """Tools over one generated world. The lock is not for order: it keeps one call in one piece."""
@@ -84,5 +76,5 @@ class RecordingWorld:
         found: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for name, number in self.world.calls:
             if name in WRITES:
-                append_write(found[WRITES[name]], (name, number))
+                note_write(found[WRITES[name]], (name, number), IDEMPOTENT)
         return found

@@ -12,7 +12,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.array_to_loops.tiling import BLOCK_ROWS
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 Add = Callable[[Operation], SSAValue]
 

@@ -21,7 +21,7 @@ from flowc.passes.array_to_loops import array_to_loops, positions, ranking, redu
 from flowc.passes.fuse_array import fuse_array
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
-from tests.array_programs import Program, array_of, as_module, assert_close, make_kernel, programs
+from flowc.testing.strategies.kernels import Program, array_of, as_module, assert_close, make_kernel, programs
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

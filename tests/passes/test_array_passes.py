@@ -15,7 +15,7 @@ from flowc.dialects.array.types import array_type
 from flowc.dialects.loops import Loops
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import Program, as_module, make_kernel, programs
+from flowc.testing.strategies.kernels import Program, as_module, make_kernel, programs
 
 LINE = FileLineColLoc(StringAttr("k.flow"), IntAttr(1), IntAttr(1))
 VECTOR = array_type("f32", ("n",))

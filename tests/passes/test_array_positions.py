@@ -17,7 +17,7 @@ from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.array_positions import are_inside, range_of, stride
 from flowc.passes.fuse_array import fuse_array
 from flowc.runtime.kernel_calls import sizer
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 Add = Callable[[Operation], SSAValue]
 VECTOR, WEIGHTS = array_type("f32", ("n",)), array_type("f32", ("k",))

@@ -17,7 +17,7 @@ from flowc.passes.fuse_array import fuse_array
 from flowc.passes.kernel_choices import Choices, choose
 from flowc.passes.launches import launches
 from flowc.passes.usual_sizes import Sizes, sizes_of
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 
 
 def product(add: Add, a: Any, b: Any) -> Sequence[Any]:

@@ -13,7 +13,7 @@ from flowc.passes.cost.money import Prices
 from flowc.passes.pipelines import PIPELINES, optimise
 from flowc.runtime.expectations import Expectations, StepExpectation, step_key
 from flowc.runtime.plan_json import dumps, loads
-from tests.expected import CALLS, EXPECTATIONS, STEPS
+from flowc.testing.strategies.expectations import CALLS, EXPECTATIONS, STEPS
 from tests.passes.flow_text import programs
 from tests.passes.test_meaning import assert_same, module_at, outcome
 

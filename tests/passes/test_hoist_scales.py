@@ -11,7 +11,7 @@ from flowc.dialects.array import KernelOp, build, ops
 from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import array_type
 from flowc.passes.hoist_scales import hoist_scales
-from tests.array_programs import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 
 Body = Callable[[Add, SSAValue, SSAValue], SSAValue]
 

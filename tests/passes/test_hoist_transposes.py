@@ -14,7 +14,7 @@ from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.slices import AxisSlice, SliceSpec
 from flowc.dialects.array.types import array_type
 from flowc.passes.hoist_transposes import hoist_transposes
-from tests.array_programs import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 
 Body = Callable[[Add, SSAValue, SSAValue, SSAValue], SSAValue]
 

@@ -13,7 +13,7 @@ from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import Program, as_module, make_kernel, programs
+from flowc.testing.strategies.kernels import Program, as_module, make_kernel, programs
 from tests.passes.test_array_groups import Add
 
 pytestmark = pytest.mark.usefixtures("unoptimised")

@@ -17,7 +17,7 @@ from flowc.compiler.python.definitions import Definition
 from flowc.dialects.array.types import ShapeError
 from flowc.passes.array_to_loops import groups, reductions, sweeps, tiling
 from flowc.runtime.kernels import load
-from tests.array_programs import Program, programs
+from flowc.testing.strategies.kernels import Program, programs
 from tests.passes.test_array_groups import compare
 
 pytestmark = pytest.mark.usefixtures("unoptimised")

@@ -10,7 +10,7 @@ from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE
 from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 
 
 def lowered(kind: str, shape: tuple[int | str, ...], axes: list[int], flag: str = "") -> ModuleOp:

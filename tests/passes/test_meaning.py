@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
@@ -17,8 +16,9 @@ from flowc.compiler.reference import Event, Outcome, evaluate
 from flowc.dialects.registry import context
 from flowc.passes.pipelines import O3, optimise
 from flowc.runtime.execute import run
-from tests.passes.flow_text import GeneratedWorld, programs
-from tests.passes.running import RecordingWorld, append_write
+from flowc.testing import oracles
+from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld, programs
+from tests.passes.running import RecordingWorld
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
 """How many times the usual number of programs to try."""
@@ -33,42 +33,15 @@ def outcome(module: ModuleOp, n: int) -> Outcome:
     return evaluate(module, "main", {"n": n}, GeneratedWorld())
 
 
-def writes(trace: tuple[Event, ...]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for event in trace:
-        for kind, resource in event.effects:
-            if kind == "writes" and resource is not None:
-                append_write(found[resource], (event.name, event.arguments))
-    return found
-
-
 def writes_by_name(trace: tuple[Event, ...]) -> dict[str, list[tuple[str, int]]]:
     return {
         resource: [(name, json.loads(arguments)[0]) for name, arguments in events]
-        for resource, events in writes(trace).items()
+        for resource, events in oracles.writes(trace, IDEMPOTENT).items()
     }
-
-
-def others(trace: tuple[Event, ...]) -> set[tuple[str, str]]:
-    return {
-        (event.name, _asked(event.arguments) if event.kind == "generate" else event.arguments)
-        for event in trace
-        if event.effects and not any(kind == "writes" for kind, _ in event.effects)
-    }
-
-
-def _asked(arguments: str) -> str:
-    """What a model is asked: its prompt, whose paragraphs may stand in any order where that is allowed."""
-    prompt: str = json.loads(arguments)[0]
-    return "\n\n".join(sorted(prompt.split("\n\n")))
 
 
 def assert_same(first: Outcome, second: Outcome) -> None:
-    assert (first.failure is None) == (second.failure is None)
-    assert first.value == second.value
-    if first.failure is None:
-        assert writes(first.trace) == writes(second.trace)
-        assert others(first.trace) == others(second.trace)
+    oracles.assert_same(first, second, idempotent=IDEMPOTENT)
 
 
 @settings(max_examples=20 * MORE, deadline=None)

@@ -13,7 +13,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.array_to_loops.overlap import scatters_in_place
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 
 Body = Callable[[Add, SSAValue, SSAValue, SSAValue], SSAValue]
 

@@ -17,7 +17,7 @@ from flowc.dialects.array.types import array_type
 from flowc.passes.array_extents import ExtentAnalysis
 from flowc.passes.fuse_array import fuse_array
 from flowc.passes.long_extents import is_long
-from tests.array_programs import Add, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 from tests.kernels.sketch import sliced
 from tests.passes.test_array_groups import MATRIX, VECTOR, elementwise, lowered, whole_temporaries
 

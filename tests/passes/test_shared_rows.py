@@ -13,7 +13,7 @@ import flowc
 from flowc.dialects.array import build
 from flowc.dialects.array.types import array_type
 from flowc.passes import kernel_choices
-from tests.array_programs import Add, array_of, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, compare, elementwise, lowered, native
 
 pytestmark = pytest.mark.usefixtures("unoptimised")

@@ -9,7 +9,7 @@ from flowc.dialects.array.types import array_type
 from flowc.dialects.loops import LANES, MASKED
 from flowc.passes.array_to_loops import array_to_loops
 from flowc.passes.unroll_rows import unroll_rows
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 
 def lowered(dtype: str, columns: int | str, vector_bits: int = 512) -> ModuleOp:

@@ -13,7 +13,7 @@ from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import array_type
 from flowc.passes.unroll_rows import unroll_rows
 from flowc.runtime.dtypes import numpy_dtype
-from tests.array_programs import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 
 
 def reduction(

@@ -13,7 +13,7 @@ from flowc.runtime.expected import UNSURE, expected_seconds, expected_tokens
 from flowc.runtime.plan import Operation, Parameter
 from flowc.runtime.plan_json import dumps, loads
 from flowc.runtime.types import BOOL, INT, STR, List
-from tests.expected import EXPECTATIONS, quantiles
+from flowc.testing.strategies.expectations import EXPECTATIONS, quantiles
 from tests.runtime.plans import Builder, llm, plan, tool
 
 OPERATIONS = (llm("ask"), llm("judge", result=BOOL, max_tokens=3), tool("work"), tool("look"))

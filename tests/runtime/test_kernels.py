@@ -19,7 +19,7 @@ from flowc.dialects.array.types import array_type
 from flowc.runtime import object_cache
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load, signature_from_json, signature_to_json
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 PAIR = {"x": array_type("f32", ("n", "m")), "y": array_type("f32", ("m",)), "k": i8}
 

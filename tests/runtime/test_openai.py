@@ -183,6 +183,9 @@ def test_a_budget_of_money_is_never_exceeded_whatever_fails() -> None:
         ({"retry-after-ms": "250"}, 0.25),
         ({}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "inf"}, 600.0),
+        ({"retry-after": "Wed, 21 Oct 9007199254740993 07:28:00 GMT"}, None),
     ],
 )
 def test_the_asked_for_pause_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:

@@ -19,7 +19,7 @@ from flowc.dialects.array.types import array_type
 from flowc.runtime import buffers
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 MATRIX = array_type("f32", ("n", "m"))
 

@@ -2,7 +2,7 @@
 positions or elements behind those of the chunks before.
 
 A block of bools, and of the elements, is evaluated into a tile first, as any loop is that becomes vectors.
-With AVX-512 those of a vector are packed at a time.
+With AVX-512 those of a vector are packed at a time, unless they are narrow.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,9 @@ from flowc.passes.array_to_loops.irregular.vector_sort import PACKING_BITS
 LEAST_CHUNK = 1 << 15
 BLOCK = 1024
 """So many bools are evaluated at a time."""
-PADDING = PACKING_BITS // 32
+PACKED = (32, 64)
+"""Elements of so many bits are packed as vectors."""
+PADDING = PACKING_BITS // min(PACKED)
 """As many bools as the longest vectors have elements."""
 NANOSECONDS = 1
 """What an element costs, about."""
@@ -108,7 +110,9 @@ def _fill(s: Lowering, p: _Packing, tiles: _Tiles, chunk: tuple[SSAValue, SSAVal
     """Stores what is packed of a chunk from a place on, block by block."""
     b = s.b
     low, high, start = chunk
-    store = _packed if s.vector_bits >= PACKING_BITS else _one_by_one
+    type_ = scalars.element_type(p.destination)
+    as_vectors = isinstance(type_, FixedBitwidthType) and type_.bitwidth in PACKED
+    store = _packed if as_vectors and s.vector_bits >= PACKING_BITS else _one_by_one
     if p.values is None:
         b.nest([BLOCK], lambda at: b.store(b.to_integer(at[0]), tiles.values, at))
 

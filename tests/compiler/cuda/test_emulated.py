@@ -16,7 +16,7 @@ from flowc.dialects.array.types import RefType, array_type
 from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.dtypes import numpy_dtype
 from flowc.runtime.errors import FlowError
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 from tests.cuda.written import CONSTANTS, SCALE, by_hand, launch, lowering
 
 pytestmark = pytest.mark.skipif(not emulate.available(), reason="there is no C++ compiler")

@@ -16,7 +16,7 @@ from flowc.runtime.history.samples import CallSample, is_sound
 from flowc.runtime.history.store import Past
 from flowc.runtime.plan import Operation
 from flowc.runtime.types import STR
-from tests.expected import lawful_calls
+from flowc.testing.strategies.expectations import lawful_calls
 from tests.runtime.plans import llm, tool
 
 SECONDS = st.floats(1e-6, 1e7) | st.sampled_from([1e-6, 1e7])

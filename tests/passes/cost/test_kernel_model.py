@@ -26,7 +26,7 @@ from flowc.passes.cost.kernel_model import (
 from flowc.passes.cost.kernel_roofline import Machine
 from flowc.passes.cost.kernel_work import kernel_work
 from flowc.passes.fuse_array import fuse_array
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 
 MACHINE = Machine("some", 1, np.array([10.0, 20.0]), np.array([4e9, 1e9]), 1e10, 1e11, 1e-6, 1e-8, 64)
 

@@ -21,12 +21,13 @@ from flowc.passes.search.space import (
     text_of,
 )
 from flowc.runtime.execute import run
+from flowc.testing import oracles
+from flowc.testing.strategies.programs import typed_programs
 from tests.passes.flow_text import programs
 from tests.passes.running import RecordingWorld
 from tests.passes.search.searching import GUARDED
-from tests.passes.test_meaning import GeneratedWorld, assert_same, writes_by_name
+from tests.passes.test_meaning import GeneratedWorld, writes_by_name
 from tests.passes.test_typed_meaning import checked_program, outcome
-from tests.typed_programs import typed_programs
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
 FAR = 4
@@ -55,7 +56,7 @@ def test_every_pipeline_of_the_space_gives_what_the_sequential_reading_gives(
     checked = checked_program(program)
     wanted = outcome(driver.optimised(checked, driver.Options(level=0)))
     module, _ = compiled_by(checked, wandered(checked, Random(seed)))
-    assert_same(wanted, outcome(module))
+    oracles.assert_same(wanted, outcome(module))
 
 
 @settings(max_examples=12 * MORE, deadline=None)

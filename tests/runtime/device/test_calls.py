@@ -16,7 +16,7 @@ from flowc.runtime.device.arguments import fitting
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_signature import Parameter, Result
 from flowc.runtime.kernels import load
-from tests.array_programs import as_module, make_kernel
+from flowc.testing.strategies.kernels import as_module, make_kernel
 from tests.runtime.device.stand_in import AFFINE_SIGNATURE as AFFINE
 from tests.runtime.device.stand_in import (
     MATRIX,

@@ -1,0 +1,223 @@
+"""Kernels with their roundings moved, and whether results agree with the reference as far as these allow.
+
+Where a moved rounding makes a number infinite or NaN, or a sum might overflow on the way, nothing is asked
+of the result: `Judged.unasked` says how many numbers that were.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from xdsl.ir import Operation
+
+from flowc.dialects.array import irregular, ops, products
+from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.kernel import KernelOp
+from flowc.dialects.array.kinds import compute_dtype
+from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
+from flowc.dialects.array.types import dtype_of, is_float
+from flowc.testing.tolerance import ULP, addend_ulp, ulp_of
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_WAYS = (1, -1, 0, 0)
+_MORE = (0,) * 40
+"""Up, down, and at random; what does not agree with the few is tried with more."""
+_EVEN: Mapping[str, Any] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "sqrt": np.sqrt,
+}  # fmt: skip
+
+
+@frozen
+class Judged:
+    """Whether results agree with the reference, and of how many numbers nothing could be asked."""
+
+    problem: str = ""
+    unasked: int = 0
+
+
+def judged(
+    kernel: KernelOp, arguments: Sequence[Any], got: Sequence[Any], wanted: Sequence[Any], seed: int = 0
+) -> Judged:
+    """Compares results with those of the reference, as far as the kernel's roundings allow."""
+    problem = _shapes(got, wanted)
+    if problem or all(map(_same, got, wanted)):
+        return Judged(problem)
+    found = Judged()
+    runs: list[Sequence[Array] | None] = []
+    for ways in (_WAYS, _MORE):
+        runs += [_moved_run(kernel, arguments, way, seed + n) for n, way in enumerate(ways, len(runs))]
+        if None in runs:
+            return Judged("", sum(np.size(each) for each in wanted))
+        found = _compared(kernel, got, wanted, [run for run in runs if run is not None])
+        if not found.problem:
+            break
+    return found
+
+
+def assert_agrees(kernel: KernelOp, arguments: Sequence[Any], got: Sequence[Any]) -> None:
+    """Results of a kernel agree with the reference, as far as the kernel's roundings allow."""
+    found = judged(kernel, arguments, got, evaluate_kernel(kernel, arguments))
+    assert not found.problem, found.problem
+
+
+def _shapes(got: Sequence[Any], wanted: Sequence[Any]) -> str:
+    if len(got) != len(wanted):
+        return f"{len(got)} results instead of {len(wanted)}"
+    for place, (mine, theirs) in enumerate(zip(got, wanted, strict=True)):
+        have, want = (f"{each.dtype}{list(each.shape)}" for each in map(np.asarray, (mine, theirs)))
+        if have != want:
+            return f"result {place} is {have} instead of {want}"
+    return ""
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    """Equal numbers, NaN equal to NaN."""
+    mine, theirs = np.asarray(got), np.asarray(wanted)
+    same = mine == theirs
+    if mine.dtype.kind not in "iub":
+        same |= (mine != mine) & (theirs != theirs)
+    return bool(np.all(same))
+
+
+def _compared(
+    kernel: KernelOp, got: Sequence[Any], wanted: Sequence[Any], runs: Sequence[Sequence[Array]]
+) -> Judged:
+    unasked = 0
+    for place, value in enumerate(kernel.returned):
+        mine, theirs = (np.asarray(each[place]).astype(np.longdouble) for each in (got, wanted))
+        moved = [run[place].astype(np.longdouble) for run in runs]
+        with np.errstate(all="ignore"):
+            sure = np.logical_and.reduce([_alike(each, theirs) for each in moved])
+            reach = np.max(
+                [np.where(_equal(each, theirs), 0, np.abs(each - theirs)) for each in moved], axis=0
+            )
+            room = reach
+            if is_float(dtype := dtype_of(value.type)):
+                room = np.where(reach > 0, reach + ulp_of(theirs, dtype), 0)
+            wrong = sure & ~_equal(mine, theirs) & ~(np.abs(mine - theirs) <= room)
+        unasked += int(np.sum(~sure))
+        if np.any(wrong):
+            at = tuple(int(each[0]) for each in np.nonzero(np.atleast_1d(wrong)))
+            pair = np.atleast_1d(mine)[at], np.atleast_1d(theirs)[at], np.atleast_1d(room)[at]
+            text = "result {} at {}: {} instead of {} (within {})".format(place, list(at), *pair)
+            return Judged(f"{text}; {int(np.sum(wrong))} of {wrong.size} are wrong", unasked)
+    return Judged("", unasked)
+
+
+def _equal(a: Array, b: Array) -> Array:
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def _alike(a: Array, b: Array) -> Array:
+    """Both finite, or the same."""
+    return np.asarray((np.isfinite(a) & np.isfinite(b)) | _equal(a, b))
+
+
+def _moved_run(kernel: KernelOp, arguments: Sequence[Any], way: int, seed: int) -> Sequence[Array] | None:
+    """The results with the roundings moved; None where the kernel then fails."""
+    moving = Moving(way, np.random.default_rng(seed))
+    try:
+        with np.errstate(all="ignore"):
+            return evaluate_kernel(kernel, [np.array(each) for each in arguments], moving.evaluate)
+    except (KernelFault, ValueError):
+        return None
+
+
+@frozen
+class Moving:
+    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0)."""
+
+    way: int
+    chance: np.random.Generator
+
+    def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+        """The results of an operator."""
+        name = _name_of(op)
+        result_dtype = dtype_of(op.results[0].type)
+        if name not in ULP or not is_float(result_dtype):
+            return evaluate(op, inputs, wide=True)
+        given, fits = self._with_moved_addends(op, inputs)
+        (result,) = evaluate(op, given, wide=True)
+        if not fits and self.way == 1:
+            return (np.full_like(result, np.nan),)
+        if _is_even(name, given, result, result_dtype):
+            return (result,)
+        if self.way < 1 and all(np.isfinite(each).all() for each in given):
+            greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
+            result = np.clip(
+                result, -greatest, greatest
+            )  # another order, or a longer product, may not overflow
+        base = np.maximum(np.abs(result), 1) if name == "normal" else result
+        units = ULP[name][result_dtype]
+        if isinstance(op, ops.SoftmaxOp | products.AttentionOp):  # their divisor is a sum
+            units += addend_ulp(_summed(op, inputs))
+        return (self._moved(result, units * ulp_of(base, result_dtype)),)
+
+    def _with_moved_addends(self, op: Operation, inputs: Sequence[Array]) -> tuple[list[Array], bool]:
+        """What the operator is given, and whether its sums are sure to stay finite."""
+        given = list(inputs)
+        places = _addends(op)
+        if not places:
+            return given, True
+        count = _summed(op, inputs)
+        for place in places:
+            if place < len(given):
+                dtype = dtype_of(op.operands[place].type)
+                held = given[place] if is_float(dtype) else given[place].astype(np.float64)
+                units = addend_ulp(count) * ulp_of(held, dtype if is_float(dtype) else "f64")
+                given[place] = self._moved(held, units)
+        return given, _stays_finite(op, given, count)
+
+    def _moved(self, values: Array, units: Array) -> Array:
+        """The numbers moved by so much; 0 stays 0."""
+        signs = self.chance.uniform(-1, 1, values.shape) if self.way == 0 else float(self.way)
+        wide = values.astype(np.longdouble)
+        return np.asarray(np.where(wide == 0, wide, wide + signs * units)).astype(values.dtype)
+
+
+def _name_of(op: Operation) -> str:
+    """What stands in `ULP` for an operator: its kind, where there are several."""
+    if isinstance(op, ops.ElementwiseOp | ops.ReduceOp | irregular.ScanOp | irregular.SegmentOp):
+        return op.kind.data
+    if isinstance(op, irregular.ScatterOp | irregular.RandomOp):
+        return op.kind.data
+    return op.name
+
+
+def _addends(op: Operation) -> tuple[int, ...]:
+    """The operands whose numbers are summed, so that what their sum loses is theirs."""
+    match op:
+        case ops.ReduceOp() | irregular.ScanOp() | ops.ContractOp() | products.ConvolveOp() | ops.SoftmaxOp():
+            return (0,)
+        case irregular.SegmentOp() | irregular.HistogramOp():
+            return (2,)
+        case irregular.ScatterOp() | products.AttentionOp():
+            return (0, 2)
+    return ()
+
+
+def _summed(op: Operation, given: Sequence[Array]) -> int:
+    """How many numbers a sum of the operator may have, at most."""
+    if isinstance(op, ops.ReduceOp | products.ConvolveOp):
+        return max(int(np.size(each)) for each in given)
+    return max((extent for each in given for extent in np.shape(each)), default=1)
+
+
+def _stays_finite(op: Operation, given: Sequence[Array], count: int) -> bool:
+    """Whether no order of summation overflows."""
+    dtype = compute_dtype(dtype_of(op.results[0].type))
+    sizes = [float(np.max(np.abs(each[np.isfinite(each)]), initial=1.0)) for each in given if np.size(each)]
+    powers = np.log2(sizes) if sizes else np.zeros(1)
+    largest = max(powers) * count if _name_of(op) == "prod" else sum(powers) + np.log2(max(count, 1))
+    return bool(largest < np.log2(np.finfo(numpy_dtypes[dtype]).max))
+
+
+def _is_even(name: str, given: Sequence[Array], result: Array, dtype: str) -> bool:
+    """Whether nothing was rounded: wider arithmetic gives the same, and the dtype holds it."""
+    if name not in _EVEN:
+        return False
+    wide = np.float64 if dtype != "f64" and all(each.dtype.itemsize <= 4 for each in given) else np.longdouble
+    exact = _EVEN[name](*(each.astype(wide) for each in given))
+    return _same(exact, result.astype(wide)) and _same(result.astype(numpy_dtypes[dtype]).astype(wide), exact)

@@ -1,0 +1,105 @@
+"""Short ways to build syntax trees in tests; every node stands at the same place."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from flowc.compiler import syntax as s
+
+PLACE = s.Span(1, 1, 1, 2)
+"""Trees are not read from a text, so every node stands at the same place."""
+
+
+def ref(name: str, *arguments: s.TypeRef | s.Dimension, optional: bool = False) -> s.TypeRef:
+    """A type as written."""
+    return s.TypeRef(name, arguments, (), optional, span=PLACE)
+
+
+def name(text: str) -> s.Name:
+    """A name."""
+    return s.Name(text, span=PLACE)
+
+
+def constant(value: int | float | str | bool | None) -> s.Expression:
+    """A constant; a negative number is a sign and a number, as the parser reads it."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        return s.Unary("-", constant(-value), span=PLACE)
+    kinds: dict[type, Any] = {bool: "bool", int: "int", float: "float", str: "str", type(None): "none"}
+    return s.Constant(kinds[type(value)], value, span=PLACE)
+
+
+def call(function: str, *values: s.Expression, **named: s.Expression) -> s.Call:
+    """A call of a name."""
+    arguments = [s.Argument(None, value, span=PLACE) for value in values]
+    arguments += [s.Argument(key, value, span=PLACE) for key, value in named.items()]
+    return s.Call(name(function), tuple(arguments), span=PLACE)
+
+
+def binary(operator: str, left: s.Expression, right: s.Expression) -> s.Binary:
+    """`left operator right`."""
+    return s.Binary(operator, left, right, span=PLACE)
+
+
+def compare(operator: str, left: s.Expression, right: s.Expression) -> s.Compare:
+    """`left operator right`."""
+    return s.Compare((operator,), (left, right), span=PLACE)
+
+
+def effect(kind: Any, resource: str | None = None, idempotent: bool = False) -> s.Effect:
+    """An effect as written."""
+    return s.Effect(kind, resource, idempotent, span=PLACE)
+
+
+def parameters(**types: s.TypeRef) -> tuple[s.Parameter, ...]:
+    """Parameters without defaults."""
+    return tuple(s.Parameter(key, type_, span=PLACE) for key, type_ in types.items())
+
+
+def declared(
+    kind: Any, called: str, takes: Mapping[str, s.TypeRef], gives: s.TypeRef, **more: Any
+) -> s.Callable:
+    """A callable."""
+    return s.Callable(kind, called, parameters(**takes), gives, span=PLACE, header=PLACE, **more)
+
+
+def prompt(*holes: str) -> s.Template:
+    """A template with a hole for each name."""
+    parts: list[str | s.Hole] = []
+    for hole in holes:
+        parts += [f"{hole}: ", s.Hole(name(hole), span=PLACE)]
+    return s.Template((*parts, "."), span=PLACE)
+
+
+Node = TypeVar("Node")
+
+
+def placed(node: Node) -> Node:
+    """A tree that was read from a text, with every node at the one place of trees that were not."""
+    made: Node = _placed(node)
+    return made
+
+
+def _placed(node: Any) -> Any:
+    if isinstance(node, s.Span):
+        return PLACE
+    if isinstance(node, tuple):
+        return tuple(map(_placed, node))
+    if not attrs.has(type(node)):
+        return node
+    return type(node)(**{key: _placed(value) for key, value in fields_of(node).items()})
+
+
+def fields_of(node: Any) -> dict[str, Any]:
+    """The fields of a node by name."""
+    return {key: getattr(node, key) for key in names_of(type(node))}
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def names_of(kind: type) -> tuple[str, ...]:
+    """The names of the fields of a class of nodes."""
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(each.name for each in attrs.fields(kind))
+    return _NAMES[kind]

@@ -1,0 +1,185 @@
+"""Kernels nobody wrote: compiled at every level, after each pass, and on the emulated device, against the
+reference."""
+
+from random import Random
+
+import numpy as np
+from attrs import evolve
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr, UnitAttr
+
+from flowc.compiler.backends import cuda
+from flowc.compiler.backends.cuda import emulated
+from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE
+from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.types import ShapeError
+from flowc.passes.array_memory import settle_reads
+from flowc.passes.array_to_gpu import Unsupported
+from flowc.passes.kernel_choices import NOTHING, choose
+from flowc.passes.kernel_choices import Choices as OpenChoices
+from flowc.passes.kernel_passes import KERNEL_PASSES
+from flowc.runtime.errors import FlowError
+from flowc.testing import reached
+from flowc.testing.roundings import judged
+from flowc.testing.strategies.choices import Choices, from_random
+from flowc.testing.strategies.kernels import EVERY, SORTS, Program, drawn_kernel
+from tests.assurance.campaign import Campaign, Tally
+from tests.kernels.all_families import FAMILIES, IDIOMS
+from tests.kernels.batches import Draw, Example, How, check, example
+from tests.kernels.sketch import Sketch
+
+MANY, FEW = 40, 12
+"""Kernels in a module; fewer where LLVM's optimiser works, which takes most of the time."""
+OPEN = (4, NOTHING, 1000), (128, 16, 1 << 14), (1 << 16, 0, 1 << 40), (100, 0, 10_000)
+"""What is chosen from where code can be made in several ways."""
+SHAPES = (*FAMILIES.values(), *list(IDIOMS.values()) * 2)
+"""Kernels of the forms of real ones."""
+ON_DEVICE = 10
+"""The compiler of the emulation is slow to start, and as slow as all that a device does."""
+SIZES = (1, 2, 3, 0, 5, 9, 17, 33)
+WAYS = (
+    *[How(1, False, word) for word in ("contiguous", "contiguous", "rows", "any")] * 8,
+    How(0, False, "contiguous"), How(0), How(1), How(1), How(2, False, "any"),
+    How(1, True, "contiguous"), How(2, True), How(3, True, "rows"),
+)  # fmt: skip
+"""How the kernels of a module are compiled, mostly as quickly as can be."""
+
+
+def drawing(chance: Random) -> Draw:
+    """A way to draw kernels: of any operators, or those of a family, on numbers of one sort."""
+    sort, most = chance.choice(SORTS), chance.choice((2, 3, 5, 8))
+    if chance.random() < 0.8:
+        return lambda choices: ordered(choices, drawn_kernel(choices, EVERY, sort, SIZES, None, most))
+    family, special = chance.choice(SHAPES), sort == "special"
+
+    def of_family(choices: Choices) -> Program:
+        for _ in range(50):
+            try:
+                return ordered(choices, family(Sketch(choices, special)))
+            except ShapeError:
+                continue
+        raise ShapeError("no kernel of the family fits together")
+
+    return of_family
+
+
+def ordered(choices: Choices, program: Program) -> Program:
+    """The program; now and then its order of operations is bound, or what is open about its code chosen."""
+    bound = choices.one((None,) * 6 + (PRECISE, REPRODUCIBLE))
+    if bound is not None:
+        program.kernel.attributes[bound] = UnitAttr()
+    if choices.seldom(4):
+        choose(program.kernel, OpenChoices(*map(choices.one, OPEN)))
+    return program
+
+
+def drawn(chance: Random, draw: Draw, count: int, word: str | None, tally: Tally) -> list[Example]:
+    """So many examples, each with what makes it again."""
+    found = []
+    for _ in range(count):
+        kept: list[int] = []
+        made = example(from_random(chance, kept), draw, word)
+        found.append(evolve(made, kept=tuple(kept)))
+        tally.operations += reached.operations(made.program.module)
+        tally.pairs += reached.pairs(made.program.module)
+    return found
+
+
+def compiled(chance: Random, tally: Tally) -> None:
+    """A module of kernels, compiled in one way and run between guard pages."""
+    how, draw = chance.choice(WAYS), drawing(chance)
+    examples = drawn(chance, draw, FEW if how.optimised else MANY, how.word, tally)
+    tally.tried["kernels"] += check(examples, how, draw)
+    tally.tried["modules"] += 1
+
+
+def passed(chance: Random, tally: Tally) -> None:
+    """A module of kernels after each pass over kernels but the last: valid, and of the same meaning."""
+    examples = drawn(chance, drawing(chance), MANY, None, tally)
+    module = together(examples)
+    settle_reads(module)
+    for name, made in KERNEL_PASSES.items():
+        if name in ("array-to-loops", "outline-launches", "choose-kernels"):
+            continue
+        before = str(module)
+        made().apply(Context(), module)
+        module.verify()
+        if str(module) != before:
+            tally.passes[name] += 1
+            for each, kernel in zip(examples, module.ops, strict=True):
+                problem = meaning_lost(each, kernel)
+                assert not problem, f"after {name}: {problem}\n{each.program.module}\nbecame\n{kernel}"
+    tally.tried["kernels"] += len(examples)
+    tally.tried["modules"] += 1
+
+
+def together(examples: list[Example]) -> ModuleOp:
+    """The kernels of the examples in one module, as k0, k1, and so on."""
+    kernels = [each.program.kernel.clone() for each in examples]
+    for number, kernel in enumerate(kernels):
+        kernel.properties["sym_name"] = StringAttr(f"k{number}")
+    return ModuleOp(kernels)
+
+
+def meaning_lost(each: Example, kernel: object) -> str:
+    """What is other about a kernel than about that of the example."""
+    try:
+        with np.errstate(all="ignore"):
+            found = evaluate_kernel(kernel, each.values)  # type: ignore[arg-type]
+    except (KernelFault, ValueError) as error:
+        return "" if each.wanted is None else f"it fails: {error}"
+    if each.wanted is None:
+        return "it goes on where the kernel fails"
+    return judged(each.program.kernel, each.values, found, each.wanted).problem
+
+
+def on_device(chance: Random, tally: Tally) -> None:
+    """A few kernels as a GPU runs them, emulated with a sanitizer and any order of threads."""
+    draw, level = drawing(chance), chance.choice((0, 2))
+    examples = drawn(chance, draw, ON_DEVICE, "contiguous", Tally())
+    examples = [each for each in examples if has_device_code(each, level)]
+    if not examples:
+        return
+    options = cuda.Options(level=level, architectures=(), cached=False)
+    module = together(examples)
+    calls = [
+        emulated.Call(f"k{number}", tuple(value if value.ndim else value[()] for value in each.values))
+        for number, each in enumerate(examples)
+    ]
+    order, seed = chance.choice(("forward", "reverse", "shuffled")), chance.getrandbits(16)
+    found = emulated.run(cuda.compile_kernels(module, options).code, calls, order=order, seed=seed)
+    for each, got in zip(examples, found, strict=True):
+        problem = device_problem(each, got)
+        assert not problem, f"{problem}\n{each.program.module}\non {each.values}\nin order {order}"
+    for each in examples:
+        tally.operations += reached.operations(each.program.module)
+        tally.pairs += reached.pairs(each.program.module)
+    tally.tried["kernels"] += len(examples)
+    tally.tried["modules"] += 1
+
+
+def has_device_code(each: Example, level: int) -> bool:
+    """Whether extents can be known ahead of a call, and a device has code for all operators."""
+    alone = ModuleOp([each.program.kernel.clone()])
+    try:
+        cuda.compile_kernels(alone, cuda.Options(level=level, architectures=(), cached=False))
+    except (ShapeError, Unsupported):
+        return False
+    return True
+
+
+def device_problem(each: Example, got: object) -> str:
+    """What is wrong with results, or with an error in their place."""
+    if each.wanted is None:
+        return "" if isinstance(got, FlowError) else "it goes on where the kernel fails"
+    if isinstance(got, FlowError):
+        return f"it fails: {got}"
+    results = got if isinstance(got, tuple) else (got,)
+    return judged(each.program.kernel, each.values, results, each.wanted).problem
+
+
+CAMPAIGNS = (
+    Campaign("kernels", compiled, share=3.0, limit=300.0),
+    Campaign("kernel-passes", passed, share=0.5),
+    Campaign("kernels-on-device", on_device, share=0.5, limit=300.0),
+)

@@ -1,0 +1,3 @@
+"""A module of campaigns that cannot be imported."""
+
+raise ImportError("what it needs is not there")

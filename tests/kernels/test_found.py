@@ -1,0 +1,46 @@
+"""Kernels that campaigns found the compiler to be wrong about, each as simple as it came out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from xdsl.ir import Attribute, SSAValue
+
+from flowc.compiler.backends import llvm
+from flowc.dialects.array import build, irregular_build, products_build
+from flowc.dialects.array.types import array_type
+from flowc.runtime.kernels import load
+from flowc.testing.roundings import assert_agrees
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
+
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
+Body = Callable[..., Sequence[SSAValue] | SSAValue]
+
+
+def agrees(parameters: Mapping[str, Attribute], body: Body, *arguments: Any) -> None:
+    """Compiled and called, the kernel gives what the reference says."""
+    kernel = make_kernel(parameters, body)
+    code = llvm.compile_kernels(as_module(kernel), llvm.Options(level=1, cached=False))
+    found = load(code.object_code, code.signatures)["k"](*arguments)
+    assert_agrees(kernel, arguments, found if isinstance(found, tuple) else (found,))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "i8", "u8", "i16", "f16", "bf16"])
+def test_elements_narrower_than_those_that_vectors_pack_are_picked(dtype: str) -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        mask = add(build.elementwise("gt", [x, add(build.constant(0, dtype))])) if dtype != "bool" else x
+        return add(build.reduce("sum", add(irregular_build.pick(x, mask))))
+
+    ones = np.ones_like(array_of(dtype, (100,), 1))
+    agrees({"x": array_type(dtype, ("n",))}, body, ones)
+
+
+def test_attention_takes_values_that_are_a_number_seen_as_a_matrix() -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        matrix = add(build.expand(add(build.expand(x, 0)), 0))
+        turned = add(build.transpose(matrix))
+        return add(products_build.attention(matrix, matrix, turned, add(build.constant(0.5, "f32"))))
+
+    agrees({"x": array_type("f32", ())}, body, 1.25)

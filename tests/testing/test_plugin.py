@@ -1,0 +1,116 @@
+"""The pytest plugin: its options, its fixtures, and what it imports, in runs of pytest of their own."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from flowc.testing import seeds
+
+pytest_plugins = "pytester"
+
+FLOW = '''
+import flowc
+from flowc import testing
+
+
+@flowc.llm
+def choose(x: int) -> bool:
+    """Is {x} a good one?"""
+
+
+@flowc.flow
+def pick(x: int) -> bool:
+    """Picks."""
+    return choose(x)
+'''
+SEEDED = (
+    FLOW
+    + """
+
+def test_picks():
+    run = testing.check(pick, {"x": 1})
+    assert run.seed == 7, str(run)
+
+
+def test_without():
+    assert False
+
+
+def test_own_seed():
+    assert testing.check(pick, {"x": 1}, seed=3).seed != 3
+"""
+)
+RECORDED = (
+    FLOW
+    + """
+
+def test_picks(recorded):
+    assert recorded.check(pick, {"x": 1}).ok
+"""
+)
+
+
+OPTIONS = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Iterator[Callable[..., pytest.RunResult]]:
+    """Runs pytest in this process, which has imported all that takes time; its seed does not stay."""
+    before = seeds.session_seed()
+    yield lambda *words: pytester.runpytest_inprocess(*OPTIONS, *words)
+    seeds.set_session_seed(before)
+
+
+def test_a_failing_seeded_check_says_the_command_that_repeats_it(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile(test_seeds=SEEDED)
+    found = run("--flowc-seed", "9")
+    text = found.stdout.str()
+    assert "flowc seed: 9" in text
+    assert text.count("flowc: again") == 1, "of the tests that used the session's seed"
+    assert "pytest 'test_seeds.py::test_picks' --flowc-seed 9" in text
+    again = run("test_seeds.py::test_picks", "--flowc-seed", "7")
+    again.assert_outcomes(passed=1)
+    wrong = run("--flowc-seed", "x")
+    assert "--flowc-seed takes a number or `random`, not 'x'" in wrong.stderr.str()
+
+
+def test_a_recording_is_made_once_and_read_from_then_on(
+    pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]
+) -> None:
+    pytester.makepyfile(test_calls=RECORDED)
+    missing = run()
+    missing.assert_outcomes(failed=1)
+    assert "record it with: pytest 'test_calls.py::test_picks' --flowc-record" in missing.stdout.str()
+    run("--flowc-record").assert_outcomes(passed=1)
+    assert (pytester.path / "recordings" / "test_calls.test_picks.jsonl").exists()
+    run().assert_outcomes(passed=1)
+
+
+def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import sys\n\ndef pytest_unconfigure(config):\n"
+        "    print('loaded', *sorted(name for name in sys.modules if name.startswith('flowc')), flush=True)\n"
+        "    print('heavy', *({'hypothesis', 'numpy', 'xdsl', 'attrs', 'llvmlite'} & set(sys.modules)))\n"
+    )
+    pytester.makepyfile(test_nothing="def test_nothing():\n    pass\n")
+    found = pytester.runpytest_subprocess(*OPTIONS, "--co", "-q").stdout.lines
+    assert "loaded flowc flowc.testing flowc.testing.plugin flowc.testing.seeds" in found
+    assert any(line.strip() == "heavy" for line in found)
+
+
+def test_without_hypothesis_the_rest_works_and_strategies_say_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "import importlib.util as u; found = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'hypothesis' else found(name, *a)\n"
+        "import flowc.testing as t; t.check; t.never_calls\n"
+        "try:\n    t.inputs\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "flowc.testing.inputs needs Hypothesis: pip install 'flowc[testing]'", (
+        done.stderr
+    )

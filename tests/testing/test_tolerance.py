@@ -1,0 +1,117 @@
+"""What two ways of computing a kernel may differ by: nothing where nothing rounds, else as the table says."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from xdsl.ir import SSAValue
+
+from flowc.compiler.backends.llvm.mathematics import BOUNDS
+from flowc.dialects.array import KernelOp, build, kinds
+from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
+from flowc.dialects.array.types import array_type
+from flowc.testing.roundings import judged
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
+from flowc.testing.tolerance import FORMATS, ULP
+
+EXACT = {
+    "neg", "abs", "sign", "minimum", "maximum", "where", "floordiv", "mod", *kinds.COMPARISON, *kinds.LOGICAL,
+    *kinds.BITWISE, *kinds.ROUNDING, *kinds.TEST,
+}  # fmt: skip
+Body = Callable[..., Sequence[SSAValue] | SSAValue]
+
+
+def kernel(body: Body, *dtypes: str) -> KernelOp:
+    made = make_kernel({f"a{n}": array_type(dtype, ("n",)) for n, dtype in enumerate(dtypes)}, body)
+    as_module(made)
+    return made
+
+
+def elementwise(kind: str) -> Body:
+    return lambda add, *operands: add(build.elementwise(kind, operands))
+
+
+def off_by(values: Any, units: float, dtype: str) -> Any:
+    """The numbers, one of them so many ULP above what it was."""
+    found = values.astype(np.longdouble)
+    place = int(np.argmax(np.abs(found)))
+    _, exponent = np.frexp(found[place])
+    found[place] += np.ldexp(np.longdouble(units), exponent - 1 - FORMATS[dtype][0])
+    return found.astype(numpy_dtypes[dtype])
+
+
+def problem(made: KernelOp, arguments: Sequence[Any], change: Callable[[Any], Any]) -> str:
+    wanted = evaluate_kernel(made, arguments)
+    return judged(made, arguments, [change(each) for each in wanted], wanted).problem
+
+
+def test_every_operator_is_exact_or_says_how_far_it_may_be_off() -> None:
+    assert set(kinds.arity) == EXACT | (set(kinds.arity) & set(ULP))
+    assert not EXACT & set(ULP)
+
+
+def test_every_function_of_ours_may_be_off_by_its_bound_and_one_of_the_reference() -> None:
+    for name, (single, double) in BOUNDS.items():
+        assert ULP[name]["f32"] >= single + 1, name
+        assert ULP[name]["f64"] >= double + 1, name
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("kind", ["neg", "abs", "maximum", "floor", "add", "sub", "mul"])
+def test_one_ulp_is_too_much_where_nothing_rounds(kind: str, dtype: str) -> None:
+    made = kernel(elementwise(kind), *[dtype] * kinds.arity[kind])
+    arguments = [array_of(dtype, (9,), seed) for seed in range(kinds.arity[kind])]
+    assert not problem(made, arguments, lambda each: each)
+    assert "1 of 9 are wrong" in problem(made, arguments, lambda each: off_by(each, 1, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+@pytest.mark.parametrize("kind", ["exp", "tanh", "sin", "rsqrt"])
+def test_a_function_may_be_off_by_its_row_and_the_last_rounding(kind: str, dtype: str) -> None:
+    made = kernel(elementwise(kind), dtype)
+    argument = (np.arange(1, 9) / 7).astype(numpy_dtypes[dtype])
+    allowed = ULP[kind][dtype]
+    assert not problem(made, [argument], lambda each: off_by(each, allowed, dtype))
+    assert problem(made, [argument], lambda each: off_by(each, allowed + 2, dtype))
+
+
+def test_integers_bools_and_positions_are_exact() -> None:
+    for dtype in ("i64", "u8", "bool"):
+        made = kernel(elementwise("bitxor"), dtype, dtype)
+        arguments = [array_of(dtype, (9,), seed) for seed in (1, 2)]
+        assert problem(made, arguments, lambda each: each ^ (np.arange(9) == 4).astype(each.dtype))
+
+
+def difference(add: Any, x: SSAValue, y: SSAValue) -> SSAValue:
+    root = add(build.elementwise("sqrt", [x]))
+    return add(build.elementwise("sub", [root, y]))
+
+
+def test_what_cancels_may_be_off_by_what_was_lost_before_and_no_more() -> None:
+    made = kernel(difference, "f32", "f32")
+    x = np.full(4, 2, np.float32)
+    arguments = [x, np.sqrt(x.astype(np.float64)).astype(np.float32) - np.float32(1e-4)]
+    lost = np.float32(2.0**-23)  # an ULP of the root is about a thousand of the difference
+    assert not problem(made, arguments, lambda each: each + lost)
+    assert problem(made, arguments, lambda each: each + 4 * lost)
+
+
+def test_a_long_sum_may_lose_more_than_a_short_one_but_no_number() -> None:
+    made = kernel(lambda add, x: add(build.reduce("sum", x)), "f32")
+    for count in (4, 4000):
+        x = np.random.default_rng(count).standard_normal(count).astype(np.float32)
+        size, least = np.abs(x).sum() * np.float32(2.0**-24), np.abs(x).max() / 2
+        assert not problem(made, [x], lambda each, size=size: each + size)
+        assert problem(made, [x], lambda each, least=least: each + least)
+
+
+def test_a_nan_an_infinity_and_another_shape_are_told() -> None:
+    made = kernel(elementwise("exp"), "f32")
+    argument = np.arange(3, dtype=np.float32)
+    for wrong in (np.nan, np.inf):
+        assert problem(
+            made, [argument], lambda each, wrong=wrong: np.where(argument == 1, wrong, each).astype("f4")
+        )
+    assert "float32[2]" in problem(made, [argument], lambda each: each[:2])
+    assert "float64[3]" in problem(made, [argument], lambda each: each.astype(np.float64))
