@@ -141,7 +141,7 @@ def _git(*arguments: str) -> str:
 
 
 def _never(account: Account) -> tuple[list[str], list[str]]:
-    from flowc.testing.reached import ALL_OPERATIONS, ALL_PASSES
+    from flowc.testing.oracles.reached import ALL_OPERATIONS, ALL_PASSES
 
     tally = account.tally
     return sorted({*ALL_OPERATIONS} - {*tally.operations}), sorted({*ALL_PASSES} - {*tally.passes})

@@ -5,7 +5,6 @@ from random import Random
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from flowc.compiler import syntax as s
 from flowc.compiler.checker.model import Checked
@@ -13,11 +12,11 @@ from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.driver import check_program
 from flowc.compiler.formatter import format_program
 from flowc.compiler.parser import parse
-from flowc.testing import metamorphic
-from flowc.testing.metamorphic import TRANSFORMATIONS, WAYS, check, check_ways, transformed
-from flowc.testing.oracles import Disagreement, subject
-from flowc.testing.rewriting import blocks, flows, rebuilt, replaced
-from flowc.testing.strategies.programs import typed_programs
+from flowc.testing.oracles import metamorphic
+from flowc.testing.oracles.metamorphic import TRANSFORMATIONS, WAYS, check, check_ways, transformed
+from flowc.testing.oracles.programs import Disagreement, subject
+from flowc.testing.oracles.rewriting import blocks, flows, rebuilt, replaced
+from flowc.testing.strategies.programs import random_program
 from flowc.testing.strategies.trees import PLACE, constant
 from tests.assurance.campaign import Tally, examples
 from tests.assurance.campaigns.metamorphic import check_one
@@ -50,6 +49,9 @@ APPLIES = {
 """To how many of 100 programs a change applies at least; few have a map over known elements."""
 
 
+PROGRAMS = 30
+
+
 def written() -> s.Program:
     return parse(PROGRAM, "given.flow")
 
@@ -63,18 +65,8 @@ def test_some_programs_mean_the_same_when_they_are_changed() -> None:
 
 def test_each_change_applies_to_many_programs_and_leaves_ones_that_check() -> None:
     applied: Counter[str] = Counter()
-    programs = 10
-
-    @seed(5)
-    @settings(
-        max_examples=programs,
-        database=None,
-        phases=[Phase.generate],
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(typed_programs(8))
-    def every(program: s.Program) -> None:
+    chance = Random(5)
+    for program in [random_program(chance, 8) for _ in range(PROGRAMS)]:
         whole = subject(program)
         for number, (name, change) in enumerate(TRANSFORMATIONS.items()):
             changed = transformed(whole, change, Random(number))
@@ -82,9 +74,7 @@ def test_each_change_applies_to_many_programs_and_leaves_ones_that_check() -> No
                 applied[name] += 1
                 assert changed != program
                 check_program(changed, Source("changed.flow", ""))
-
-    every()
-    least = {name: number * programs // 200 for name, number in APPLIES.items()}
+    least = {name: number * PROGRAMS // 200 for name, number in APPLIES.items()}
     assert {name: applied[name] for name in least if applied[name] < least[name]} == {}
     assert set(APPLIES) == set(TRANSFORMATIONS)
 

@@ -10,7 +10,7 @@ from xdsl.utils.exceptions import VerifyException
 from flowc.dialects.array import inference
 from flowc.dialects.array.products import AttentionOp
 from flowc.dialects.text import print_module
-from flowc.testing.reached import ALL_OPERATIONS, DEFINITIONS, operations
+from flowc.testing.oracles.reached import ALL_OPERATIONS, DEFINITIONS, operations
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.operations import drawn_module
 from tests.assurance.campaign import Tally

@@ -14,9 +14,10 @@ from flowc.dialects.agent.calls import ToolCallOp
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.passes.pipelines import optimise
 from flowc.runtime.journal.memory import NONE, Faults, MemoryStore
-from flowc.testing import oracles, running
-from flowc.testing.oracles import Disagreement, Subject, subject
-from flowc.testing.running import Way
+from flowc.testing.oracles import programs as oracles
+from flowc.testing.oracles import running
+from flowc.testing.oracles.programs import Disagreement, Subject, subject
+from flowc.testing.oracles.running import Way
 from tests.assurance.campaign import Tally, examples
 from tests.assurance.campaigns.programs import check, drawn
 

@@ -5,7 +5,7 @@ from xdsl.dialects.builtin import ModuleOp
 from flowc.dialects.registry import OURS
 from flowc.dialects.text import parse_module
 from flowc.passes.pipelines import PIPELINES, PassStatistics
-from flowc.testing.reached import (
+from flowc.testing.oracles.reached import (
     ALL_OPERATIONS,
     ALL_PASSES,
     coverage,

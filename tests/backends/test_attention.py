@@ -14,7 +14,8 @@ from flowc.dialects.array.products_reference import attention
 from flowc.dialects.array.types import ShapeError, array_type
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.strategies.kernels import Add, as_module, assert_close, make_kernel
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

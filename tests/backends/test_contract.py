@@ -14,15 +14,8 @@ from flowc.dialects.array import build
 from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.strategies.kernels import (
-    DTYPES,
-    Add,
-    array_of,
-    as_module,
-    assert_close,
-    make_kernel,
-    strided,
-)
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import DTYPES, Add, array_of, as_module, make_kernel, strided
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

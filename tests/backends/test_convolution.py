@@ -11,7 +11,8 @@ from flowc.dialects.array import products_build
 from flowc.dialects.array.products_reference import convolve
 from flowc.dialects.array.types import ShapeError, array_type
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.strategies.kernels import array_of, as_module, assert_close, make_kernel
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
 
 SHAPES = [
     ((2, 9, 11, 3), (3, 3, 3, 5)),

@@ -19,7 +19,8 @@ from flowc.dialects.array.types import array_type, dtype_of
 from flowc.passes.array_to_loops.irregular import scan, tables
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.strategies.kernels import DTYPES, array_of, as_module, assert_close, make_kernel, strided
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import DTYPES, array_of, as_module, make_kernel, strided
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

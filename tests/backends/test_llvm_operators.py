@@ -16,7 +16,8 @@ from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type, dtype_of
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.strategies.kernels import DTYPES, array_of, as_module, assert_close, make_kernel
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import DTYPES, array_of, as_module, make_kernel
 
 Types = dict[str, Attribute]
 

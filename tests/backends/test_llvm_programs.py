@@ -10,7 +10,8 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError, dtype_of
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
-from flowc.testing.strategies.kernels import Program, assert_close, programs
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Program, programs
 
 
 def examples(share: float) -> settings:

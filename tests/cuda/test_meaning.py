@@ -14,7 +14,8 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError, dtype_of
 from flowc.passes.array_to_gpu import Unsupported
 from flowc.runtime.errors import FlowError
-from flowc.testing.strategies.kernels import Program, assert_close, programs
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Program, programs
 from tests.kernels.differential import examples
 
 TOGETHER = 8

@@ -16,7 +16,7 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.roundings import judged
+from flowc.testing.oracles.roundings import judged
 from flowc.testing.strategies.choices import Choices, replayed, shrunk
 from flowc.testing.strategies.kernels import Program
 from tests.kernels.children import in_child

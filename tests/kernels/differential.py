@@ -21,7 +21,7 @@ from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_arguments import layout_of
 from flowc.runtime.kernels import load
-from flowc.testing.roundings import judged
+from flowc.testing.oracles.roundings import judged
 from flowc.testing.strategies.kernels import Draw, Program
 from tests.kernels.children import in_child
 from tests.kernels.guarded import Layout, contiguous, guarded, repeated

@@ -11,7 +11,7 @@ from flowc.compiler.backends import llvm
 from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import load
-from flowc.testing.roundings import assert_agrees
+from flowc.testing.oracles.roundings import assert_agrees
 from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 
 pytestmark = pytest.mark.usefixtures("unoptimised")

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from flowc.runtime.environment import Environment
 from flowc.runtime.providers.base import Embedding, EmbedRequest, Request, Response, Usage
-from flowc.testing.worlds import note_write
+from flowc.testing.oracles.worlds import note_write
 from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld
 
 WRITES = {

@@ -21,7 +21,8 @@ from flowc.passes.array_to_loops import array_to_loops, positions, ranking, redu
 from flowc.passes.fuse_array import fuse_array
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
-from flowc.testing.strategies.kernels import Program, array_of, as_module, assert_close, make_kernel, programs
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Program, array_of, as_module, make_kernel, programs
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

@@ -27,7 +27,8 @@ from flowc.passes.kernel_choices import DEFAULT, Choices, choose
 from flowc.passes.usual_sizes import sizes_of, usual_sizes
 from flowc.runtime.kernels import load
 from flowc.runtime.machine import this_machine
-from flowc.testing.strategies.kernels import array_of, as_module, assert_close, make_kernel, programs
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import array_of, as_module, make_kernel, programs
 from tests.kernels.differential import QUICK, drawn, examples
 from tests.passes.test_kernel_choices import MATRIX, centred, product
 

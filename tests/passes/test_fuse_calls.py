@@ -11,7 +11,7 @@ from flowc.compiler.reference import evaluate
 from flowc.dialects.agent.calls import GenerateOp
 from flowc.passes.fuse_calls import FuseCallsPass
 from flowc.passes.pipelines import optimise
-from flowc.testing.worlds import AnsweringWorld
+from flowc.testing.oracles.worlds import AnsweringWorld
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
 LLMS = ("first", "second", "third")

@@ -23,7 +23,8 @@ from flowc.passes.kernel_choices import BOUNDS, CHOICES, DEFAULT, Choices, choic
 from flowc.passes.launches import launches
 from flowc.passes.usual_sizes import sizes_of
 from flowc.runtime.kernels import load
-from flowc.testing.strategies.kernels import Add, array_of, as_module, assert_close, make_kernel, programs
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel, programs
 from tests.kernels.differential import QUICK, drawn, examples
 
 MATRIX = array_type("f32", ("n", "m"))

@@ -16,7 +16,7 @@ from flowc.compiler.reference import Event, Outcome, evaluate
 from flowc.dialects.registry import context
 from flowc.passes.pipelines import O3, optimise
 from flowc.runtime.execute import run
-from flowc.testing import oracles
+from flowc.testing.oracles import programs as oracles
 from tests.passes.flow_text import IDEMPOTENT, GeneratedWorld, programs
 from tests.passes.running import RecordingWorld
 

@@ -17,7 +17,8 @@ from flowc.dialects.loops import LANES, PrefetchOp, StreamOp
 from flowc.passes import kernel_choices
 from flowc.passes.array_to_loops import array_to_loops, streams
 from flowc.passes.array_to_loops.contract.microkernel import ROWS
-from flowc.testing.strategies.kernels import Add, array_of, as_module, assert_close, make_kernel
+from flowc.testing.oracles.tolerance import assert_close
+from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
 from tests.passes.test_array_groups import MATRIX, QUERIES, count, lowered, native, nearest_rows
 
 pytestmark = pytest.mark.usefixtures("unoptimised")

@@ -15,8 +15,8 @@ from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.reference import Outcome
 from flowc.dialects.agent.calls import ExecuteOp
 from flowc.passes.pipelines import O2, O3, optimise
-from flowc.testing import oracles
-from flowc.testing.running import Way, ways
+from flowc.testing.oracles import programs as oracles
+from flowc.testing.oracles.running import Way, ways
 from flowc.testing.strategies.programs import typed_programs
 from tests.passes.test_meaning import round_trips
 

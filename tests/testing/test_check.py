@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flowc.runtime.errors import FlowError
 from flowc.runtime.providers.offline import Offline
 from flowc.testing import POLITE, REAL, UNRULY, Behaviour, Fault, Raw, check, inputs, load, strategies
-from flowc.testing.faults import MODEL_FAULTS, TOOL_FAULTS
+from flowc.testing.flows.faults import MODEL_FAULTS, TOOL_FAULTS
 from tests.testing import shop
 
 LETTER = shop.Letter("ann", "where is it?", None)

@@ -11,7 +11,7 @@ from hypothesis.errors import NoSuchExample
 
 from flowc.runtime.reading import bind_arguments
 from flowc.testing import inputs, load
-from flowc.testing.targets import target_of
+from flowc.testing.flows.targets import target_of
 from tests.testing import shop
 
 QUICK = settings(max_examples=150, derandomize=True, database=None, phases=[Phase.generate])

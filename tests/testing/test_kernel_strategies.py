@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from flowc.dialects.array import Array
 from flowc.dialects.array.reference import KernelFault, evaluate_kernel
-from flowc.testing import reached
+from flowc.testing.oracles import reached
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.kernel_arrays import of_sort
 from flowc.testing.strategies.kernel_sites import is_exact

@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flowc.testing import seeds
+import flowc
+from flowc import testing
+from flowc.testing.flows import seeds
 
 pytest_plugins = "pytester"
+
+AHEAD = (flowc.flow, flowc.llm, testing.check, testing.inputs, testing.Recording)
+"""What the inner runs need, imported before: pytester forgets what is imported in one of them."""
 
 FLOW = '''
 import flowc
@@ -98,7 +103,10 @@ def test_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     )
     pytester.makepyfile(test_nothing="def test_nothing():\n    pass\n")
     found = pytester.runpytest_subprocess(*OPTIONS, "--co", "-q").stdout.lines
-    assert "loaded flowc flowc.testing flowc.testing.plugin flowc.testing.seeds" in found
+    assert (
+        "loaded flowc flowc.testing flowc.testing.flows flowc.testing.flows.seeds flowc.testing.plugin"
+        in found
+    )
     assert any(line.strip() == "heavy" for line in found)
 
 

@@ -11,9 +11,9 @@ from flowc.compiler.backends.llvm.mathematics import BOUNDS
 from flowc.dialects.array import KernelOp, build, kinds
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type
-from flowc.testing.roundings import judged
+from flowc.testing.oracles.roundings import judged
+from flowc.testing.oracles.tolerance import FORMATS, ULP
 from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
-from flowc.testing.tolerance import FORMATS, ULP
 
 EXACT = {
     "neg", "abs", "sign", "minimum", "maximum", "where", "floordiv", "mod", *kinds.COMPARISON, *kinds.LOGICAL,

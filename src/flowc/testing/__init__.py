@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowc.testing import strategies as strategies
-    from flowc.testing.adversary import ADVERSARIAL as ADVERSARIAL
-    from flowc.testing.adversary import POLITE as POLITE
-    from flowc.testing.adversary import UNRULY as UNRULY
-    from flowc.testing.adversary import Behaviour as Behaviour
-    from flowc.testing.assertions import calls_at_most as calls_at_most
-    from flowc.testing.assertions import calls_before as calls_before
-    from flowc.testing.assertions import calls_once as calls_once
-    from flowc.testing.assertions import ends as ends
-    from flowc.testing.assertions import never_calls as never_calls
-    from flowc.testing.assertions import no_leak as no_leak
-    from flowc.testing.assertions import same_at_every_level as same_at_every_level
-    from flowc.testing.assertions import spends_at_most as spends_at_most
-    from flowc.testing.calls import Call as Call
-    from flowc.testing.checking import Tested as Tested
-    from flowc.testing.checking import check as check
-    from flowc.testing.faults import Fault as Fault
-    from flowc.testing.inputs import inputs as inputs
-    from flowc.testing.killing import Survival as Survival
-    from flowc.testing.killing import survives_kill_at_every_step as survives_kill_at_every_step
-    from flowc.testing.recording import Recording as Recording
-    from flowc.testing.scripts import Raw as Raw
-    from flowc.testing.stage import REAL as REAL
-    from flowc.testing.targets import Program as Program
-    from flowc.testing.targets import load as load
+    from flowc.testing.flows.adversary import ADVERSARIAL as ADVERSARIAL
+    from flowc.testing.flows.adversary import POLITE as POLITE
+    from flowc.testing.flows.adversary import UNRULY as UNRULY
+    from flowc.testing.flows.adversary import Behaviour as Behaviour
+    from flowc.testing.flows.assertions import calls_at_most as calls_at_most
+    from flowc.testing.flows.assertions import calls_before as calls_before
+    from flowc.testing.flows.assertions import calls_once as calls_once
+    from flowc.testing.flows.assertions import ends as ends
+    from flowc.testing.flows.assertions import never_calls as never_calls
+    from flowc.testing.flows.assertions import no_leak as no_leak
+    from flowc.testing.flows.assertions import same_at_every_level as same_at_every_level
+    from flowc.testing.flows.assertions import spends_at_most as spends_at_most
+    from flowc.testing.flows.calls import Call as Call
+    from flowc.testing.flows.checking import Tested as Tested
+    from flowc.testing.flows.checking import check as check
+    from flowc.testing.flows.faults import Fault as Fault
+    from flowc.testing.flows.inputs import inputs as inputs
+    from flowc.testing.flows.killing import Survival as Survival
+    from flowc.testing.flows.killing import survives_kill_at_every_step as survives_kill_at_every_step
+    from flowc.testing.flows.recording import Recording as Recording
+    from flowc.testing.flows.scripts import Raw as Raw
+    from flowc.testing.flows.stage import REAL as REAL
+    from flowc.testing.flows.targets import Program as Program
+    from flowc.testing.flows.targets import load as load
 
 _HOMES = {
     "assertions": (
@@ -64,7 +64,8 @@ def __getattr__(name: str) -> Any:
         raise ModuleNotFoundError(
             f"flowc.testing.{name} needs Hypothesis: pip install 'flowc[testing]'", name="hypothesis"
         )
-    module = importlib.import_module(f"flowc.testing.{_HOME.get(name, name)}")
+    place = f"flows.{_HOME[name]}" if name in _HOME else name
+    module = importlib.import_module(f"flowc.testing.{place}")
     found = module if name == "strategies" else getattr(module, name)
     globals()[name] = found
     return found

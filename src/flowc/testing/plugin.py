@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowc.testing import seeds
+from flowc.testing.flows import seeds
 
 if TYPE_CHECKING:
-    from flowc.testing.recording import Recording
+    from flowc.testing.flows.recording import Recording
 
 RECORDINGS = "recordings"
 """The folder beside a test that holds its recordings."""
@@ -82,7 +82,7 @@ def flowc_seed() -> int:
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> "Recording":
     """The recording of this test, in `recordings/` beside it: `recorded.check(flow, arguments)`."""
-    from flowc.testing.recording import Recording
+    from flowc.testing.flows.recording import Recording
 
     name = re.sub(r"[^\w.-]+", "_", f"{request.path.stem}.{request.node.name}").strip("_")
     return Recording(

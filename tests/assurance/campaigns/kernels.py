@@ -19,8 +19,8 @@ from flowc.passes.kernel_choices import NOTHING, choose
 from flowc.passes.kernel_choices import Choices as OpenChoices
 from flowc.passes.kernel_passes import KERNEL_PASSES
 from flowc.runtime.errors import FlowError
-from flowc.testing import reached
-from flowc.testing.roundings import judged
+from flowc.testing.oracles import reached
+from flowc.testing.oracles.roundings import judged
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.kernels import EVERY, SORTS, Program, drawn_kernel
 from tests.assurance.campaign import Campaign, Tally

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from flowc.testing.metamorphic import TRANSFORMATIONS, WAYS, check, check_ways
-from flowc.testing.oracles import Reached, subject
-from flowc.testing.rewriting import shuffled
+from flowc.testing.oracles.metamorphic import TRANSFORMATIONS, WAYS, check, check_ways
+from flowc.testing.oracles.programs import Reached, subject
+from flowc.testing.oracles.rewriting import shuffled
 from tests.assurance.campaign import Campaign, Tally, examples
 from tests.assurance.campaigns.programs import Drawn, count, drawn
 

@@ -16,7 +16,7 @@ from flowc.compiler.opt import parse_ir
 from flowc.dialects.array import ShapeError
 from flowc.dialects.registry import context
 from flowc.dialects.text import IrPrinter, parse_module, print_module
-from flowc.testing.reached import ALL_OPERATIONS, operations, pairs
+from flowc.testing.oracles.reached import ALL_OPERATIONS, operations, pairs
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.modules import (
     drawn_lowering,

@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import strategies as st
 
 from flowc.compiler import syntax
-from flowc.testing.oracles import ORACLES, Reached, Subject, subject
-from flowc.testing.reached import operations, pairs
+from flowc.testing.oracles.programs import ORACLES, Reached, Subject, subject
+from flowc.testing.oracles.reached import operations, pairs
 from flowc.testing.strategies.programs import typed_programs
 from tests.assurance.campaign import Campaign, Tally, examples
 

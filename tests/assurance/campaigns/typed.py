@@ -7,9 +7,9 @@ from flowc.compiler.diagnostics.model import CompileError, Source
 from flowc.compiler.formatter import format_program
 from flowc.compiler.parser import parse
 from flowc.compiler.reference import evaluate
+from flowc.testing.oracles.worlds import AnsweringWorld
 from flowc.testing.strategies.leaks import Leaking, leaking_programs
 from flowc.testing.strategies.programs import ARGUMENTS, typed_programs
-from flowc.testing.worlds import AnsweringWorld
 from tests.assurance.campaign import Campaign, Tally, examples
 
 SOURCE = Source("typed.flow", "")

@@ -21,7 +21,7 @@ from flowc.passes.search.space import (
     text_of,
 )
 from flowc.runtime.execute import run
-from flowc.testing import oracles
+from flowc.testing.oracles import programs as oracles
 from flowc.testing.strategies.programs import typed_programs
 from tests.passes.flow_text import programs
 from tests.passes.running import RecordingWorld

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from flowc.testing.adversary import Behaviour
+from flowc.testing.flows.adversary import Behaviour
 
 SHARES = (0.0, 0.1, 0.5, 1.0)
 """Shares that faults are drawn from: none first, for what shrinks."""

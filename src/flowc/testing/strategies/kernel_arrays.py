@@ -1,16 +1,23 @@
 """Arrays for kernels: numbers of every sort, in every layout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import integer_range, is_float
-from flowc.testing.tolerance import FORMATS
 
 SORTS = ("plain", "special", "extreme")
 """Numbers that add and multiply exactly; these among NaN, infinities and -0.0; the ends of a dtype."""
+
+FORMATS: Mapping[str, tuple[int, int]] = {
+    "f64": (52, -1074),
+    "f32": (23, -149),
+    "f16": (10, -24),
+    "bf16": (7, -133),
+}
+"""Of each floating dtype the bits behind the point, and the power of two that is the least number."""
 
 
 def array_of(dtype: str, shape: Sequence[int], seed: int, special: bool = False) -> Any:

@@ -14,11 +14,10 @@ from flowc.testing.strategies.kernel_building import Add, Program, as_module, ma
 from flowc.testing.strategies.kernel_places import EVERY
 from flowc.testing.strategies.kernel_sites import Site, is_exact
 from flowc.testing.strategies.kernel_steps import DTYPES, USUAL, Step
-from flowc.testing.tolerance import assert_close
 
 __all__ = [
     "DTYPES", "EVERY", "SIZES", "SORTS", "USUAL", "Add", "Choices", "Draw", "Program", "array_of",
-    "as_module", "assert_close", "drawn_kernel", "every_program", "extremes_of", "is_exact", "make_kernel",
+    "as_module", "drawn_kernel", "every_program", "extremes_of", "is_exact", "make_kernel",
     "programs", "strided",
 ]  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from flowc.testing.faults import MODEL_FAULTS, TOOL_FAULTS, Fault
-from flowc.testing.targets import Testable, target_of
+from flowc.testing.flows.faults import MODEL_FAULTS, TOOL_FAULTS, Fault
+from flowc.testing.flows.targets import Testable, target_of
 
 LATEST = 6
 """The last call of an operation that a drawn fault is at."""

@@ -9,7 +9,7 @@ from flowc.compiler import syntax as s
 from flowc.compiler.checker.model import Checked
 from flowc.compiler.driver import check_program
 from flowc.runtime import types as t
-from flowc.testing.rewriting import (
+from flowc.testing.oracles.rewriting import (
     Facts,
     assign,
     blocks,

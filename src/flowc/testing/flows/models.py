@@ -18,9 +18,9 @@ from flowc.runtime.providers.base import (
 )
 from flowc.runtime.providers.simulated.answers import vector_of
 from flowc.runtime.randomness import seed_of
-from flowc.testing.adversary import ADVERSARIAL, Adversary, Answering, Behaviour
-from flowc.testing.faults import delay, provider_error, spoilt
-from flowc.testing.scripts import Answer, Function, Scripted
+from flowc.testing.flows.adversary import ADVERSARIAL, Adversary, Answering, Behaviour
+from flowc.testing.flows.faults import delay, provider_error, spoilt
+from flowc.testing.flows.scripts import Answer, Function, Scripted
 
 QUICK = (0.05, 0.5)
 """Seconds that a stand-in takes to answer."""

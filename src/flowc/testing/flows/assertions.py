@@ -8,13 +8,13 @@ test must be able to fail.
 from collections.abc import Iterator, Mapping, Sequence
 
 from flowc.runtime.values import RecordValue, record_fields
-from flowc.testing.calls import Call, When, shown
-from flowc.testing.checking import Tested, run_on
-from flowc.testing.faults import Fault
-from flowc.testing.models import Model
-from flowc.testing.seeds import chosen
-from flowc.testing.stage import Tools, config_of, staged
-from flowc.testing.targets import LEVELS, Testable, target_of
+from flowc.testing.flows.calls import Call, When, shown
+from flowc.testing.flows.checking import Tested, run_on
+from flowc.testing.flows.faults import Fault
+from flowc.testing.flows.models import Model
+from flowc.testing.flows.seeds import chosen
+from flowc.testing.flows.stage import Tools, config_of, staged
+from flowc.testing.flows.targets import LEVELS, Testable, target_of
 
 
 def never_calls(run: Tested, operation: str, *, when: When | None = None) -> None:

@@ -12,8 +12,8 @@ from flowc.runtime.dtypes import INTEGERS, integer_range, numpy_dtype
 from flowc.runtime.plan import Parameter
 from flowc.runtime.reading import tables_of
 from flowc.runtime.types import Array, Dict, Enum, List, Optional, PlanOf, Record, Scalar, Tuple, Type
-from flowc.testing.hostile import INTS, TEXTS
-from flowc.testing.targets import Target, Testable, target_of
+from flowc.testing.flows.hostile import INTS, TEXTS
+from flowc.testing.flows.targets import Target, Testable, target_of
 
 EXTENTS = (0, 1, 2, 3, 5)
 """Extents that named dimensions take: none, one, and a few."""

@@ -15,9 +15,9 @@ from flowc.compiler import syntax as s
 from flowc.compiler.checker.model import Checked, Labels
 from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.driver import check_program
-from flowc.testing import metamorphic_flows, metamorphic_maps
-from flowc.testing.oracles import Reached, Subject, difference, run_as, subject
-from flowc.testing.rewriting import (
+from flowc.testing.oracles import metamorphic_flows, metamorphic_maps
+from flowc.testing.oracles.programs import Reached, Subject, difference, run_as, subject
+from flowc.testing.oracles.rewriting import (
     Facts,
     assign,
     blocks,
@@ -32,7 +32,7 @@ from flowc.testing.rewriting import (
     used,
     walk,
 )
-from flowc.testing.running import Way, ways
+from flowc.testing.oracles.running import Way, ways
 from flowc.testing.strategies.answers import declarations
 from flowc.testing.strategies.trees import PLACE, call, compare, constant
 

@@ -24,9 +24,9 @@ from flowc.runtime.execute import load, run, run_plan
 from flowc.runtime.kernels import load as load_kernels
 from flowc.runtime.plan import Limits, Plan
 from flowc.runtime.result import RunResult
-from flowc.testing.checking import in_virtual_time
-from flowc.testing.interrupting import Death, interrupted
-from flowc.testing.worlds import AnsweringWorld, environment
+from flowc.testing.flows.checking import in_virtual_time
+from flowc.testing.oracles.interrupting import Death, interrupted
+from flowc.testing.oracles.worlds import AnsweringWorld, environment
 
 Kernels = Mapping[str, Callable[..., Any]]
 

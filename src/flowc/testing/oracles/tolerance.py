@@ -2,11 +2,11 @@
 
 Integers, bools, comparisons, moves and order leave no room. An operator that rounds has its row in `ULP`,
 for the compiled code and the reference together. What that makes of the results of a whole kernel is not
-derived, but tried, as in Monte Carlo arithmetic (Parker, 1997): `flowc.testing.roundings` evaluates the
-kernel again with every rounding moved by as much as its row allows, all up, all down, and at random. A
-result may differ from the reference by the most that it then moves, and one ULP; where it does not move, it
-is exact. Cancellation, long chains and loops need no rule of their own. `assert_close` is for where no
-kernel is at hand.
+derived, but tried, as in Monte Carlo arithmetic (Parker, 1997): `oracles.roundings` evaluates the kernel
+again with every rounding moved by as much as its row allows, all up, all down, and at random. A result may
+differ from the reference by the most that it then moves, and one ULP; where it does not move, it is exact.
+Cancellation, long chains and loops need no rule of their own. `assert_close` is for where no kernel is at
+hand.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,9 @@ import numpy as np
 
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import is_float
+from flowc.testing.strategies.kernel_arrays import FORMATS
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-FORMATS: Mapping[str, tuple[int, int]] = {
-    "f64": (52, -1074),
-    "f32": (23, -149),
-    "f16": (10, -24),
-    "bf16": (7, -133),
-}
-"""Of each floating dtype the bits behind the point, and the power of two that is the least number."""
 
 
 def _row(f64: float, f32: float, f16: float = 1, bf16: float = 1) -> Mapping[str, float]:

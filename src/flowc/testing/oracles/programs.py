@@ -22,9 +22,9 @@ from flowc.compiler.reference import Event, Outcome, evaluate
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.passes.pipelines import PIPELINES, optimise
 from flowc.runtime.values import canonical
-from flowc.testing.running import Way, ended, made, run_in, ways
+from flowc.testing.oracles.running import Way, ended, made, run_in, ways
+from flowc.testing.oracles.worlds import IDEMPOTENT, AnsweringWorld, Write, note_write
 from flowc.testing.strategies.programs import ARGUMENTS
-from flowc.testing.worlds import IDEMPOTENT, AnsweringWorld, Write, note_write
 
 
 class Disagreement(AssertionError):
@@ -89,10 +89,18 @@ def writes(trace: Sequence[Event], idempotent: frozenset[str] = IDEMPOTENT) -> d
 def others(trace: Sequence[Event]) -> set[tuple[str, str]]:
     """What was asked beside the writes; how often makes no difference, nor the order."""
     return {
-        (event.name, _asked(event.arguments) if event.kind == "generate" else event.arguments)
+        (event.name, asked)
         for event in trace
         if event.effects and not any(kind == "writes" for kind, _ in event.effects)
+        for asked in _all_asked(event)
     }
+
+
+def _all_asked(event: Event) -> list[str]:
+    """What a call asks: each of its texts where it embeds, since calls that embed may be joined."""
+    if event.kind == "embed":
+        return [str(text) for text in json.loads(event.arguments)[0]]
+    return [_asked(event.arguments) if event.kind == "generate" else event.arguments]
 
 
 def _asked(arguments: str) -> str:

@@ -11,12 +11,12 @@ from flowc.runtime.clock import VirtualLoop
 from flowc.runtime.errors import Problem
 from flowc.runtime.execute import load, run_plan
 from flowc.runtime.result import RunResult
-from flowc.testing import seeds
-from flowc.testing.calls import Call, When, shown
-from flowc.testing.faults import Fault
-from flowc.testing.models import Model
-from flowc.testing.stage import Stage, Tools, staged
-from flowc.testing.targets import Target, Testable, target_of
+from flowc.testing.flows import seeds
+from flowc.testing.flows.calls import Call, When, shown
+from flowc.testing.flows.faults import Fault
+from flowc.testing.flows.models import Model
+from flowc.testing.flows.stage import Stage, Tools, staged
+from flowc.testing.flows.targets import Target, Testable, target_of
 
 LONGEST = 400 * 86400.0
 """Seconds of virtual time after which a run is taken to hang."""

@@ -10,8 +10,8 @@ from attrs import define, evolve, field, frozen
 from flowc.runtime.coerce import Mismatch, coercer
 from flowc.runtime.providers.base import Hole, Request, Response
 from flowc.runtime.values import is_array, to_json
-from flowc.testing.adversary import Adversary
-from flowc.testing.faults import Fault
+from flowc.testing.flows.adversary import Adversary
+from flowc.testing.flows.faults import Fault
 
 
 @frozen

@@ -20,11 +20,11 @@ from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
 from flowc.runtime.scheduler.current import call_key
 from flowc.runtime.scheduler.engine import Engine
-from flowc.testing.calls import Call
-from flowc.testing.checking import LONGEST, in_virtual_time
-from flowc.testing.fuses import Fuse, StepWriter
-from flowc.testing.stage import Stage
-from flowc.testing.targets import Target
+from flowc.testing.flows.calls import Call
+from flowc.testing.flows.checking import LONGEST, in_virtual_time
+from flowc.testing.flows.fuses import Fuse, StepWriter
+from flowc.testing.flows.stage import Stage
+from flowc.testing.flows.targets import Target
 
 RUN = "tested"
 HOUR = 3600.0

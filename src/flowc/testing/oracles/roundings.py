@@ -17,7 +17,7 @@ from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import dtype_of, is_float
-from flowc.testing.tolerance import ULP, addend_ulp, ulp_of
+from flowc.testing.oracles.tolerance import ULP, addend_ulp, ulp_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

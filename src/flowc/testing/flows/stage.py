@@ -25,9 +25,9 @@ from flowc.runtime.randomness import seed_of
 from flowc.runtime.reading import parse_text, tables_of
 from flowc.runtime.scheduler.current import idempotency_key
 from flowc.runtime.values import to_json
-from flowc.testing.adversary import ADVERSARIAL, Behaviour
-from flowc.testing.calls import Call, Log
-from flowc.testing.faults import (
+from flowc.testing.flows.adversary import ADVERSARIAL, Behaviour
+from flowc.testing.flows.calls import Call, Log
+from flowc.testing.flows.faults import (
     Broken,
     Fault,
     Mistyped,
@@ -37,10 +37,10 @@ from flowc.testing.faults import (
     refuse_unknown,
     spoilt,
 )
-from flowc.testing.hostile import drawn
-from flowc.testing.models import QUICK, Model, provider_of
-from flowc.testing.scripts import holes
-from flowc.testing.targets import Target
+from flowc.testing.flows.hostile import drawn
+from flowc.testing.flows.models import QUICK, Model, provider_of
+from flowc.testing.flows.scripts import holes
+from flowc.testing.flows.targets import Target
 
 PROVIDER = "test"
 

@@ -16,9 +16,9 @@ from flowc.runtime.plan import Plan
 from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
 from flowc.runtime.scheduler.current import call_key
-from flowc.testing.checking import in_virtual_time
-from flowc.testing.fuses import Fuse, StepWriter
-from flowc.testing.worlds import AnsweringWorld
+from flowc.testing.flows.checking import in_virtual_time
+from flowc.testing.flows.fuses import Fuse, StepWriter
+from flowc.testing.oracles.worlds import AnsweringWorld
 
 RUN = "generated"
 BEGUN = 1_000_000.0

@@ -25,10 +25,10 @@ from flowc.runtime.providers.replay import Recorded, Recorder, Replay
 from flowc.runtime.registry import Registry
 from flowc.runtime.result import RunResult
 from flowc.runtime.values import is_array, to_json
-from flowc.testing.calls import Call
-from flowc.testing.checking import Tested, account, run_on
-from flowc.testing.stage import Stage, Tools, Watched, staged
-from flowc.testing.targets import Target, Testable, target_of
+from flowc.testing.flows.calls import Call
+from flowc.testing.flows.checking import Tested, account, run_on
+from flowc.testing.flows.stage import Stage, Tools, Watched, staged
+from flowc.testing.flows.targets import Target, Testable, target_of
 
 MISSING = "E0834"
 

@@ -7,15 +7,15 @@ from attrs import evolve, frozen
 
 from flowc.runtime.result import RunResult
 from flowc.runtime.values import to_json
-from flowc.testing import seeds
-from flowc.testing.calls import shown
-from flowc.testing.checking import Tested, account
-from flowc.testing.faults import Fault
-from flowc.testing.fuses import Fuse
-from flowc.testing.lives import BEGUN, Life, effects_of
-from flowc.testing.models import Model
-from flowc.testing.stage import Stage, Tools, staged
-from flowc.testing.targets import Target, Testable, target_of
+from flowc.testing.flows import seeds
+from flowc.testing.flows.calls import shown
+from flowc.testing.flows.checking import Tested, account
+from flowc.testing.flows.faults import Fault
+from flowc.testing.flows.fuses import Fuse
+from flowc.testing.flows.lives import BEGUN, Life, effects_of
+from flowc.testing.flows.models import Model
+from flowc.testing.flows.stage import Stage, Tools, staged
+from flowc.testing.flows.targets import Target, Testable, target_of
 
 
 @frozen

@@ -8,8 +8,8 @@ from attrs import frozen
 
 from flowc.runtime.providers.base import Request, Response
 from flowc.runtime.randomness import seed_of
-from flowc.testing.faults import Fault, How
-from flowc.testing.hostile import drawn, text
+from flowc.testing.flows.faults import Fault, How
+from flowc.testing.flows.hostile import drawn, text
 
 
 @frozen

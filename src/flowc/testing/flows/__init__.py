@@ -1,0 +1,1 @@
+"""Tests of one's own flows: arguments, stand-ins, adversaries, faults, kills, and what must hold of a run."""

@@ -1,0 +1,1 @@
+"""What all compilations and runs are held to: reference semantics, tolerances, changes without effect."""
