@@ -4,7 +4,7 @@ cases of those that are alike."""
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
@@ -20,6 +20,9 @@ settings.load_profile(os.environ.get("FLOWC_HYPOTHESIS", "suite"))
 
 os.environ["FLOWC_HISTORY"] = "none"  # what runs before have shown must not change what tests see
 os.environ["FLOWC_JOURNAL"] = "none"  # runs of tests are not kept among the user's own
+
+
+_ASKED = "_hypothesis_internal_use_settings"  # where Hypothesis keeps what a test asks for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,9 +41,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out cases of tests that are marked `alike`, unless the long form runs or a test is named."""
+    """Leaves out cases of tests that are marked `alike`, and half of the examples of property tests, unless
+    the long form runs or a test is named."""
     if settings.get_current_profile_name() == "long" or any("::" in argument for argument in config.args):
         return
+    _halve({item.function for item in items if isinstance(item, pytest.Function)})
     cases = defaultdict[tuple[str, str], list[pytest.Item]](list)
     counts: dict[tuple[str, str], int] = {}
     for item in items:
@@ -51,6 +56,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
+
+
+def _halve(tests: Iterable[Any]) -> None:
+    """Has property tests draw half of what they ask for: campaigns (tests/assurance) draw from the same
+    strategies without end."""
+    for test in tests:
+        asked: settings | None = getattr(test, _ASKED, None)
+        if asked is not None:
+            setattr(test, _ASKED, settings(asked, max_examples=(asked.max_examples + 1) // 2))
 
 
 def _spread(items: Sequence[pytest.Item], count: int) -> set[pytest.Item]:

@@ -11,7 +11,7 @@ from attrs import frozen
 from flowc.compiler.builtins.dtypes import FLOATS, INTEGERS, array, is_number, promote, shape_text
 from flowc.compiler.checker.context import ERROR, Context, infer, is_hole, resolve, shown_type
 from flowc.compiler.syntax import Binary, Constant, Expression, Span, Unary
-from flowc.runtime.dtypes import integer_range
+from flowc.runtime.dtypes import greatest_float, integer_range, overflows
 from flowc.runtime.types import (
     FLOAT,
     INT,
@@ -219,14 +219,13 @@ def axes(count: int) -> str:
 
 
 def literal_value(expression: Expression) -> int | float | None:
-    """The value of a number written out, with or without a sign; None for anything else."""
+    """The value of a number written out, with or without signs; None for anything else."""
     match expression:
         case Constant(kind="int" | "float", value=int() | float() as value):
             return value
-        case Unary("-", Constant(kind="int" | "float", value=int() | float() as value)):
-            return -value
-        case Unary("+", Constant(kind="int" | "float", value=int() | float() as value)):
-            return value
+        case Unary("-" | "+" as sign, operand):
+            inner = literal_value(operand)
+            return -inner if inner is not None and sign == "-" else inner
     return None
 
 
@@ -318,14 +317,19 @@ def common_type(
 def check_range(context: Context, expression: Expression, want: Type) -> None:
     """Reports a number written out that the dtype it takes cannot hold."""
     value = literal_value(expression)
-    if not isinstance(want, Scalar) or want.name not in INTEGERS or not isinstance(value, int):
+    if not isinstance(want, Scalar) or value is None:
         return
-    low, high = integer_range(want.name)
-    if not low <= value <= high:
-        context.report.error(
-            "E0141",
-            f"{value} does not fit in `{want.name}`",
-            expression.span,
-            why=f"an `{want.name}` goes from {low} to {high}",
-            help="take a wider type",
-        )
+    if want.name in FLOATS and overflows(value, want.name):
+        why = f"the greatest `{want.name}` is {greatest_float(want.name)!r}"
+    elif want.name in INTEGERS and isinstance(value, int) and not _is_within(value, want.name):
+        low, high = integer_range(want.name)
+        why = f"an `{want.name}` goes from {low} to {high}"
+    else:
+        return
+    message = f"{value} does not fit in `{want.name}`"
+    context.report.error("E0141", message, expression.span, why=why, help="take a wider type")
+
+
+def _is_within(value: int, dtype: str) -> bool:
+    low, high = integer_range(dtype)
+    return low <= value <= high

@@ -26,6 +26,8 @@ from flowc.runtime.plan_json import to_json as plan_to_json
 
 FINAL = frozenset({"ok", "failed", "over-budget"})
 """The statuses of runs that have ended for good: what they came to is told again, not worked out again."""
+LARGEST = 256 << 20
+"""Bytes of a plan, or of another text that belongs to a program, at most: a few of them may squeeze many."""
 
 
 @define(eq=False)
@@ -92,6 +94,11 @@ def pinned(plan: Plan, parts: Mapping[str, bytes], blobs: Blobs) -> dict[str, Js
     """What pins a run to a plan, with the texts that belong to it; all of that is put with `blobs`."""
 
     def put(content: bytes) -> str:
+        if len(content) > LARGEST:
+            why = f"a part of it has {len(content)} bytes, and at most {LARGEST} are kept"
+            raise fail(
+                "E0912", "the program is too large for a journal", why=why, help="run it with --journal none"
+            )
         squeezed = zlib.compress(content)
         blobs.append((address(squeezed), squeezed))
         return address(squeezed).hex()
@@ -175,6 +182,9 @@ def unknown(run: str) -> FlowError:
     )
 
 
+_MISSING = "`flowc runs` lists those that are left; restore the journal from a copy"
+
+
 def _head(row: Row) -> dict[str, Any]:
     if row.status == DAMAGED:
         raise fail("E0910", f"what is kept of the beginning of run {row.run} is damaged")
@@ -203,6 +213,8 @@ def named(store: Store, name: str) -> str:
         rows = store.rows(1)
         if not rows:
             raise unknown(name)
+        if not rows[0].run:
+            raise fail("E0910", "the newest run began, and is in the journal no more", help=_MISSING)
         return rows[0].run
     found = store.find(name) if name else []
     if name in found or len(found) == 1:
@@ -270,14 +282,22 @@ def _with_shared(
 def plan_of(store: Store, head: Mapping[str, Any]) -> Plan:
     """The plan that a run is pinned to."""
     with understood("the plan of a run"):
-        return plan_from_json(json.loads(zlib.decompress(store.blob(bytes.fromhex(head["plan"])))))
+        return plan_from_json(json.loads(_unsqueezed(store, head["plan"])))
 
 
 def part_of(store: Store, head: Mapping[str, Any], name: str) -> bytes | None:
     """A text that was kept with a run, None where there is none."""
     digest = head["parts"].get(name)
     with understood("a text of a run"):
-        return None if digest is None else zlib.decompress(store.blob(bytes.fromhex(digest)))
+        return None if digest is None else _unsqueezed(store, digest)
+
+
+def _unsqueezed(store: Store, digest: str) -> bytes:
+    squeezed = zlib.decompressobj()
+    content = squeezed.decompress(store.blob(bytes.fromhex(digest)), LARGEST + 1)
+    if not squeezed.eof or len(content) > LARGEST:
+        raise ValueError(f"it is cut off, or has more than {LARGEST} bytes")
+    return content
 
 
 def arguments_of(store: Store, head: Mapping[str, Any]) -> list[Any]:

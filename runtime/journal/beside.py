@@ -6,14 +6,15 @@ Locks are POSIX byte ranges, so that a dead process holds none: byte 0 by everyb
 its locks of a file when it closes any descriptor of it; hence one descriptor a journal and process, shared by
 its stores.
 
-Marks say what a journal must have. They are no part of it and are never synced: a mark that is lost or torn
-counts as none. The mark of what was synced is true whenever it is there, and the mark of what was written
-holds until the computer starts anew.
+Marks say what a journal must have: each run, from when it began, and how many records of it. They are no part
+of it and are never synced: a mark that is lost or torn counts as none. The mark of what was synced is true
+whenever it is there, and the mark of what was written holds until the computer starts anew.
 """
 
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from struct import Struct
@@ -31,6 +32,8 @@ TRIES, PAUSE = 5, 0.002
 """So often a lock is tried, and the seconds between: others look whether a run is free by locking it for a
 moment.
 """
+AT_ONCE, MOST = 4096, 1 << 20
+"""Runs of which the marks are read at once, and those that are looked through for one that is missing."""
 PATIENCE = 10.0
 """Seconds for which one waits for another process that looks through the journal."""
 _OPEN: dict[Path, "Beside"] = {}
@@ -126,6 +129,36 @@ class Beside:
         marks = os.pread(self.descriptor, ENTRY, number * ENTRY)
         written, synced = marks[: _MARK.size], marks[_MARK.size :]
         return max(_records(written, run, boot()), _records(synced, run, "synced"))
+
+    def last(self) -> int:
+        """The greatest number that may have a mark. Who reads that before the journal finds there every run
+        up to it, whatever others begin meanwhile: numbers grow, and a run is there before its mark is.
+        """
+        return max(0, os.fstat(self.descriptor).st_size - 1) // ENTRY
+
+    def begun(self, first: int, last: int) -> Iterator[int]:
+        """The numbers from `first` to `last` of which runs have begun."""
+        return (number for number, marks in self._entries(first, last) if any(marks))
+
+    def has_begun(self, run: str, last: int) -> bool:
+        """Whether a run of a number up to `last` has begun."""
+        return any(
+            seal and since and seal == _seal(run, since, records)
+            for _, marks in self._entries(1, last)
+            for since, (records, seal) in zip((boot(), "synced"), _MARK.iter_unpack(marks), strict=True)
+        )
+
+    def _entries(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+        last = min(last, first + MOST - 1)
+        for low in range(first, last + 1, AT_ONCE):
+            marks = os.pread(self.descriptor, (min(low + AT_ONCE, last + 1) - low) * ENTRY, low * ENTRY)
+            marks += bytes(-len(marks) % ENTRY)
+            for place in range(0, len(marks), ENTRY):
+                yield low + place // ENTRY, marks[place : place + ENTRY]
+
+    def clear(self) -> None:
+        """Takes all marks away: they are of a journal that was removed."""
+        os.ftruncate(self.descriptor, 0)
 
 
 def _mark(run: str, since: str, records: int) -> bytes:

@@ -49,6 +49,11 @@ def understood(what: str) -> Iterator[None]:
         raise fail("E0910", title, why=why[:300], help=help) from error
 
 
+def lost_run(where: str, run: str) -> FlowError:
+    """A run that had begun, and of which nothing is left but the mark beside the journal."""
+    return damaged_journal(where, f"run {run} began in it, and is there no more")
+
+
 def lost_blob(where: str, digest: bytes, *, missing: bool) -> FlowError:
     """A blob that records refer to, and that is not what its address says."""
     return damaged_journal(

@@ -32,7 +32,10 @@ _SEALED = struct.Struct("<QQQd")
 _INSERT = (
     "INSERT INTO segments (run, first, records, status, changed, seal, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_BEGIN = "INSERT INTO runs (run, head, seal) VALUES (?, ?, ?)"
+_BEGIN = (
+    "INSERT INTO runs (number, run, head, seal) "
+    "VALUES (1 + max(?, (SELECT coalesce(max(number), 0) FROM runs)), ?, ?, ?)"
+)
 _SEGMENTS = (
     "SELECT first, records, status, changed, seal, body FROM segments "
     "WHERE run = ? AND first >= ? ORDER BY first LIMIT ?"
@@ -63,21 +66,24 @@ class SqliteStore:
         self._synchronous = ""
         self._closed = False
         self._where = where
-        self._path = path = make(where)
+        self._path, fresh = make(where)
         with OPENING, coded(where):
-            self._beside, first = joined(beside_path(path))
+            self._beside, first = joined(beside_path(self._path))
             try:
-                self._base = opened(where, path, connecting, self._beside, first=first)
+                self._base = opened(where, self._path, connecting, self._beside, first=first, fresh=fresh)
             except BaseException:
                 leave(self._beside, id(self))
                 raise
 
     def begin(self, run: str, head: bytes) -> None:
         with self._transaction(sync=True) as base:
+            last = self._beside.last()  # a run that is lost keeps its number, and with it its mark
             try:
-                base.execute(_BEGIN, (run, head, _sealed(run, head)))
+                base.execute(_BEGIN, (last, run, head, _sealed(run, head)))
             except sqlite3.IntegrityError:
                 raise failures.exists(run) from None
+        with coded(self._where):
+            self._beside.mark(self._numbers.of(run), run, 0, sync=True)
 
     def append(self, segments: Sequence[Segment], blobs: Mapping[bytes, bytes], *, sync: bool) -> None:
         if segments or blobs:
@@ -129,10 +135,23 @@ class SqliteStore:
         return found[0][0] if found else None
 
     def segments(self, run: str, first: int = 0) -> Iterator[Segment]:
+        last = self._last()
         number = self._numbers.looked_up(run)
-        if number is not None:
-            least = self._beside.marked(number, run)  # before anything is read: the run may be growing
-            yield from consecutive(run, first, self._read(run, number, first), least)
+        if number is None:
+            self._check_unknown(run, last)
+            return
+        least = self._beside.marked(number, run)  # before anything is read: the run may be growing
+        yield from consecutive(run, first, self._read(run, number, first), least)
+
+    def _last(self) -> int:
+        with coded(self._where):
+            return self._beside.last()
+
+    def _check_unknown(self, run: str, last: int) -> None:
+        """Raises E0910 for a run that is in no table, and had begun when `last` was the last one."""
+        with coded(self._where):
+            if self._beside.has_begun(run, last):
+                raise failures.lost_run(str(self._where), run)
 
     def _read(self, run: str, number: int, first: int) -> Iterator[Segment]:
         while rows := self._asked(_SEGMENTS, number, first, _AT_ONCE):
@@ -150,16 +169,30 @@ class SqliteStore:
         return body
 
     def rows(self, limit: int | None = None) -> list[Row]:
-        return [_row(*values) for values in self._asked(f"{_ROWS} {_NEWEST}", -1 if limit is None else limit)]
+        last = self._last()
+        found = [_row(*each) for each in self._asked(f"{_ROWS} {_NEWEST}", -1 if limit is None else limit)]
+        numbers = {row.number for row in found}
+        first = min(numbers) if limit is not None and limit <= len(numbers) and numbers else 1
+        with coded(self._where):
+            lost = [number for number in self._beside.begun(first, last) if number not in numbers]
+        if not lost:
+            return found
+        found += [Row("", number, b"", DAMAGED) for number in lost]
+        return sorted(found, key=lambda row: row.number, reverse=True)[:limit]
 
     def row(self, run: str) -> Row | None:
+        last = self._last()
         for values in self._asked(f"{_ROWS} WHERE r.run = ?", run):
             return _row(*values)
+        self._check_unknown(run, last)
         return None
 
     def find(self, prefix: str) -> list[str]:
         question = "SELECT run FROM runs WHERE run >= ? AND run < ? ORDER BY number DESC"
+        last = self._last()
         found = self._asked(question, prefix, prefix + chr(sys.maxunicode))
+        if not found:
+            self._check_unknown(prefix, last)
         return [run for (run,) in found if isinstance(run, str)]
 
     def take(self, run: str) -> bool:

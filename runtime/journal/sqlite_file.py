@@ -112,15 +112,19 @@ def _begins(path: Path) -> bytes:
             return file.read(len(_MAGIC))
 
 
-def make(where: Path) -> Path:
-    """Makes an empty file, for its user alone, and its folders where there are none; durable at once."""
+def make(where: Path) -> tuple[Path, bool]:
+    """Makes an empty file, for its user alone, and its folders where there are none; durable at once. Gives
+    its path, and whether it is new.
+    """
     with coded(where):
         path = where.resolve()
         _make_folder(path.parent)
-        with suppress(FileExistsError):
+        try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            _sync_folder(path.parent)
-        return path
+        except FileExistsError:
+            return path, False
+        _sync_folder(path.parent)
+        return path, True
 
 
 def _make_folder(folder: Path) -> None:
@@ -139,12 +143,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def opened(
-    where: Path, path: Path, connecting: Connect, beside: Beside, *, first: bool
+    where: Path, path: Path, connecting: Connect, beside: Beside, *, first: bool, fresh: bool
 ) -> sqlite3.Connection:
     """The connection, in write-ahead mode, with the tables; `first` says that no store of this process has
-    it.
+    it, `fresh` that the file was just made.
 
-    Raises FlowError E0910 where the log lost what was written since the computer started, E0911 for another
+    Raises FlowError E0910 where the log lost what was written since the computer started, or the tables of
+    runs that had begun, E0911 for another
     program's file or a newer flowc's. After a power failure the log may end anywhere behind what was synced.
     """
     alone = first and beside.alone()
@@ -152,8 +157,12 @@ def opened(
     if lost and beside.same_boot():
         why = "its write-ahead log has a flaw, with transactions behind it"
         raise failures.damaged_journal(str(where), why)
+    if fresh and alone and not path.stat().st_size:  # nor has anybody else begun to use it
+        beside.clear()
     base = connecting(path)
     try:
+        if not fresh and beside.last() and not _is_made(where, base):
+            raise failures.damaged_journal(str(where), "it has no tables, and runs were kept in it")
         _prepare(where, base)
         if lost:  # what is dropped now must not look like a loss the next time
             base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

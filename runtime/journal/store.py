@@ -65,13 +65,13 @@ class Store(Protocol):
         """What has an address. Raises E0910 where it is missing or something else."""
 
     def rows(self, limit: int | None = None) -> list[Row]:
-        """The runs, newest first."""
+        """The runs, newest first. One that began and is lost has a row that is `DAMAGED` and names no run."""
 
     def row(self, run: str) -> Row | None:
-        """One run, if it is there."""
+        """One run, if it is there. Raises E0910 where it is known to have begun, and is not."""
 
     def find(self, prefix: str) -> list[str]:
-        """The runs whose name begins so, newest first."""
+        """The runs whose name begins so, newest first. Raises E0910 as `row` does for a whole name."""
 
     def take(self, run: str) -> bool:
         """Makes this store the only one that continues a run; False where another one has it, in this process

@@ -30,12 +30,18 @@ def call_key(run: str, step: str) -> str:
 
 
 def idempotency_key() -> str:
-    """The key of the call that runs here, for whom a tool asks: equal for every attempt of one call, and
-    different for any other call. Raises `LookupError` outside a tool.
+    """The key of the call that runs here, for whom a tool asks that reads or writes: equal for every attempt
+    of one call, and different for any other call.
+
+    Raises `LookupError` outside such a tool. A `pure` one reaches nothing that could tell two attempts apart,
+    and so is called without its step, which costs less.
     """
     found = _CURRENT.get()
     if found is None:
-        raise LookupError("there is an idempotency key inside a tool only, while a run calls it")
+        raise LookupError(
+            "there is an idempotency key inside a tool that reads or writes, while a run calls it: "
+            "declare what the tool does, such as `writes payments`"
+        )
     session, frame, instruction, inner = found
     step = step_of(frame, instruction, session.root) + inner
     return call_key(session.run, step if session.renewed is None else step + session.renewed(step))

@@ -6,31 +6,54 @@ where something is wrong; a case that ends the process, or does not end, is wron
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field, fields, frozen
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 
 @define
 class Tally:
-    """What cases reached. `tried` counts what was tried by its kind: programs, kernels, inputs, plans, runs,
-    modules. `operations` and `pairs` count the operations of the modules that were compiled and which of them
-    stood next to each other (`"a>b"`: b uses what a gives); `passes` those that changed something.
+    """What cases reached. `tried` counts what was tried by its kind (see `KINDS`). `operations` and `pairs`
+    count the operations of the modules that were compiled and which of them stood next to each other
+    (`"a>b"`: b uses what a gives); `passes` those that changed something. `texts` counts the operations of
+    modules that were only written and read back.
     """
 
     tried: Counter[str] = field(factory=Counter)
     operations: Counter[str] = field(factory=Counter)
     pairs: Counter[str] = field(factory=Counter)
     passes: Counter[str] = field(factory=Counter)
+    texts: Counter[str] = field(factory=Counter)
 
     def add(self, other: "Tally") -> None:
         """Adds what other cases reached."""
-        for name in ("tried", "operations", "pairs", "passes"):
+        for name in COUNTED:
             getattr(self, name).update(getattr(other, name))
+
+
+COUNTED = tuple(each.name for each in fields(Tally))
+
+UNANSWERED = "questions without an answer"
+KINDS: Mapping[str, str] = {
+    "programs": "whole programs, compiled or changed, and held to the reference semantics",
+    "typed programs": "programs that were only checked, printed, read back and evaluated",
+    "leaks": "programs with a flow that labels forbid, and the same without it, only checked",
+    "changes": "programs changed so that they must mean the same",
+    "runs": "runs of compiled programs, disturbed ones included",
+    "kernels": "kernels compiled or rewritten, and compared with the reference",
+    "modules": "modules of the IR, compiled or written and read back",
+    "plans": "plans, written and read back",
+    "journals": "histories of runs, written, crashed and read back",
+    "inputs": "mutated or damaged texts and bytes, given to a reader",
+    "proofs": "rules that z3 proved, or that held on all numbers of a dtype",
+    "quotients": "quotients and remainders compared with Python's",
+    UNANSWERED: "rules of which z3 said nothing in its time",
+}
+"""What is counted, in the order in which it is told; a campaign may have others."""
 
 
 Case = Callable[[Random, Tally], None]
@@ -54,12 +77,17 @@ class Campaign:
 def examples(strategy: st.SearchStrategy[Any], check: Callable[[Any, Tally], None], number: int) -> Case:
     """A case that checks so many examples of a strategy; one that fails is shrunk, and printed as Hypothesis
     prints it.
+
+    Hypothesis begins with the simplest example, whatever the seed: it is left out, or each case would try,
+    and count, it again.
     """
 
     def case(chance: Random, tally: Tally) -> None:
+        begun = False
+
         @seed(chance.getrandbits(64))
         @settings(
-            max_examples=number,
+            max_examples=number + 1,
             database=None,
             deadline=None,
             derandomize=False,
@@ -68,7 +96,10 @@ def examples(strategy: st.SearchStrategy[Any], check: Callable[[Any, Tally], Non
         )
         @given(strategy)
         def every(example: Any) -> None:
-            check(example, tally)
+            nonlocal begun
+            if begun:
+                check(example, tally)
+            begun = True
 
         every()
 

@@ -14,10 +14,9 @@ from random import Random
 from threading import Thread
 from typing import Any, TextIO
 
-from tests.assurance.campaign import Campaign, Tally
+from tests.assurance.campaign import COUNTED, Campaign, Tally
 from tests.assurance.listing import campaigns_of, listing, to_json
 
-KINDS = "tried", "operations", "pairs", "passes"
 FRAMES = -12
 """Of a traceback the last frames are told, with all that Hypothesis says."""
 LONGEST = 20_000
@@ -44,7 +43,7 @@ def _one(campaign: Campaign, seed: int) -> dict[str, Any]:
         failure = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}\n...\n{text[-LONGEST // 2 :]}"
         signature = _signature(error)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    reached = {kind: dict(getattr(tally, kind)) for kind in KINDS}
+    reached = {name: dict(getattr(tally, name)) for name in COUNTED}
     return {"tally": reached, "failure": failure, "signature": signature, "memory": memory}
 
 

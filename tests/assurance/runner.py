@@ -12,8 +12,7 @@ from shlex import quote
 
 from attrs import define, field, frozen
 
-from tests.assurance.campaign import Tally
-from tests.assurance.child import KINDS
+from tests.assurance.campaign import COUNTED, Tally
 from tests.assurance.listing import PACKAGE, Listed, Listing, from_json
 from tests.assurance.seeds import case_seed
 from tests.assurance.worker import LARGEST, Died, Late, Stopped, Worker
@@ -166,8 +165,8 @@ def run_case(
         return Failure(name, "time-out", f"no end after {campaign.limit:g} s", "time-out", seed), tally
     except Stopped:
         return Failure(name, "broken off", "", "", seed), tally
-    for kind in KINDS:
-        getattr(tally, kind).update(said["tally"][kind])
+    for each in COUNTED:
+        getattr(tally, each).update(said["tally"][each])
     if said["memory"] > LARGEST:
         worker.end()
     if said["failure"] is not None:

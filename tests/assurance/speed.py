@@ -38,15 +38,6 @@ def generated(strategy: st.SearchStrategy[Any], seconds: float) -> int:
     return count
 
 
-def drawn_kernels(seconds: float) -> int:
-    """How many kernels a campaign draws, without Hypothesis, in so many seconds of this process."""
-    chance, count, ends = Random(1), 0, time.process_time() + seconds
-    while time.process_time() < ends:
-        drawn_kernel(from_random(chance))
-        count += 1
-    return count
-
-
 def drawn(make: Callable[[Random], Any], seconds: float) -> int:
     """How many are made of plain random numbers in so many seconds of this process."""
     chance, count, ends = Random(1), 0, time.process_time() + seconds
@@ -60,7 +51,7 @@ SPEEDS: dict[str, Callable[[float], int]] = {
     "typed programs": lambda seconds: generated(typed_programs(), seconds),
     "programs from a plain random source": lambda seconds: drawn(random_program, seconds),
     "leaking programs": lambda seconds: generated(leaking_programs(), seconds),
-    "kernels": drawn_kernels,
+    "kernels": lambda seconds: drawn(lambda chance: drawn_kernel(from_random(chance)), seconds),
     "kernels of Hypothesis": lambda seconds: generated(every_program(), seconds),
 }
 """What generates for so many seconds, and counts, by its name."""

@@ -7,11 +7,13 @@ from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, 
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import VerifyException
 
-from flowc.dialects.array import inference
+from flowc.dialects.array import build, inference
 from flowc.dialects.array.products import AttentionOp
+from flowc.dialects.flow.signature import parameter
 from flowc.dialects.text import print_module
 from flowc.testing.oracles.reached import ALL_OPERATIONS, DEFINITIONS, operations
 from flowc.testing.strategies.choices import from_random
+from flowc.testing.strategies.kernels import as_module, make_kernel
 from flowc.testing.strategies.operations import drawn_module
 from tests.assurance.campaign import Tally
 from tests.assurance.campaigns import modules
@@ -90,3 +92,28 @@ def test_steps_of_attention_that_do_not_fit_are_refused() -> None:
         op.properties["steps"] = ArrayAttr([StringAttr(step) for step in steps])
         with pytest.raises(VerifyException, match=message):
             op.verify()
+
+
+def test_a_return_of_a_kernel_without_a_signature_is_refused() -> None:
+    module = module_with("array.return")
+    del module_kernel(module).properties["function_type"]
+    with pytest.raises(VerifyException, match="function_type"):
+        module.verify()
+
+
+def module_kernel(module: ModuleOp) -> Operation:
+    """The kernel that is returned from in a module."""
+    kernel = one_of(module, "array.return").parent_op()
+    assert kernel is not None
+    return kernel
+
+
+def test_a_kernel_without_parameters_reads_back() -> None:
+    modules.holds(as_module(make_kernel({}, lambda add: add(build.constant(1.0, "f32")))))
+
+
+def test_a_parameter_without_a_default_reads_back() -> None:
+    text = "flow.func @main(a %a: !flow.int) -> !flow.int effects<> { flow.return %a : !flow.int }"
+    module = modules.read_back(text)
+    (named,) = one_of(module, "flow.func").properties["parameters"].data
+    assert named == parameter("a")

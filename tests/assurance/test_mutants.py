@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.assurance.listing import listing
 from tests.assurance.mutants import killing
 from tests.assurance.mutants.catalogue import AREAS
 from tests.assurance.mutants.copies import copied, places, sown
@@ -36,6 +37,7 @@ def test_each_is_a_program_still() -> None:
 
 def test_what_is_to_find_them_is_there() -> None:
     assert all((ROOT / path).exists() for area in AREAS for path in area.tests)
+    assert {name for area in AREAS for name in area.campaigns} <= {each.name for each in listing().campaigns}
 
 
 FOUND = Mutant("found", "code.py", "x + 1", "x + 2", "one too many")
@@ -82,5 +84,5 @@ def test_survivors_are_listed(tmp_path: Path, verdicts: dict[str, Verdict]) -> N
     for name, found in verdicts.items():
         keep(name, found, "abc", path)
     told = table(scores((Area("tiny", (), (), (FOUND, MISSED)),), read(path)))
-    assert "| tiny | 1 | 2 | 50.0 % |" in told
+    assert "| tiny | 1 | 2 | 50.0 % | 0 |" in told
     assert told.endswith("Survived: missed.")

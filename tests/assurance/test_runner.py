@@ -49,7 +49,7 @@ def test_every_way_to_fail_is_told(all_of_them: Account, campaign: str, how: str
     failure = next(each for each in all_of_them.failures if each.campaign == campaign)
     assert failure.how == how
     assert said in failure.text
-    assert failure.seed == case_seed(5, campaign, 0)
+    assert failure.seed in {case_seed(5, campaign, number) for number in range(2)}  # either may end first
     assert failure.command == f"python -m tests.assurance {campaign} --case {failure.seed}"
 
 
@@ -74,8 +74,9 @@ def test_the_last_line_is_the_summary(tmp_path: Path, capsys: pytest.CaptureFixt
     assert ": no failure; 6 programs" in last.replace("assure", "")
     known = json.loads((tmp_path / "report.json").read_text())
     assert known["bounds"]["programs"] == pytest.approx(3 / known["tried"]["programs"])
-    assert "flow.return" in known["operations_never_seen"]
+    assert "flow.return" in known["operations_never_compiled"]
     said = (tmp_path / "report.md").read_text()
+    assert "| programs | 6 | 5.0e-01 | whole programs" in said
     assert "## Failures: 0" in said
     assert "| labels | " in said  # the sown faults that were found
 

@@ -53,6 +53,7 @@ def arrays(dtype: Any, heads: int, shared: int, queries: int, keys: int, feature
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize(
     ("causal", "window", "mask"),
     [

@@ -77,6 +77,7 @@ def test_operands_may_lie_in_any_way(layout: int) -> None:
         np.testing.assert_array_equal(native(strided(a, layout), strided(b, 3 - layout)), wanted)
 
 
+@pytest.mark.alike(5)
 @pytest.mark.parametrize(
     ("left", "right"),
     [

@@ -32,6 +32,7 @@ def compiled(dtype: str, stride: tuple[int, int], padding: tuple[int, int, int, 
     return load(code.object_code, code.signatures)["k"]
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
     ("stride", "padding"),
     [((1, 1), (0, 0, 0, 0)), ((2, 1), (1, 0, 2, 1)), ((2, 3), (1, 1, 1, 1)), ((1, 1), (2, 2, 2, 2))],

@@ -112,7 +112,7 @@ CASES = {
         ((f32(40),),),
     ),
     "huge_numbers": Case(
-        "(x: f16[n]) -> f16[n]:\n    return minimum(x + 100000.0, 1e300)",
+        "(x: f16[n]) -> f16[n]:\n    return minimum(x + f16(100000.0), f16(1e300))",
         lambda x: x + np.float16(np.inf),
         ((np.ones(3, np.float16),),),
     ),

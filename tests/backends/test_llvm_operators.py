@@ -120,6 +120,7 @@ def test_half_formats_round_to_nearest_even_once(dtype: str) -> None:
         check(kernel, native, x, factor=0)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("source", DTYPES)
 def test_casts_follow_the_reference_and_saturate(source: str) -> None:
     def body(add: Any, x: SSAValue) -> Sequence[SSAValue]:

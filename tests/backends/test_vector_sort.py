@@ -68,6 +68,7 @@ def test_every_length_and_order_is_sorted(dtype: str) -> None:
             np.testing.assert_array_equal(sorter(short)(x), np.sort(x))
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
     ("dtype", "short"), [("float32", "f32"), ("int32", "i32"), ("float64", "f64"), ("int64", "i64")]
 )

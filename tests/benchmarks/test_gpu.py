@@ -46,6 +46,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "gpu.json"
 
 
+@pytest.mark.alike(2)
 @needs_compilers
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", checked())
@@ -68,6 +69,7 @@ def test_a_chain_of_steps_on_single_numbers_is_one_launch_and_a_balanced_matrix_
     assert 40 <= launches["balanced"] <= 60
 
 
+@pytest.mark.alike(8)
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 def test_programs_and_references_say_the_same(kernel: GpuKernel) -> None:
     arrays = kernel.inputs(np.random.default_rng(0), kernel.small)

@@ -148,6 +148,39 @@ def test_literals_take_the_dtype_of_what_they_meet_and_variables_do_not_lose_dig
     assert codes(body("return x", "x: f32", "float")) == []
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fits", "beyond"),
+    [
+        ("f16", "65519.99", "65520.0"),
+        ("f16", "65519", "65520"),
+        ("bf16", "3.3961e38", "3.3962e38"),
+        ("f32", "3.40282356e38", "3.40282357e38"),
+        ("f32", "1e38", "1" + "0" * 39),
+        ("f64", "1.7976931348623157e308", "1" + "0" * 309),
+        ("i8", "127", "129"),
+    ],
+)
+def test_a_literal_that_its_dtype_has_not_does_not_fit(dtype: str, fits: str, beyond: str) -> None:
+    for place in (
+        "return {}",
+        "x: {dtype} = {}\nreturn x",
+        "return y[0] + {}",
+        "return where(y > 0, y, {})[0]",
+    ):
+        for sign in ("", "-", "-+-"):
+            found = [
+                codes(body(place.format(sign + number, dtype=dtype), f"y: {dtype}[3]", dtype))
+                for number in (fits, beyond)
+            ]
+            assert found == [[], ["E0141"]], (place, sign)
+
+
+def test_an_array_of_literals_is_checked_number_by_number() -> None:
+    text = "kernel double(x: f32[n]) -> f32[n]:\n    return x + x\n\n"
+    assert codes(text + body("return sum(double([1e308, 2.0, -1e39]))", result="f32")) == ["E0141", "E0141"]
+    assert codes(text + body("return sum(double([1e38 * 1e38, 2.0]))", result="f32")) == []
+
+
 def test_conversions_are_noted_where_the_value_stands() -> None:
     program = checked(DECLARED + body("y: float = 1\nz: int? = 2\nreturn z", result="int?"))
     assert {written(type_) for type_ in program.coercions.values()} == {"float", "int?"}

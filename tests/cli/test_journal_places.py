@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -157,6 +158,29 @@ def test_runs_of_a_batch_are_not_kept(folder: Path) -> None:
 
 
 # ---- lists
+
+
+def test_a_run_of_which_nothing_is_left_is_listed_and_never_said_not_to_be() -> None:
+    flowc("run", "steps.flow", "n=1")
+    flowc("run", "asks.flow")
+    lost = listed()[0]["run"]
+    with sqlite3.connect("runs.db") as base:
+        base.execute("DELETE FROM runs WHERE run = ?", [lost])
+        base.execute("DELETE FROM segments WHERE run = 2")
+    base.close()
+    assert [(each["run"] != "", each["status"]) for each in listed()] == [(False, "damaged"), (True, "ok")]
+    table = flowc("runs")
+    assert table.stdout.splitlines()[1].split() == ["?", "damaged"]
+    assert "are there no more: flowc explain E0910" in table.stderr
+    assert len(listed("--status", "damaged")) == 1
+    for name in (lost, "last"):
+        refused = flowc("resume", name)
+        assert refused.exit_code != 0
+        assert "error[E0910]" in refused.stderr
+    assert "error[E0920]" in flowc("resume", "never").stderr
+    flowc("run", "steps.flow", "n=2")
+    assert [each["status"] for each in listed()] == ["ok", "damaged", "ok"]
+    assert flowc("resume", "last").stdout == "210\n"
 
 
 def test_runs_are_listed_newest_first_by_status_and_number() -> None:

@@ -100,7 +100,7 @@ def on_device(
     options = cuda.Options(level=level, architectures=(), layouts=layouts)
     if not wide and EVERY_FORM:
         return cuda.compile_kernels(module, options).code
-    return cuda.compile_lowered(module, options, _wide if wide else _narrow).code
+    return cuda.compile_lowered(module, options, _wide if wide else narrow).code
 
 
 def _layouts(calls: Sequence[Sequence[Any]]) -> tuple[str, ...] | None:
@@ -110,12 +110,12 @@ def _layouts(calls: Sequence[Sequence[Any]]) -> tuple[str, ...] | None:
     return None
 
 
-def _narrow(kernel: KernelOp, name: str, layouts: Sequence[str], narrow: bool) -> tuple[FuncOp, Checks]:
+def narrow(kernel: KernelOp, name: str, layouts: Sequence[str], small: bool) -> tuple[FuncOp, Checks]:
     """The usual lowering, but for positions of 64 bits, which no test's arrays need."""
     in_place = any(isinstance(type_, RefType) for type_ in kernel.function_type.inputs)
-    if not narrow and not in_place:
+    if not small and not in_place:
         raise TooWide
-    return lower_kernel(kernel, name, layouts, narrow)
+    return lower_kernel(kernel, name, layouts, small)
 
 
 def _wide(kernel: KernelOp, name: str, layouts: Sequence[str], narrow: bool) -> tuple[FuncOp, Checks]:

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 from attrs import field, frozen
+from xdsl.dialects.func import FuncOp
 
 from flowc.compiler.backends import cuda
 from flowc.compiler.backends.cuda import emulated
+from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.array_to_gpu.contract import lower
+from flowc.passes.array_to_gpu.lowering import TooWide
+from flowc.passes.array_to_loops.checks import Checks
 from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.dtypes import numpy_dtype
-from tests.cuda.comparing import as_module, assert_agrees, on_processor
+from tests.cuda.comparing import EVERY_FORM, as_module, assert_agrees, narrow, on_processor
 
 Shape = tuple[int, ...]
 
@@ -76,10 +80,20 @@ def product(
     return Case(parameters, f"{dtype}[{rows}, {columns}]", body)
 
 
-def compiled(cases: Mapping[str, Case]) -> DeviceCode:
-    """The kernels of some cases for a device."""
+def compiled(cases: Mapping[str, Case], *, dense: bool = False) -> DeviceCode:
+    """The kernels of some cases for a device; for dense arrays alone if no call has others."""
     module = as_module("\n\n".join(case.text(name) for name, case in cases.items()))
-    return cuda.compile_kernels(module, cuda.Options(architectures=(), cached=False)).code
+    options = cuda.Options(architectures=(), cached=False)
+    if EVERY_FORM:
+        return cuda.compile_kernels(module, options).code
+    return cuda.compile_lowered(module, options, _dense if dense else narrow).code
+
+
+def _dense(kernel: KernelOp, name: str, layouts: Sequence[str], small: bool) -> tuple[FuncOp, Checks]:
+    """The usual lowering of the form for dense arrays alone."""
+    if set(layouts) != {"contiguous"}:
+        raise TooWide
+    return narrow(kernel, name, layouts, small)
 
 
 def check(cases: Mapping[str, Case], order: str, ulps: int = 0) -> DeviceCode:
@@ -87,7 +101,7 @@ def check(cases: Mapping[str, Case], order: str, ulps: int = 0) -> DeviceCode:
     cases = {f"of_{name}": case for name, case in cases.items()}
     module = as_module("\n\n".join(case.text(name) for name, case in cases.items()))
     native = on_processor(module)
-    code = compiled(cases)
+    code = compiled(cases, dense=not any(case.turned for case in cases.values()))
     calls = [emulated.Call(name, case.arguments(place)) for place, (name, case) in enumerate(cases.items())]
     got = emulated.run(code, calls, order=order, seed=1)
     for call, result in zip(calls, got, strict=True):
@@ -100,7 +114,7 @@ def check_calls(calls: Sequence[Case], order: str) -> None:
     name = "kernel_of_all"
     module = as_module(calls[0].text(name))
     native = on_processor(module)[name]
-    code = compiled({name: calls[0]})
+    code = compiled({name: calls[0]}, dense=not any(case.turned for case in calls))
     given = [emulated.Call(name, case.arguments(place)) for place, case in enumerate(calls)]
     for call, result in zip(given, emulated.run(code, given, order=order, seed=1), strict=True):
         shapes = ", ".join(str(getattr(each, "shape", ())) for each in call.arguments)

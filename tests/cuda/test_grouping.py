@@ -228,7 +228,8 @@ def test_rows_are_scattered_where_the_base_lies() -> None:
 
 
 @pytest.mark.skipif(not nvrtc.available(), reason="there is no NVRTC here")
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+@pytest.mark.alike(1)
+@pytest.mark.parametrize("architecture", ["sm_90", "sm_75"])
 def test_what_is_irregular_keeps_to_its_registers(architecture: str) -> None:
     vectors = {dtype: array_type(dtype, ("n",)) for dtype in ("f32", "i32", "i64")}
 

@@ -204,7 +204,8 @@ def test_the_written_order_gives_the_bits_of_the_processor() -> None:
         agree(text, (x, w), ulps=0, orders=("shuffled",), layouts=("contiguous", "contiguous"))
 
 
-@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+@pytest.mark.alike(1)
+@pytest.mark.parametrize("architecture", ["sm_90", "sm_75"])
 @pytest.mark.skipif(not nvrtc.available(), reason="NVRTC is not installed")
 def test_sums_stay_in_registers_of_which_two_blocks_have_enough(architecture: str) -> None:
     cases = {

@@ -5,7 +5,6 @@ says where it dies. Who is dead does nothing more: its tools and models refuse.
 """
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,121 +14,23 @@ from attrs import define, evolve, field, frozen
 from flowc.compiler.driver import Compiled
 from flowc.runtime.clock import VirtualLoop
 from flowc.runtime.durable import runs
-from flowc.runtime.durable.codec import packed
-from flowc.runtime.durable.keeper import Keeping
 from flowc.runtime.durable.past import Past
-from flowc.runtime.errors import FlowError, fail
-from flowc.runtime.execute import load, run_plan
-from flowc.runtime.journal.frames import Framer
+from flowc.runtime.environment import Environment
+from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.memory import MemoryStore
 from flowc.runtime.kernels import load as load_kernels
 from flowc.runtime.plan import Plan
-from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
-from flowc.runtime.scheduler.current import call_key
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.values import to_json
+from flowc.testing.flows.fuses import Fuse as Fuse
+from flowc.testing.flows.processes import Kept, Told, looked_up, process, tell
 from tests.durable.world import RUN as RUN
 from tests.durable.world import World
 
-LINGER = 3
-"""Records that nobody waits for are written together with so many others."""
 HOUR = 3600.0
 MOST = 80
 """More processes than any run of these tests needs."""
-
-
-@define(eq=False)
-class Fuse:
-    """Burns out with the `left`-th record from now on; with `keeps` that one, and all before it, is safe."""
-
-    left: int | None = None
-    keeps: bool = False
-    used: int = 0
-
-    def burns(self) -> bool:
-        """Counts a record: whether it is the last one."""
-        self.used += 1
-        return self.used == self.left
-
-
-@define(eq=False)
-class StepWriter:
-    """Writes to a store as `Writer` does, but on no thread of its own: what is done is the same each time."""
-
-    store: MemoryStore
-    world: World
-    fuse: Fuse
-    runs: dict[str, Framer] = field(factory=dict)
-    blobs: dict[bytes, bytes] = field(factory=dict)
-    position: int = 0
-    pending: int = 0
-    lock: Any = field(factory=threading.Lock)
-
-    def open(self, run: str, first: int, chain: int) -> None:
-        self.runs[run] = Framer(run, first, chain)
-
-    def append(
-        self,
-        run: str,
-        payload: bytes,
-        *,
-        blobs: Sequence[tuple[bytes, bytes]] = (),
-        status: str = "",
-        sync: bool = False,
-    ) -> int:
-        with self.lock:
-            self._live()
-            framer = self.runs[run]
-            framer.add(payload)
-            framer.status = status or framer.status
-            self.blobs.update(blobs)
-            self.position += 1
-            self.pending += 1
-            if self.fuse.burns():
-                if self.fuse.keeps:
-                    self._write()
-                self.world.dead = True
-                self._live()
-            if self.pending > LINGER:
-                self._write()
-            return self.position
-
-    def wait(self, position: int, *, sync: bool) -> None:
-        with self.lock:
-            self._live()
-            self._write()
-
-    def durable(self, position: int, *, sync: bool) -> "asyncio.Future[None]":
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        try:
-            self.wait(position, sync=sync)
-        except FlowError as error:
-            future.set_exception(error)
-        else:
-            loop.call_soon(_release, future)
-        return future
-
-    def close(self) -> None:
-        with self.lock:
-            if not self.world.dead:
-                self._write()
-
-    def _live(self) -> None:
-        if self.world.dead:
-            raise fail("E0911", "the process has died")
-
-    def _write(self) -> None:
-        segments = [framer.take() for framer in self.runs.values() if framer.waiting]
-        if segments:
-            self.store.append(segments, self.blobs, sync=True)
-        self.blobs, self.pending = {}, 0
-
-
-def _release(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 @frozen
@@ -207,27 +108,20 @@ class Machine:
                 self.world.loop = None
 
     async def _run(self, setting: Setting) -> RunResult:
-        writer = StepWriter(self.store, self.world, self.fuse)
-        journal = runs.Journal(self.store, writer)  # type: ignore[arg-type]
-        keeping = self._keeping(journal)
-        _wound(keeping, lambda: self.world.time() + setting.jump)
-        environment = evolve(self.world.environment(setting.threads), kernels=bound(self.compiled))
-        loaded = load(self.plan, environment)
-        values = runs.arguments_of(self.store, keeping.past.head)
-        names = [each.name for each in self.plan.functions[self.flow].parameters]
-        arguments = dict(zip(names, values, strict=True))
-        try:
-            return await run_plan(loaded, self.flow, arguments, keeper=keeping, on_start=self.on_start)
-        finally:
-            await loaded.registry.close()
-            writer.close()
-            self.store.release(RUN)
+        def surroundings() -> Environment:
+            return evolve(self.world.environment(setting.threads), kernels=bound(self.compiled))
 
-    def _keeping(self, journal: runs.Journal) -> Keeping:
-        if self.store.rows():
-            return runs.go_on(journal, RUN, clock=self.world.time)
-        values = bind_arguments(self.plan, self.plan.functions[self.flow], self.arguments)
-        return runs.begin(journal, self.plan, self.flow, values, {}, run=RUN, clock=self.world.time)
+        return await process(
+            self._kept(),
+            self.arguments,
+            surroundings,
+            self.fuse,
+            by=lambda: self.world.time() + setting.jump,
+            on_start=self.on_start,
+        )
+
+    def _kept(self) -> Kept:
+        return Kept(RUN, self.plan, self.flow, self.store, self.world, self.world.time)
 
     @property
     def plan(self) -> Plan:
@@ -239,7 +133,7 @@ class Machine:
     def _help(self, result: RunResult) -> None:
         past = self.past()
         if result.status == "in-doubt":
-            told = [self._looked_up(intent.step) for intent in past.in_doubt()]
+            told = looked_up(self._kept(), {each.key: each.value for each in reversed(self.world.effects)})
             assert told, (past, result.problem)
             self._tell(told)
         elif result.status == "waiting":
@@ -253,32 +147,8 @@ class Machine:
         else:
             raise AssertionError(result.problem)
 
-    def _looked_up(self, step: str) -> tuple[str, str, Any]:
-        """What somebody says who has looked whether a call has happened."""
-        key = call_key(RUN, step)
-        done = [each for each in self.world.effects if each.key == key]
-        return (step, "done", done[0].value) if done else (step, "retry", None)
-
-    def _tell(self, told: Sequence[tuple[str, str, Any]]) -> None:
-        """By a process that does nothing else, and does not die."""
-        writer = StepWriter(self.store, self.world, Fuse())
-        keeping = runs.go_on(runs.Journal(self.store, writer), RUN, clock=self.world.time)  # type: ignore[arg-type]
-        for step, how, value in told:
-            blobs: list[tuple[bytes, bytes]] = []
-            keeping._append(["told", keeping._now(), step, how, packed(value, blobs)], blobs)
-        writer.close()
-        self.store.release(RUN)
-
-
-def _wound(keeping: Keeping, clock: Callable[[], float]) -> None:
-    """Has a run in virtual time go by a clock of the day, and not wait for long, as one in real time does."""
-    attach = keeping.attach
-
-    def attached(engine: Engine) -> None:
-        attach(engine)
-        keeping.clock, keeping.patient = clock, False
-
-    keeping.attach = attached  # type: ignore[method-assign]
+    def _tell(self, told: Sequence[Told]) -> None:
+        tell(self._kept(), told)
 
 
 def bound(compiled: Compiled) -> Mapping[str, Callable[..., Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from flowc.runtime.durable.keeper import _release
 from flowc.runtime.durable.past import FAR, Past, Spending, read_past
 from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.memory import MemoryStore
-from flowc.runtime.journal.store import DAMAGED, Row
+from flowc.runtime.journal.store import DAMAGED, Row, address
 from flowc.runtime.journal.writer import Writer
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.steady import LINE, in_line
@@ -425,8 +426,42 @@ def test_who_took_a_run_first_has_it() -> None:
 
 def test_a_fork_of_all_that_is_kept_shares_it() -> None:
     machine = kept("flow main(n: int) -> int:\n    return put(n)\n", ["session", {"at": 1.0}])
-    machine.store.begin("fork", encode_json({"forked": {"run": RUN, "records": 5}}).encode())
+    head = runs.head_of(machine.store, RUN) | {"forked": {"run": RUN, "records": 5}}
+    machine.store.begin("fork", encode_json(head).encode())
     assert runs.past_of(machine.store, "fork").sessions == [{"at": 1.0}]
+
+
+@pytest.mark.parametrize("changed", [lambda whole: zlib.compress(bytes(1 << 20)), lambda whole: whole[:-5]])
+def test_a_text_that_grows_beyond_all_bounds_or_is_cut_is_damage(
+    changed: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LARGEST", 100_000)
+    machine = kept("flow main(n: int) -> int:\n    return put(n)\n")
+    head = runs.head_of(machine.store, RUN)
+    assert runs.plan_of(machine.store, head) == machine.plan
+    blob = changed(machine.store.blob(bytes.fromhex(head["plan"])))
+    machine.store.append([], {address(blob): blob}, sync=True)
+    head |= {"plan": address(blob).hex(), "parts": {"source": address(blob).hex()}}
+    for read in (
+        lambda: runs.plan_of(machine.store, head),
+        lambda: runs.part_of(machine.store, head, "source"),
+    ):
+        with pytest.raises(FlowError) as error:
+            read()
+        assert error.value.problem.code == "E0910"
+        assert "more than 100000 bytes" in str(error.value.problem.why)
+
+
+def test_a_program_is_kept_up_to_a_bound_and_not_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = kept("flow main(n: int) -> int:\n    return put(n)\n")
+    monkeypatch.setattr(runs, "LARGEST", 100_000)
+    blobs: list[tuple[bytes, bytes]] = []
+    pinned = runs.pinned(machine.plan, {"source": bytes(100_000)}, blobs)
+    machine.store.append([], dict(blobs), sync=True)
+    assert runs.part_of(machine.store, pinned, "source") == bytes(100_000)
+    with pytest.raises(FlowError) as error:
+        runs.pinned(machine.plan, {"source": bytes(100_001)}, [])
+    assert error.value.problem.code == "E0912"
 
 
 async def _gone(future: "asyncio.Future[None]") -> None:

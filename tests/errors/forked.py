@@ -15,8 +15,11 @@ from pathlib import Path
 
 SECONDS = 60
 _AHEAD = (
-    "flowc.cli", "flowc.compiler.driver", "flowc.compiler.python.execution", "flowc.runtime.execute",
-    "flowc.compiler.backends.llvm",
+    "flowc.cli.compile", "flowc.cli.going_on", "flowc.cli.loading", "flowc.cli.program_again",
+    "flowc.compiler.backends.cuda", "flowc.compiler.backends.llvm", "flowc.compiler.checker",
+    "flowc.compiler.driver", "flowc.compiler.lower", "flowc.compiler.parser",
+    "flowc.compiler.python.execution", "flowc.passes.pipelines", "flowc.runtime.durable",
+    "flowc.runtime.execute", "flowc.cli.run", "numpy",
 )  # fmt: skip
 
 

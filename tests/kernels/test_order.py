@@ -152,6 +152,7 @@ def written(x: Any, y: Any) -> Any:
     )  # fmt: skip
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("level", [0, 2])
 def test_a_precise_kernel_rounds_each_operation_as_numpy_does(dtype: str, level: int) -> None:
@@ -238,6 +239,7 @@ def flags_in(text: str) -> set[str]:
     return words & set(FLAGS)
 
 
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("name", THREADED)
 def test_nothing_is_assumed_about_nan_infinities_or_divisions(name: str) -> None:
     function, arguments = FUNCTIONS[name]

@@ -51,6 +51,7 @@ def numbers(count: int, dtype: str) -> Any:
     return (drawn if dtype in FLOATS else drawn.clip(0, 120)).astype(dtype)
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS)
 def test_a_vector_has_its_sum_and_extremes_wherever_it_begins(dtype: str) -> None:
     for length in LENGTHS:
@@ -109,6 +110,7 @@ def test_extremes_of_short_rows_are_those_of_numpy(dtype: str, columns: int) -> 
         np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "i4"])
 def test_means_of_narrow_integers_round_once(dtype: str) -> None:
     low, high = (0, 1) if dtype == "?" else (np.iinfo(dtype).min, np.iinfo(dtype).max)

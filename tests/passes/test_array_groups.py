@@ -211,6 +211,7 @@ def test_results_whose_lines_lie_otherwise_are_streamed_all_or_none(
             assert (whole[offset + length :] == 1).all()
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("shape", [(3, 5000), (5000, 3), (0, 2000), (700, 1500), (1, 513)])
 def test_columns_are_reduced_whichever_side_is_the_larger(shape: tuple[int, int]) -> None:
     def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
@@ -233,6 +234,7 @@ def nearest_rows(add: Add, r: SSAValue, q: SSAValue) -> Sequence[SSAValue]:
     return [best.values, best.indices]
 
 
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("shape", [(300, 7), (7, 300), (65, 65), (3, 1), (60, 0)])
 def test_norms_of_the_rows_go_along_with_a_product_whichever_side_is_long(shape: tuple[int, int]) -> None:
     rows, queries = shape
@@ -373,6 +375,7 @@ def compare(kernel: Any, run: Any, arguments: Sequence[Any]) -> None:
         assert_close(array, reference, dtype_of(value.type), 4)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("shape", [(7, 300), (300, 7), (3, 4), (65, 65)])
 def test_the_nearest_are_found_whichever_side_is_the_larger(shape: tuple[int, int]) -> None:

@@ -59,6 +59,7 @@ def product(add: Add, a: SSAValue, b: SSAValue) -> Sequence[SSAValue]:
     return [add(build.elementwise("tanh", [add(build.contract(a, b))]))]
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("chosen", [Choices(-1), Choices(64), Choices(strip=16), Choices(work=0)])
 def test_columns_of_any_size_come_out_the_same(chosen: Choices) -> None:
     kernel = make_kernel({"x": MATRIX}, centred)

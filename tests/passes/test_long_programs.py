@@ -100,13 +100,17 @@ def effort(function: Definition[..., Any], monkeypatch: pytest.MonkeyPatch) -> t
     raise AssertionError("nothing was compiled")
 
 
+LENGTHS = (40, 160) if settings.get_current_profile_name() == "long" else (20, 80)
+"""Statements of two programs."""
+
+
 @pytest.mark.parametrize("kind", CHAINS)
 def test_four_times_as_many_statements_take_about_four_times_as_much(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLOWC_CACHE_DIR", str(tmp_path))
     effort(chain(kind, 3, tmp_path), monkeypatch)  # what is imported and remembered once
-    few, many = (effort(chain(kind, length, tmp_path), monkeypatch) for length in (40, 160))
+    few, many = (effort(chain(kind, length, tmp_path), monkeypatch) for length in LENGTHS)
     assert many[0] < 5 * few[0]
     assert many[1] < 5 * few[1]
 

@@ -95,9 +95,23 @@ def test_without_a_journal_nothing_is_kept(where: str) -> None:
     assert flowc.runs(journal=where) == []
 
 
-def test_there_is_a_key_inside_a_tool_alone() -> None:
-    with pytest.raises(LookupError, match="inside a tool"):
+@flowc.tool(effects="pure")
+def unkeyed(i: int) -> str:
+    try:
+        return flowc.idempotency_key()
+    except LookupError as error:
+        return str(error)
+
+
+@flowc.flow
+def without(i: int) -> str:
+    return unkeyed(i)
+
+
+def test_there_is_a_key_inside_a_tool_alone_that_reads_or_writes() -> None:
+    with pytest.raises(LookupError, match="inside a tool that reads or writes"):
         flowc.idempotency_key()
+    assert "inside a tool that reads or writes" in without(1)
 
 
 def test_another_process_finds_the_function_in_its_file(tmp_path: Path, where: str) -> None:

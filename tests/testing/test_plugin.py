@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import flowc
 from flowc import testing
+from flowc.testing import plugin
 from flowc.testing.flows import seeds
 
 pytest_plugins = "pytester"
@@ -81,6 +84,34 @@ def test_a_failing_seeded_check_says_the_command_that_repeats_it(
     again.assert_outcomes(passed=1)
     wrong = run("--flowc-seed", "x")
     assert "--flowc-seed takes a number or `random`, not 'x'" in wrong.stderr.str()
+
+
+def test_workers_of_xdist_draw_the_seed_of_the_process_that_began_them() -> None:
+    before = seeds.session_seed()
+    try:
+        worker: Any = SimpleNamespace(workerinput={}, getoption=lambda _: "random")
+        seeds.set_session_seed(11)
+        plugin.pytest_configure_node(worker)
+        seeds.set_session_seed(0)
+        plugin.pytest_configure(worker)
+        assert seeds.session_seed() == 11
+        plugin.pytest_configure(cast("Any", SimpleNamespace(getoption=lambda _: "random")))
+        assert seeds.session_seed() not in (0, 11)
+    finally:
+        seeds.set_session_seed(before)
+
+
+def test_no_two_tests_of_a_file_have_the_same_recording() -> None:
+    nodes = ("A::test_x", "B::test_x", "test_x", "test_x[a b]", "test_x[a/b]", "test_x[A/B]", "test_x[ä b]")
+    names = [plugin.recording_name("test_m", f"tests/test_m.py::{each}") for each in nodes]
+    assert len({each.lower() for each in names}) == len(nodes)
+    assert names[0] == "test_m.A.test_x"
+    long = plugin.recording_name("test_m", f"test_m.py::test_x[{'y' * 500}]")
+    assert len(long) < 130
+
+
+def test_pytest_does_not_take_a_run_for_tests() -> None:
+    assert getattr(testing.Tested, "__test__", True) is False
 
 
 def test_a_recording_is_made_once_and_read_from_then_on(

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from flowc.runtime.config import Config, ModelSettings
 from flowc.testing import Program, Recording, load
+from flowc.testing.flows.keys import keys_of
+from flowc.testing.flows.targets import Target
 
 PROGRAM = '''
 from "tools.py" import prices, order
@@ -81,6 +84,33 @@ def test_a_recording_is_written_anew(program: Program, tmp_path: Path) -> None:
     for _ in range(2):
         Recording(path, writes=True).check(program, {"shop": "corner"})
     assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["SHOP_API_KEY", "MY_TOKEN", "DB_PASSWORD"])
+def test_no_key_of_this_machine_comes_into_a_recording(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "one.jsonl"
+    Recording(path, writes=True).check(program, {"shop": "corner"})
+    before = path.read_text()
+    key = 'sk-"never-said"'
+    monkeypatch.setattr(Target, "real", lambda *_: lambda shop: [{"item": key, "cost": 1.0}])
+    monkeypatch.setenv(name, key)
+    with pytest.raises(ValueError, match=f"what `prices` gave holds the value of .*variable {name}"):
+        Recording(path, writes=True).check(program, {"shop": "corner"})
+    assert path.read_text() == before, "what was recorded before stays"
+
+
+def test_a_key_is_told_by_its_name_and_by_flowc_toml() -> None:
+    environment = {
+        "OURS": "s" * 20,
+        "A_TOKEN": "short",
+        "HOME": "/home/of/somebody",
+        "KEYBOARD": "querty-us-x",
+    }
+    assert keys_of(environment, Config()) == {}
+    settings = ModelSettings("m", api_key_env="OURS")
+    assert keys_of(environment, Config(models={"m": settings})) == {"OURS": "s" * 20}
 
 
 def test_what_is_missing_is_said_with_the_command_that_records_it(program: Program, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def command(limit: int | None, status: str | None, journal: str | None, output_f
         streams.say("no runs are kept here" + (f" with the status {status}" if status else ""))
         return FINE
     streams.write(table([HEADINGS, *map(_cells, rows[:most])]))
+    if not all(row.run for row in rows[:most]):
+        streams.say("runs without a name began in this journal and are there no more: flowc explain E0910")
     if len(rows) > most:
         streams.say(f"older ones are left out: --limit N lists more than {most}")
     return FINE
@@ -61,7 +63,7 @@ def _cells(row: "Listed") -> tuple[str, ...]:
     took = (
         "" if row.begun is None or row.changed is None else duration(max(0.0, row.changed - row.begun) * 1e3)
     )
-    return (row.run, row.status, row.flow, visible(Path(row.program).name), when(row.begun), took)
+    return (row.run or "?", row.status, row.flow, visible(Path(row.program).name), when(row.begun), took)
 
 
 def when(seconds: float | None) -> str:

@@ -6,6 +6,7 @@ It is loaded into every run of pytest where flowc is installed, so it imports no
 import re
 import secrets
 from collections.abc import Generator
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 RECORDINGS = "recordings"
 """The folder beside a test that holds its recordings."""
+LONGEST_NAME = 100
+"""Characters of a recording's name that are the test's own."""
 _USED = pytest.StashKey[int]()
+_SEED = "flowc_seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,10 +44,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """Sets the seed of this session."""
     said = str(config.getoption("--flowc-seed"))
     if said == "random":
-        said = config.option.flowc_seed = str(secrets.randbelow(2**32))  # workers are to have the same one
+        workers_seed = getattr(config, "workerinput", {}).get(_SEED)  # that of the process which began them
+        said = str(secrets.randbelow(2**32)) if workers_seed is None else str(workers_seed)
     if not said.isdigit():
         raise pytest.UsageError(f"--flowc-seed takes a number or `random`, not {said!r}")
     seeds.set_session_seed(int(said))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Gives a worker of pytest-xdist the seed of this session: it reads the same command line, and would
+    draw another.
+    """
+    node.workerinput[_SEED] = seeds.session_seed()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -73,6 +86,17 @@ def _command(nodeid: str, options: str) -> str:
     return f"pytest '{name}' {options}"
 
 
+def recording_name(stem: str, nodeid: str) -> str:
+    """The name of a test's recording: no two tests of a file have the same, in whatever class and with
+    whatever parameters, on systems of files that know no capitals either.
+    """
+    own = f"{stem}.{nodeid.partition('::')[2].replace('::', '.')}"
+    plain = re.sub(r"[^\w.-]+", "_", own, flags=re.ASCII).strip("_")
+    if plain == own and len(own) <= LONGEST_NAME:
+        return own
+    return f"{plain[:LONGEST_NAME]}.{sha256(own.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
 @pytest.fixture
 def flowc_seed() -> int:
     """The seed of this session, for what a test draws by itself."""
@@ -84,7 +108,7 @@ def recorded(request: pytest.FixtureRequest) -> "Recording":
     """The recording of this test, in `recordings/` beside it: `recorded.check(flow, arguments)`."""
     from flowc.testing.flows.recording import Recording
 
-    name = re.sub(r"[^\w.-]+", "_", f"{request.path.stem}.{request.node.name}").strip("_")
+    name = recording_name(request.path.stem, request.node.nodeid)
     return Recording(
         request.path.parent / RECORDINGS / f"{name}.jsonl",
         writes=bool(request.config.getoption("--flowc-record")),

@@ -30,8 +30,6 @@ CHANGES = 20
 FILES = 6
 """How many damaged files of a journal are read."""
 REFUSED = frozenset({"E0910", "E0911", "E0912"})
-UNKNOWN = "E0920"
-"""What is said of a run that a journal has not, or not any more: a log may have lost its very beginning."""
 
 
 class Wrong(AssertionError):
@@ -109,7 +107,7 @@ def reopened(image: Image, where: Path, history: History) -> str | None:
             row_of(store, run)
         kept(store, history, whole(history))
     except FlowError as error:
-        if error.problem.code in REFUSED | {UNKNOWN}:
+        if error.problem.code in REFUSED:
             return error.problem.code
         raise Wrong(f"refused with {error.problem.code}") from error
     finally:

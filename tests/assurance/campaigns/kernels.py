@@ -15,7 +15,7 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError
 from flowc.passes.array_memory import settle_reads
 from flowc.passes.array_to_gpu import Unsupported
-from flowc.passes.kernel_choices import NOTHING, choose
+from flowc.passes.kernel_choices import CHOICES, NOTHING, choose
 from flowc.passes.kernel_choices import Choices as OpenChoices
 from flowc.passes.kernel_passes import KERNEL_PASSES
 from flowc.runtime.errors import FlowError
@@ -82,6 +82,8 @@ def drawn(chance: Random, draw: Draw, count: int, word: str | None, tally: Tally
         found.append(evolve(made, kept=tuple(kept)))
         tally.operations += reached.operations(made.program.module)
         tally.pairs += reached.pairs(made.program.module)
+        if CHOICES in made.program.kernel.attributes:
+            tally.passes["choose-kernels"] += 1
     return found
 
 
@@ -91,6 +93,7 @@ def compiled(chance: Random, tally: Tally) -> None:
     examples = drawn(chance, draw, FEW if how.optimised else MANY, how.word, tally)
     tally.tried["kernels"] += check(examples, how, draw)
     tally.tried["modules"] += 1
+    tally.passes["array-to-loops"] += 1  # the compiler itself calls what these passes call
 
 
 def passed(chance: Random, tally: Tally) -> None:
@@ -151,6 +154,7 @@ def on_device(chance: Random, tally: Tally) -> None:
     for each, got in zip(examples, found, strict=True):
         problem = device_problem(each, got)
         assert not problem, f"{problem}\n{each.program.module}\non {each.values}\nin order {order}"
+    tally.passes["outline-launches"] += 1
     for each in examples:
         tally.operations += reached.operations(each.program.module)
         tally.pairs += reached.pairs(each.program.module)

@@ -16,7 +16,7 @@ from flowc.compiler.opt import parse_ir
 from flowc.dialects.array import ShapeError
 from flowc.dialects.registry import context
 from flowc.dialects.text import IrPrinter, parse_module, print_module
-from flowc.testing.oracles.reached import ALL_OPERATIONS, operations, pairs
+from flowc.testing.oracles.reached import ALL_OPERATIONS, operations
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.modules import (
     drawn_lowering,
@@ -136,8 +136,7 @@ def check(module: ModuleOp, tally: Tally, choices: Choices, changes: int = CHANG
     ctx = everything()
     text = holds(module, ctx=ctx)
     tally.tried["modules"] += 1
-    tally.operations.update(operations(module))
-    tally.pairs.update(pairs(module))
+    tally.texts.update(operations(module))
     for _ in range(changes):
         changed(choices, module, tally, ctx)
         misspelt(choices, text, tally)

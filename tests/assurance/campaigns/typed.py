@@ -17,7 +17,7 @@ SOURCE = Source("typed.flow", "")
 
 def check_typed(program: syntax.Program, tally: Tally) -> None:
     """What every typed program promises."""
-    tally.tried["programs"] += 1
+    tally.tried["typed programs"] += 1
     text = format_program(program)
     assert parse(text, "typed.flow") == program, text
     checked = driver.check_program(program, SOURCE)
@@ -36,7 +36,7 @@ def refusals(program: syntax.Program) -> set[str]:
 
 def check_leak(leaking: Leaking, tally: Tally, refused: Any = refusals) -> None:
     """A leak is refused for what it is, and is all that is wrong with its program."""
-    tally.tried["programs"] += 2
+    tally.tried["leaks"] += 1
     assert refused(leaking.program) == {leaking.code}, format_program(leaking.program)
     assert refused(leaking.mended) == set(), format_program(leaking.mended)
 

@@ -96,6 +96,8 @@ def _campaign(name: str, copy: Path, seconds: float) -> bool:
     """Whether a campaign finds something."""
     arguments = ["-m", "tests.assurance", name, "--seconds", f"{seconds:g}", "--seed", "1", "--workers", "1"]
     status, _ = _run([*arguments, "--first"], copy, seconds + 120.0)
+    if status == 2:
+        raise ValueError(f"there is no campaign {name}")
     return status not in (0, None)
 
 

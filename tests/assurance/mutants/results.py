@@ -15,12 +15,13 @@ RESULTS = Path(__file__).with_name("results.json")
 
 @frozen
 class Score:
-    """How many of an area's faults were found, of how many that were sown."""
+    """How many of an area's faults were found, of how many that were sown; `left` were not sown yet."""
 
     area: str
     killed: int
     sown: int
     survivors: tuple[str, ...]
+    left: int = 0
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:
@@ -40,19 +41,21 @@ def scores(areas: Sequence[Area], known: Mapping[str, Any]) -> tuple[Score, ...]
     for area in areas:
         ids = [each.id for each in area.mutants if each.id in known]
         survivors = tuple(each for each in ids if not known[each]["killed"])
-        found.append(Score(area.name, len(ids) - len(survivors), len(ids), survivors))
+        left = len(area.mutants) - len(ids)
+        found.append(Score(area.name, len(ids) - len(survivors), len(ids), survivors, left))
     return tuple(found)
 
 
 def table(of: Sequence[Score]) -> str:
     """The scores, and who survived."""
-    killed, sown = sum(each.killed for each in of), sum(each.sown for each in of)
-    lines = ["| area | found | sown | |", "|---|---|---|---|"]
-    lines += [
-        f"| {each.area} | {each.killed} | {each.sown} | {_share(each.killed, each.sown)} |" for each in of
-    ]
-    lines.append(f"| all | {killed} | {sown} | {_share(killed, sown)} |")
     survivors = [each for score in of for each in score.survivors]
+    sums = [sum(counts) for counts in zip(*((each.killed, each.sown, each.left) for each in of), strict=True)]
+    whole = Score("all", *sums[:2], tuple(survivors), *sums[2:])
+    lines = ["| area | found | sown | | not sown yet |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {each.area} | {each.killed} | {each.sown} | {_share(each.killed, each.sown)} | {each.left} |"
+        for each in (*of, whole)
+    ]
     return "\n".join([*lines, "", f"Survived: {', '.join(survivors) or 'none'}."])
 
 

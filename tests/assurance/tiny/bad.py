@@ -29,7 +29,7 @@ def _hangs(chance: Random, tally: Tally) -> None:
 
 
 CAMPAIGNS = (
-    Campaign("wrong", examples(st.integers(0, 100_000), _wrong, 100), limit=20.0),
+    Campaign("wrong", examples(st.integers(0, 100_000), _wrong, 100)),
     Campaign("dies", _dies),
     Campaign("leaves", _leaves),
     Campaign("hangs", _hangs, limit=0.5),

@@ -12,4 +12,4 @@ def case(chance: Random, tally: Tally) -> None:
     tally.operations[f"flow.{chance.choice('ab')}"] += 1
 
 
-CAMPAIGN = Campaign("good", case, limit=5.0)
+CAMPAIGN = Campaign("good", case)

@@ -49,6 +49,7 @@ def counted(x):
     return np.unique(x, return_counts=True)
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", ["i4", "i8", "f4", "f8"])
 def test_each_distinct_element_is_counted(dtype: str) -> None:
     compiled = flowc.jit(counted)

@@ -1,5 +1,6 @@
 """What a tested run did: its calls of models, tools and people, in the order in which they were made."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from attrs import define, field, frozen
@@ -8,6 +9,7 @@ from flowc.runtime.coerce import describe
 
 LONGEST = 70
 """Characters of an argument that a message shows."""
+_BREAK = re.compile(r"\s*\n\s*")
 
 
 @frozen
@@ -15,7 +17,8 @@ class Call:
     """One call, as the world outside the flow saw it; an attempt that is made again is a call again.
 
     `kind` is "llm", "tool", "human", "event" or "embed". A model's `arguments` are the holes of its prompt,
-    and its `result` is the text that it answered. `seconds` is when it was made, in the time of the run.
+    and its `result` is the value that it answered, the text where that is none of its type; of an enum the
+    name of the member. `seconds` is when it was made, in the time of the run.
     `failure` says how it failed, `ended` is False of one that was given up before it had. `key` is what a
     tool's call is called by: the same for all attempts of one call. `writes` says that it is declared to
     change the world.
@@ -42,9 +45,9 @@ class Call:
 
 
 def shown(value: object) -> str:
-    """A value in a message: whole where it is short."""
+    """A value in a message: on one line, and whole where it is short."""
     try:
-        text = repr(value)
+        text = _BREAK.sub(" ", repr(value))
     except (RecursionError, ValueError):
         return describe(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]}...{text[-10:]}"

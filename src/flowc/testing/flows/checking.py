@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from flowc.runtime.clock import VirtualLoop
-from flowc.runtime.errors import Problem
+from flowc.runtime.errors import FlowError, Problem
 from flowc.runtime.execute import load, run_plan
 from flowc.runtime.result import RunResult
 from flowc.testing.flows import seeds
@@ -34,6 +34,8 @@ class Tested:
     """
 
     flow: str
+    __test__ = False  # or pytest takes it for tests, where it is imported
+
     arguments: Mapping[str, object]
     seed: int
     status: str
@@ -112,6 +114,7 @@ def check(
     Raises FlowError for arguments that do not fit the flow, ValueError for names that the program does not
     have, and whatever a scripted answer raises.
     """
+    __tracebackhide__ = True
     target = target_of(flow, level)
     number = seeds.chosen(seed)
     stage = staged(target, model=model, tools=tools, answers=answers, faults=faults, seed=number)
@@ -120,6 +123,7 @@ def check(
 
 def run_on(stage: Stage, arguments: Mapping[str, object], longest: float = LONGEST) -> Tested:
     """Runs a flow on a stage that is set."""
+    __tracebackhide__ = True
     loaded = load(stage.target.plan, stage.environment())
 
     async def life() -> RunResult | None:
@@ -131,7 +135,10 @@ def run_on(stage: Stage, arguments: Mapping[str, object], longest: float = LONGE
         finally:
             await loaded.registry.close()
 
-    report = in_virtual_time(life)
+    try:
+        report = in_virtual_time(life)
+    except FlowError as error:  # of the arguments: where in the loop they were looked at says nothing
+        raise error.with_traceback(None) from None
     if stage.problems:
         raise stage.problems[0]
     return account(stage, arguments, report, longest)
@@ -173,6 +180,8 @@ def in_virtual_time(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return there()
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(there).result()
+        pass
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(there).result()
+    return there()

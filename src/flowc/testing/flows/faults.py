@@ -1,7 +1,6 @@
 """Faults on a schedule: which call of which operation goes wrong, and how."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -44,7 +43,6 @@ TOOL_FAULTS: tuple[How, ...] = ("fails", "fails late", "slow", "hangs", "mistype
 all, time, a wrong result.
 """
 
-FOR_EVER = math.inf
 SLOW = 90.0
 """Seconds that a slow call takes longer."""
 

@@ -1,10 +1,10 @@
-"""Processes that die at a record of their journal: the writer that burns out, and the clock they share."""
+"""How processes die at a record of their journal: the fuse that burns out, and the writer that sees to it."""
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field
 
@@ -43,20 +43,25 @@ class Fuse:
         return f"`{kind}` of {steps[0]}" if steps else f"`{kind}`"
 
 
+class Mortal(Protocol):
+    """What lasts: it outlives the processes that act on it. `dead` says that the present one has died."""
+
+    dead: bool
+
+
 @define(eq=False)
 class StepWriter:
     """Writes to a store as the journal's `Writer` does, but on no thread of its own: what is done is the
-    same each time. `die` is called when the fuse burns out.
+    same each time. When the fuse burns out the process is dead.
     """
 
     store: MemoryStore
+    world: Mortal
     fuse: Fuse
-    die: Callable[[], None]
     runs: dict[str, Framer] = field(factory=dict)
     blobs: dict[bytes, bytes] = field(factory=dict)
     position: int = 0
     pending: int = 0
-    dead: bool = False
     lock: Any = field(factory=Lock)
 
     def open(self, run: str, first: int, chain: int) -> None:
@@ -84,8 +89,7 @@ class StepWriter:
             if self.fuse.burns(payload):
                 if self.fuse.keeps:
                     self._write()
-                self.dead = True
-                self.die()
+                self.world.dead = True
                 self._live()
             if self.pending > LINGER:
                 self._write()
@@ -112,11 +116,11 @@ class StepWriter:
     def close(self) -> None:
         """See `Writer`."""
         with self.lock:
-            if not self.dead:
+            if not self.world.dead:
                 self._write()
 
     def _live(self) -> None:
-        if self.dead:
+        if self.world.dead:
             raise fail("E0911", "the process has died")
 
     def _write(self) -> None:

@@ -4,9 +4,10 @@ obeyed.
 
 import random
 import string
+from typing import Any
 
 from flowc.runtime.coerce import Tables
-from flowc.runtime.dtypes import INTEGERS, integer_range
+from flowc.runtime.dtypes import INTEGERS, integer_range, numpy_dtype
 from flowc.runtime.plan import Json
 from flowc.runtime.providers.simulated.answers import text_of, value_of
 from flowc.runtime.types import Array, Dict, Enum, List, Optional, PlanOf, Record, Scalar, Tuple, Type
@@ -52,6 +53,8 @@ PLAIN_JSON: tuple[Json, ...] = (None, [], {}, 0, "", {"a": [1, None]})
 LENGTHS = (0, 0, 1, 1, 2, 3, 50)
 """How long lists of extremes are."""
 DEEPEST = 4
+LEAST = ""
+"""Among extents: the least one of dimensions that are not known."""
 
 
 def drawn(
@@ -60,11 +63,12 @@ def drawn(
     chance: random.Random,
     extreme: float,
     extents: dict[str, int] | None = None,
-) -> Json:
+) -> Any:
     """A JSON value of a type; the share `extreme` of its parts is at a limit or hostile. `extents` are
-    dimensions that are known.
+    dimensions that are known: an array without rows, which JSON cannot say, is one of NumPy.
     """
-    return _drawn(type_, tables, chance, extreme, 0, dict(extents or {}))
+    known = {LEAST: 1 if _has_rows(type_, tables) else 0, **(extents or {})}
+    return _drawn(type_, tables, chance, extreme, 0, known)
 
 
 def _drawn(
@@ -74,8 +78,8 @@ def _drawn(
     extreme: float,
     depth: int,
     extents: dict[str, int],
-) -> Json:
-    def inner(of: Type) -> Json:
+) -> Any:
+    def inner(of: Type) -> Any:
         return _drawn(of, tables, chance, extreme, depth + 1, extents)
 
     odd = chance.random() < extreme
@@ -97,8 +101,12 @@ def _drawn(
         case Array(dtype, dims):
             for dim in dims:
                 if isinstance(dim, str):
-                    extents.setdefault(dim, chance.choice((0, 1, 2, 3)))
+                    extents.setdefault(dim, chance.choice((extents[LEAST], 1, 2, 3)))
             shape = [dim if isinstance(dim, int) else extents[dim] for dim in dims]
+            if 0 in shape[:-1]:  # as arguments have it: a list of no rows does not say how long they are
+                import numpy
+
+                return numpy.zeros(shape, numpy_dtype(dtype))
             return _array(dtype, shape, chance, extreme)
         case PlanOf():
             return value_of(type_, tables, chance)
@@ -129,6 +137,20 @@ def _scalar(name: str, chance: random.Random, odd: bool) -> Json:
     if odd and name in ("float", "f64"):
         return chance.choice(FLOATS)
     return chance.choice((0.0, -0.0, 1.0, 65504.0)) if odd else round(chance.uniform(-1, 2), 3)
+
+
+def _has_rows(type_: Type, tables: Tables, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether an array of more than one dimension is part of a type."""
+    match type_:
+        case Array(_, dims):
+            return len(dims) > 1
+        case Optional(inner) | List(inner) | Dict(inner):
+            return _has_rows(inner, tables, seen)
+        case Tuple(items):
+            return any(_has_rows(each, tables, seen) for each in items)
+        case Record(name) if name not in seen:
+            return any(_has_rows(of, tables, seen | {name}) for _, of in tables.records[name])
+    return False
 
 
 def _array(dtype: str, shape: list[int], chance: random.Random, extreme: float) -> Json:

@@ -5,24 +5,18 @@ outside, such as the calls of tools, outlives it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from attrs import define, evolve, field
 
 from flowc.runtime.durable import runs
-from flowc.runtime.durable.codec import packed
-from flowc.runtime.durable.keeper import Keeping
 from flowc.runtime.errors import FlowError
-from flowc.runtime.execute import load, run_plan
 from flowc.runtime.journal.memory import MemoryStore
-from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
-from flowc.runtime.scheduler.current import call_key
-from flowc.runtime.scheduler.engine import Engine
 from flowc.testing.flows.calls import Call
 from flowc.testing.flows.checking import LONGEST, in_virtual_time
-from flowc.testing.flows.fuses import Fuse, StepWriter
+from flowc.testing.flows.fuses import Fuse
+from flowc.testing.flows.processes import Kept, looked_up, process, tell
 from flowc.testing.flows.stage import Stage
 from flowc.testing.flows.targets import Target
 
@@ -82,31 +76,11 @@ class Life:
         return in_virtual_time(life)
 
     async def _run(self) -> RunResult:
-        writer = StepWriter(self.store, self.fuse, self._die)
-        journal = runs.Journal(self.store, writer)  # type: ignore[arg-type]
-        plan = self.target.plan
-        keeping = self._keeping(journal)
-        _wound(keeping, self.time)
-        loaded = load(plan, self.stage.environment())
-        values = runs.arguments_of(self.store, keeping.past.head)
-        names = [each.name for each in self.target.function.parameters]
-        given = dict(zip(names, values, strict=True))
-        try:
-            return await run_plan(loaded, self.target.flow, given, keeper=keeping)
-        finally:
-            await loaded.registry.close()
-            writer.close()
-            self.store.release(RUN)
+        surroundings = self.stage.environment
+        return await process(self._kept(), self.arguments, surroundings, self.fuse, by=self.time)
 
-    def _die(self) -> None:
-        self.stage.dead = True
-
-    def _keeping(self, journal: runs.Journal) -> Keeping:
-        if self.store.rows():
-            return runs.go_on(journal, RUN, clock=self.time)
-        plan, flow = self.target.plan, self.target.flow
-        values = bind_arguments(plan, self.target.function, self.arguments)
-        return runs.begin(journal, plan, flow, values, {}, run=RUN, clock=self.time)
+    def _kept(self) -> Kept:
+        return Kept(RUN, self.target.plan, self.target.flow, self.store, self.stage, self.time)
 
     # ---- what people do meanwhile
 
@@ -114,41 +88,16 @@ class Life:
         """Whether the run can go on by now: somebody has looked, or time has passed."""
         past = runs.past_of(self.store, RUN)
         if result.status == "in-doubt":
-            steps = [intent.step for intent in past.in_doubt()]
-            self.in_doubt += steps
-            self._tell([self._looked_up(step) for step in steps])
-            return bool(steps)
+            done = {each.key: each.result for each in reversed(effects_of(self.stage))}
+            told = looked_up(self._kept(), done)
+            self.in_doubt += [step for step, _, _ in told]
+            tell(self._kept(), told)
+            return bool(told)
         if result.status != "waiting" or past.asked:
             return False
         later = [due for key, due in past.until.items() if key.endswith("!sleep") and due > self.now]
         self.now = min(later, default=self.now + HOUR)
         return True
-
-    def _looked_up(self, step: str) -> tuple[str, str, Any]:
-        key = call_key(RUN, step)
-        done = [each for each in effects_of(self.stage) if each.key == key]
-        return (step, "done", done[0].result) if done else (step, "retry", None)
-
-    def _tell(self, told: Sequence[tuple[str, str, Any]]) -> None:
-        """By a process that does nothing else, and does not die."""
-        writer = StepWriter(self.store, Fuse(), lambda: None)
-        keeping = runs.go_on(runs.Journal(self.store, writer), RUN, clock=self.time)  # type: ignore[arg-type]
-        for step, how, value in told:
-            blobs: list[tuple[bytes, bytes]] = []
-            keeping._append(["told", keeping._now(), step, how, packed(value, blobs)], blobs)
-        writer.close()
-        self.store.release(RUN)
-
-
-def _wound(keeping: Keeping, clock: Callable[[], float]) -> None:
-    """Has a run in virtual time go by a clock of the day, and not wait for long, as one in real time does."""
-    attach = keeping.attach
-
-    def attached(engine: Engine) -> None:
-        attach(engine)
-        keeping.clock, keeping.patient = clock, False
-
-    keeping.attach = attached  # type: ignore[method-assign]
 
 
 def effects_of(stage: Stage) -> list[Call]:

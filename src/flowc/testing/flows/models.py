@@ -84,5 +84,9 @@ def provider_of(
         return Playing(adversary, seed)
     if isinstance(model, Mapping):
         return Playing(Scripted(model, adversary, problems=problems), seed)
-    assert callable(model)
+    if not callable(model):
+        raise TypeError(
+            "`model` takes a Behaviour, a mapping from llms to answers, a function of the request, or a "
+            f"provider, not {model!r}"
+        )
     return Playing(Function(Scripted({}, adversary, problems=problems), model), seed)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import asdict, define, evolve, field
@@ -27,8 +28,10 @@ from flowc.runtime.result import RunResult
 from flowc.runtime.values import is_array, to_json
 from flowc.testing.flows.calls import Call
 from flowc.testing.flows.checking import Tested, account, run_on
-from flowc.testing.flows.stage import Stage, Tools, Watched, staged
+from flowc.testing.flows.keys import refuse_keys
+from flowc.testing.flows.stage import Stage, Tools, config_of, staged
 from flowc.testing.flows.targets import Target, Testable, target_of
+from flowc.testing.flows.watched import Watched
 
 MISSING = "E0834"
 
@@ -44,6 +47,7 @@ class Recording:
     again: str = "pytest --flowc-record"
     begun: bool = False
     replay: Replay | None = field(default=None)
+    new: Path | None = None
 
     def check(
         self,
@@ -56,7 +60,8 @@ class Recording:
     ) -> Tested:
         """Runs a flow as `check` does, with real models and tools that read, or with what they gave before.
 
-        Raises AssertionError where the recording lacks what the flow asks.
+        Raises AssertionError where the recording lacks what the flow asks, and ValueError where it would
+        hold a key of this machine.
         """
         __tracebackhide__ = True
         target = target_of(flow)
@@ -68,8 +73,7 @@ class Recording:
             target, model=None, tools=given, answers=answers, faults=(), seed=0 if seed is None else seed
         )
         if self.writes:
-            self._begin()
-            return _really(stage, arguments or {}, self.path)
+            return self._record(stage, arguments or {})
         stage.provider = _Neutral(self._read())
         run = run_on(stage, arguments or {})
         for call in run.calls:
@@ -77,11 +81,20 @@ class Recording:
                 raise AssertionError(self._lacks(call, run))
         return run
 
-    def _begin(self) -> None:
-        if not self.begun:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("", encoding="utf-8")
-            self.begun = True
+    def _record(self, stage: Stage, arguments: Mapping[str, object]) -> Tested:
+        """A run whose calls are real. Its record takes its place when it is whole, and has been looked at."""
+        __tracebackhide__ = True
+        with TemporaryDirectory(prefix="flowc-") as folder:
+            self.new = Path(folder) / "calls.jsonl"
+            self.new.touch()
+            run = _really(stage, arguments, self.new)
+            text = self.new.read_text("utf-8")
+        refuse_keys(text.splitlines(), config_of(stage.target))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a" if self.begun else "w", encoding="utf-8") as file:
+            file.write(text)
+        self.begun = True
+        return run
 
     def _read(self) -> Replay:
         if self.replay is None:
@@ -117,7 +130,8 @@ class Recording:
                 value = await value
             content = value.tolist() if is_array(value) else _plain(value)
             entry = Recorded(key, operation.name, content)
-            with self.path.open("a", encoding="utf-8") as file:
+            assert self.new is not None  # tools are called inside `_record` alone
+            with self.new.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(entry)) + "\n")
             return value
 

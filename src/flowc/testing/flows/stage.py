@@ -17,12 +17,11 @@ from attrs import define, evolve, field
 from flowc.runtime.coerce import bind_extents
 from flowc.runtime.config import Config, find_config, load_config
 from flowc.runtime.environment import Environment
-from flowc.runtime.errors import Problem
 from flowc.runtime.people import Question
 from flowc.runtime.plan import Operation
-from flowc.runtime.providers.base import Embedding, EmbedRequest, Provider, ProviderError, Request, Response
+from flowc.runtime.providers.base import Provider
 from flowc.runtime.randomness import seed_of
-from flowc.runtime.reading import parse_text, tables_of
+from flowc.runtime.reading import tables_of
 from flowc.runtime.scheduler.current import idempotency_key
 from flowc.runtime.values import to_json
 from flowc.testing.flows.adversary import ADVERSARIAL, Behaviour
@@ -33,14 +32,13 @@ from flowc.testing.flows.faults import (
     Mistyped,
     delay,
     fault_of,
-    provider_error,
     refuse_unknown,
-    spoilt,
 )
+from flowc.testing.flows.given import answer, callable_as, fitting
 from flowc.testing.flows.hostile import drawn
 from flowc.testing.flows.models import QUICK, Model, provider_of
-from flowc.testing.flows.scripts import holes
 from flowc.testing.flows.targets import Target
+from flowc.testing.flows.watched import Watched
 
 PROVIDER = "test"
 
@@ -109,6 +107,7 @@ class Stage:
 
     def _tool(self, operation: Operation) -> Callable[..., Any]:
         function = self._function(operation)
+        given = callable(self.given.get(operation.name, REAL))
         names = [parameter.name for parameter in operation.parameters]
         writes = any(effect.kind == "writes" for effect in operation.effects)
         idempotent = writes and all(each.idempotent for each in operation.effects if each.kind == "writes")
@@ -125,6 +124,8 @@ class Stage:
                 self.end(place, None, failure)
                 raise
             self.end(place, value)
+            if given:
+                self._fits(operation, value)
             return Mistyped() if fault is not None and fault.how == "mistyped" else value
 
         return call
@@ -152,8 +153,18 @@ class Stage:
                 raise ValueError(f"`{name}` has no function that could be the real one")
             return partial(self._stand_in, operation) if real is None else real
         if callable(given):
+            callable_as(operation, given)
             return self.target.fitted(name, given)
-        return partial(self._stand_in, operation) if name not in self.given else _constant(given)
+        if name not in self.given:
+            return partial(self._stand_in, operation)
+        fitting(name, operation.result, tables_of(self.target.plan), given)
+        return _constant(given)
+
+    def _fits(self, operation: Operation, value: object) -> None:
+        try:
+            fitting(operation.name, operation.result, tables_of(self.target.plan), value)
+        except TypeError as error:
+            self.problems.append(error)
 
     async def _stand_in(self, operation: Operation, *arguments: Any) -> Any:
         """A value of the tool's type, which depends on its arguments alone."""
@@ -169,66 +180,26 @@ class Stage:
     # ---- people
 
     def _ask(self, question: Question) -> object:
-        """The given answer, else one that fits; the name of who does not answer is given LookupError."""
+        """The given answer, else one that fits; LookupError is given for who does not answer."""
         name = question.operation
         place, _ = self.begin(question.kind, name, {}, prompt=question.prompt)
-        said = self.answers.get(name)
         if name not in self.answers:
             chance = random.Random(seed_of(self.seed, "person", name, question.prompt, question.step))
-            said = drawn(question.result, question.tables, chance, self.extreme)
-        elif callable(said):
-            said = said(question.prompt)
-        if isinstance(said, type) and issubclass(said, LookupError):
-            raise said(name)
-        if isinstance(said, str) and name in self.answers:
-            said = parse_text(question.result, said, question.tables)
+            said: object = drawn(question.result, question.tables, chance, self.extreme)
+        else:
+            try:
+                said = answer(question, self.answers[name])
+            except LookupError:
+                raise
+            except Exception as error:
+                self.problems.append(error)
+                raise
         self.end(place, said)
         return said
 
 
 def _constant(value: object) -> Callable[..., object]:
     return lambda *_: value
-
-
-@define(eq=False)
-class Watched:
-    """A provider whose calls are noted, and go wrong by the schedule."""
-
-    stage: Stage
-    provider: Provider
-
-    async def generate(self, request: Request) -> Response:
-        """The inner provider's answer, as the schedule leaves it."""
-        stage = self.stage
-        if stage.dead:
-            raise ProviderError(Problem("E0822", "nobody is there"), retryable=False)
-        place, fault = stage.begin("llm", request.operation, holes(request), prompt=request.prompt)
-        try:
-            await delay(fault)
-            if (error := provider_error(fault)) is not None:
-                raise error
-            response = spoilt(
-                await self.provider.generate(request), fault, structured=request.schema is not None
-            )
-        except ProviderError as failure:
-            stage.end(place, None, failure)
-            raise
-        stage.end(place, response.text)
-        return response
-
-    async def embed(self, request: EmbedRequest) -> Embedding:
-        """The inner provider's vectors."""
-        place, _ = self.stage.begin("embed", "embed", {"texts": request.texts})
-        embedding = await self.provider.embed(request)
-        self.stage.end(place, None)
-        return embedding
-
-    def prompt_bound(self, request: Request) -> int:
-        """The inner provider's bound."""
-        return self.provider.prompt_bound(request)
-
-    async def close(self) -> None:
-        """Nothing is open here: who gave the provider closes it."""
 
 
 def staged(

@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from flowc.compiler.diagnostics.model import CompileError
+from flowc.compiler.diagnostics.render import render_plain
 from flowc.compiler.python.callables import Flow
 from flowc.runtime.environment import Environment
 from flowc.runtime.plan import Function, Operation, Plan
@@ -102,8 +104,13 @@ def load(path: str | Path, flow: str | None = None) -> Program:
 
     Compiles it, so that errors show where it is loaded: raises CompileError or FlowError.
     """
+    __tracebackhide__ = True
     program = Program(Path(path).resolve(), flow)
-    target_of(program)
+    try:
+        target_of(program)
+    except CompileError as error:  # its text has no places: the note has, and a test's report shows it
+        error.add_note("".join(render_plain(each, error.source) for each in error.diagnostics).rstrip())
+        raise error.with_traceback(None) from None
     return program
 
 

@@ -2,22 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from attrs import define, field
 
 from flowc.runtime.durable import runs
-from flowc.runtime.durable.codec import packed
 from flowc.runtime.environment import Environment
 from flowc.runtime.errors import FlowError
-from flowc.runtime.execute import load, run_plan
 from flowc.runtime.journal.memory import MemoryStore
 from flowc.runtime.plan import Plan
-from flowc.runtime.reading import bind_arguments
 from flowc.runtime.result import RunResult
-from flowc.runtime.scheduler.current import call_key
 from flowc.testing.flows.checking import in_virtual_time
-from flowc.testing.flows.fuses import Fuse, StepWriter
+from flowc.testing.flows.fuses import Fuse
+from flowc.testing.flows.processes import Kept, looked_up, process, tell
 from flowc.testing.oracles.worlds import AnsweringWorld
 
 RUN = "generated"
@@ -83,40 +79,11 @@ class _Life:
             return None
 
     async def _run(self, fuse: Fuse) -> RunResult:
-        writer = StepWriter(self.store, fuse, self._die)
-        journal = runs.Journal(self.store, writer)  # type: ignore[arg-type]
-        flow = self.plan.functions["main"]
-        if self.store.rows():
-            keeping = runs.go_on(journal, RUN, clock=_clock)
-        else:
-            values = bind_arguments(self.plan, flow, self.arguments)
-            keeping = runs.begin(journal, self.plan, "main", values, {}, run=RUN, clock=_clock)
-        loaded = load(self.plan, self.surroundings())
-        names = [each.name for each in flow.parameters]
-        kept = dict(zip(names, runs.arguments_of(self.store, keeping.past.head), strict=True))
-        try:
-            return await run_plan(loaded, "main", kept, keeper=keeping)
-        finally:
-            await loaded.registry.close()
-            writer.close()
-            self.store.release(RUN)
-
-    def _die(self) -> None:
-        self.world.dead = True
+        return await process(self._kept(), self.arguments, self.surroundings, fuse)
 
     def look_up(self) -> None:
-        """Tells the journal of each step in doubt whether it has happened, by a process that does not die."""
-        done: dict[str, Any] = {each.key: each.result for each in self.world.calls}
-        writer = StepWriter(self.store, Fuse(), lambda: None)
-        keeping = runs.go_on(runs.Journal(self.store, writer), RUN, clock=_clock)  # type: ignore[arg-type]
-        for intent in runs.past_of(self.store, RUN).in_doubt():
-            key = call_key(RUN, intent.step)
-            blobs: list[tuple[bytes, bytes]] = []
-            how, value = ("done", done[key]) if key in done else ("retry", None)
-            keeping._append(["told", keeping._now(), intent.step, how, packed(value, blobs)], blobs)
-        writer.close()
-        self.store.release(RUN)
+        """Tells the journal of each step in doubt whether it has happened."""
+        tell(self._kept(), looked_up(self._kept(), {each.key: each.result for each in self.world.calls}))
 
-
-def _clock() -> float:
-    return BEGUN
+    def _kept(self) -> Kept:
+        return Kept(RUN, self.plan, "main", self.store, self.world, lambda: BEGUN)

@@ -16,9 +16,9 @@ from flowc.compiler.checker.model import Checked, Labels
 from flowc.compiler.diagnostics.model import Source
 from flowc.compiler.driver import check_program
 from flowc.testing.oracles import metamorphic_flows, metamorphic_maps
+from flowc.testing.oracles.facts import Facts
 from flowc.testing.oracles.programs import Reached, Subject, difference, run_as, subject
 from flowc.testing.oracles.rewriting import (
-    Facts,
     assign,
     blocks,
     bound,
@@ -26,11 +26,11 @@ from flowc.testing.oracles.rewriting import (
     flows,
     fresh,
     leaves,
-    rebuilt,
     replaced,
     shuffled,
     used,
     walk,
+    with_names,
 )
 from flowc.testing.oracles.running import Way, ways
 from flowc.testing.strategies.answers import declarations
@@ -53,16 +53,7 @@ def rename(checked: Checked, chance: Random) -> s.Program | None:
         return None
     names = fresh(program, "w")
     new = dict(zip(old, shuffled([*old, *(next(names) for _ in old)], chance), strict=False))
-
-    def renamed(node: object) -> object:
-        match node:
-            case s.Name(id=name) if name in new:
-                return evolve(node, id=new[name])
-            case s.Assign(targets=targets) | s.For(targets=targets) | s.Generator(targets=targets):
-                return evolve(node, targets=tuple(new.get(each, each) for each in targets))
-        return node
-
-    return replaced(program, {id(flow): rebuilt(flow, renamed)})
+    return replaced(program, {id(flow): with_names(flow, new)})
 
 
 def reorder(checked: Checked, chance: Random) -> s.Program | None:

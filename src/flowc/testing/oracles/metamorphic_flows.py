@@ -9,18 +9,18 @@ from flowc.compiler import syntax as s
 from flowc.compiler.checker.model import Checked
 from flowc.compiler.driver import check_program
 from flowc.runtime import types as t
+from flowc.testing.oracles.facts import Facts
 from flowc.testing.oracles.rewriting import (
-    Facts,
     assign,
     blocks,
     bound,
     copied,
     flows,
     fresh,
-    rebuilt,
     replaced,
     walk,
     with_flow,
+    with_names,
 )
 from flowc.testing.strategies.trees import PLACE, call, declared, name, ref
 
@@ -131,8 +131,10 @@ def _inlined(checked: Checked, chance: Random) -> s.Program | None:
     given = _given(callee, one)
     if given is None:
         return None
-    before = [assign(new[p.name], given[p.name], p.type) for p in callee.parameters]
-    *body, last = _renamed(callee.body, new)
+    before: list[s.Statement] = [assign(new[p.name], given[p.name], p.type) for p in callee.parameters]
+    *body, last = with_names(callee.body or (), new)
+    if not isinstance(last, s.Return) or last.value is None:
+        return None
     result = next(names)
     before += [*body, assign(result, last.value, callee.result)]
     value = replaced(block[at], {id(one): name(result)})
@@ -190,15 +192,3 @@ def _given(callee: s.Callable, one: s.Call) -> dict[str, s.Expression] | None:
     for place, argument in enumerate(one.arguments):
         given[argument.name or names[place]] = argument.value
     return given if len(given) == len(names) else None
-
-
-def _renamed(body: Any, new: dict[str, str]) -> Any:
-    def change(node: Any) -> Any:
-        match node:
-            case s.Name(id=old) if old in new:
-                return evolve(node, id=new[old])
-            case s.Assign(targets=targets) | s.For(targets=targets) | s.Generator(targets=targets):
-                return evolve(node, targets=tuple(new.get(each, each) for each in targets))
-        return node
-
-    return rebuilt(body, change)

@@ -8,7 +8,8 @@ from attrs import evolve
 from flowc.compiler import syntax as s
 from flowc.compiler.checker.model import Checked
 from flowc.runtime import types as t
-from flowc.testing.oracles.rewriting import Facts, bound, copied, flows, fresh, rebuilt, replaced, walk
+from flowc.testing.oracles.facts import Facts
+from flowc.testing.oracles.rewriting import bound, copied, flows, fresh, rebuilt, replaced, walk
 from flowc.testing.strategies.trees import PLACE, binary, constant, name
 
 

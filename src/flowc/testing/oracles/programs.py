@@ -21,7 +21,9 @@ from flowc.compiler.formatter import format_program
 from flowc.compiler.reference import Event, Outcome, evaluate
 from flowc.dialects.flow.declarations import FuncOp
 from flowc.passes.pipelines import PIPELINES, optimise
+from flowc.runtime.result import RunResult
 from flowc.runtime.values import canonical
+from flowc.testing.oracles import reached
 from flowc.testing.oracles.running import Way, ended, made, run_in, ways
 from flowc.testing.oracles.worlds import IDEMPOTENT, AnsweringWorld, Write, note_write
 from flowc.testing.strategies.programs import ARGUMENTS
@@ -188,20 +190,24 @@ def run_as(subject: Subject, way: Way) -> Reached:
     compiled = made(subject.checked, subject.module, way.level)
     world = AnsweringWorld()
     result = run_in(compiled, subject.arguments, world, way)
-    wanted = subject.wanted
-    found = ended(result)
-    if (wanted.failure is None) != (result.status == "ok"):
-        raise subject.disagree(f"{way}: the outcome", wanted.failure or "a value", found)
-    if wanted.failure is None:
-        if canonical(wanted.value) != canonical(result.result):
-            raise subject.disagree(f"{way}: the value", wanted.value, found)
-        expected, written = _read(writes(wanted.trace)), _read(world.writes())
-        if expected != written:
-            raise subject.disagree(f"{way}: the writes", expected, written)
+    if (subject.wanted.failure is None) != (result.status == "ok"):
+        wanted = subject.wanted.failure or "a value"
+        raise subject.disagree(f"{way}: the outcome", wanted, ended(result))
+    if result.status == "ok":
+        _compare(subject, f"{way}", result, world)
         twice = [key for key, count in world.keys().items() if count > 1]
         if twice and way.deaths:
             raise subject.disagree(f"{way}: what was written twice", [], twice)
     return Reached(compiled.fired, (), 1)
+
+
+def _compare(subject: Subject, where: str, result: RunResult, world: AnsweringWorld) -> None:
+    """A run that has a value has that of the reference semantics, and wrote what that writes."""
+    if canonical(subject.wanted.value) != canonical(result.result):
+        raise subject.disagree(f"{where}: the value", subject.wanted.value, ended(result))
+    expected, written = _read(writes(subject.wanted.trace)), _read(world.writes())
+    if expected != written:
+        raise subject.disagree(f"{where}: the writes", expected, written)
 
 
 def _read(found: Mapping[str, Sequence[Write]]) -> dict[str, list[tuple[str, object]]]:
@@ -209,22 +215,24 @@ def _read(found: Mapping[str, Sequence[Write]]) -> dict[str, list[tuple[str, obj
 
 
 def limits_hold(subject: Subject, chance: Random) -> Reached:
-    """No level spends more than a limit around the whole program allows; a program that ends in it means the
-    same.
+    """No level spends more than a limit around the whole program allows; one that asks all the same within it
+    means the same. What is refused may be caught inside the program, so that others may end well otherwise.
     """
     level, most = chance.randint(0, 3), AnsweringWorld()
     free = made(subject.checked, subject.module, level)
     way = ways(chance, level=level)
     run_in(free, subject.arguments, most, way)
     kind = chance.choice(("tokens", "calls", "money"))
-    used = {"tokens": most.tokens, "calls": sum(most.asked.values()), "money": most.money}[kind]
+    used = {"tokens": most.tokens, "calls": most.limited_calls(), "money": most.money}[kind]
     part = chance.choice((0.3, 0.7, 1.0, 1.5))
     limit = used * part if kind == "money" else round(used * part)
     world = AnsweringWorld()
     result = run_in(free.limited(**{kind: limit}), subject.arguments, world, way)
-    spent = {"tokens": world.tokens, "calls": sum(world.asked.values()), "money": world.money}[kind]
+    spent = {"tokens": world.tokens, "calls": world.limited_calls(), "money": world.money}[kind]
     if spent > limit * (1 + 1e-9):
         raise subject.disagree(f"{way}: {kind} above a limit", limit, f"{spent}, {ended(result)}")
+    if result.status == "ok" and subject.wanted.failure is None and world.asked == most.asked:
+        _compare(subject, f"{way}, at most {limit} {kind}", result, world)
     return Reached(free.fired, (), 2)
 
 
@@ -244,7 +252,7 @@ def nothing_more_is_asked(subject: Subject, chance: Random) -> Reached:
     more = {name: (count, wanted[name]) for name, count in found.items() if count > wanted[name]}
     if more:
         raise subject.disagree(f"-O{level} calls more often, and should", {}, more)
-    return Reached(Counter(each.name for each in done.statistics if each.fired), (module,))
+    return Reached(reached.fired(done.statistics), (module,))
 
 
 ORACLES: Mapping[str, Oracle] = {

@@ -9,7 +9,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from textwrap import fill
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -62,41 +61,3 @@ def fired(statistics: Iterable[PassStatistics]) -> Counter[str]:
 def never(known: Iterable[str], seen: Mapping[str, int]) -> tuple[str, ...]:
     """What of all that is known was not seen, in order."""
     return tuple(name for name in known if not seen.get(name))
-
-
-def table(counts: Mapping[str, int], *, most: int | None = None) -> str:
-    """Names and numbers in two columns, the most frequent first; those beyond `most` in one line.
-
-    >>> print(table({"cse": 12, "dce": 3, "inline": 1200}, most=2))
-    inline  1,200
-    cse        12
-    and 1 more
-    """
-    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
-    shown = rows[:most]
-    wide = max((len(name) for name, _ in shown), default=0)
-    digits = max((len(f"{count:,}") for _, count in shown), default=0)
-    lines = [f"{name:<{wide}}  {count:>{digits},}" for name, count in shown]
-    return "\n".join([*lines, f"and {len(rows) - len(shown):,} more"] if len(rows) > len(shown) else lines)
-
-
-def coverage(
-    operations: Mapping[str, int], pairs: Mapping[str, int], passes: Mapping[str, int], *, most: int = 10
-) -> str:
-    """What was reached, as text for people: how much of what there is, the most frequent, what never was.
-
-    All operations and all passes are known. All pairs that could be are not, so their number stands alone.
-    """
-    parts = [
-        _section("operations", ALL_OPERATIONS, operations, most),
-        f"pairs of operations seen: {len(+Counter(pairs)):,}\n{table(pairs, most=most)}",
-        _section("passes", ALL_PASSES, passes, most),
-    ]
-    return "\n\n".join(part.rstrip() for part in parts)
-
-
-def _section(title: str, known: tuple[str, ...], seen: Mapping[str, int], most: int) -> str:
-    missed = never(known, seen)
-    head = f"{title} reached: {len(known) - len(missed)} of {len(known)}"
-    text = f"{head}\n{table(seen, most=most)}"
-    return f"{text}\n{fill('never: ' + ', '.join(missed), 110, break_on_hyphens=False)}" if missed else text

@@ -25,6 +25,7 @@ from flowc.runtime.kernels import load as load_kernels
 from flowc.runtime.plan import Limits, Plan
 from flowc.runtime.result import RunResult
 from flowc.testing.flows.checking import in_virtual_time
+from flowc.testing.oracles import reached
 from flowc.testing.oracles.interrupting import Death, interrupted
 from flowc.testing.oracles.worlds import AnsweringWorld, environment
 
@@ -88,7 +89,7 @@ def made(checked: Checked, module: ModuleOp, level: int) -> Made:
         module = module.clone()
         done = optimise(module, PIPELINES[f"O{level}"], verify=False)
         plan, kernels = to_plan(module, source=checked.source.path, optimisation=level)
-    return Made(plan, kernels, Counter(each.name for each in done.statistics if each.fired))
+    return Made(plan, kernels, reached.fired(done.statistics))
 
 
 def interpreted(kernels: ModuleOp) -> Kernels:

@@ -30,11 +30,11 @@ from flowc.runtime.providers.base import (
     estimate_tokens,
 )
 from flowc.runtime.scheduler.current import idempotency_key
-from flowc.testing.strategies.answers import answer, embedded, executed, tools, writes
+from flowc.testing.strategies.answers import answer, embedded, executed, idempotent, tools, undone, writes
 
 READS = {"peek": "store"}
 """The tools that read what other tools write."""
-IDEMPOTENT = frozenset({"note", "pin", "unpin"})
+IDEMPOTENT = idempotent()
 """The tools whose writes may be made twice in a row."""
 PROVIDER = "answering"
 PRICE = Price(1e-3, 2e-3)
@@ -115,6 +115,10 @@ class AnsweringWorld:
         for each in self.calls:
             note_write(found[writes()[each.tool]], (each.tool, each.arguments))
         return dict(found)
+
+    def limited_calls(self) -> int:
+        """How many calls a limit counts: what a transaction takes back is outside of all limits."""
+        return sum(count for name, count in self.asked.items() if name not in undone().values())
 
     def keys(self) -> Mapping[str, int]:
         """How often each call of a tool whose write may not be repeated was made, by its idempotency key."""

@@ -152,10 +152,25 @@ def tools() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(each.name for each in tool.parameters) for name, tool in _callables("tool").items()}
 
 
+@cache
+def _writes() -> Mapping[str, s.Effect]:
+    effects = ((name, each) for name, tool in _callables("tool").items() for each in tool.effects or ())
+    return {name: each for name, each in effects if each.kind == "writes"}
+
+
 def writes() -> Mapping[str, str]:
     """The resource that each tool writes, of those that write."""
-    effects = ((name, each) for name, tool in _callables("tool").items() for each in tool.effects or ())
-    return {name: each.resource or "" for name, each in effects if each.kind == "writes"}
+    return {name: each.resource or "" for name, each in _writes().items()}
+
+
+def idempotent() -> frozenset[str]:
+    """The tools whose writes may be made twice."""
+    return frozenset(name for name, each in _writes().items() if each.idempotent)
+
+
+def undone() -> Mapping[str, str]:
+    """What takes back the write of a tool, of those that can be taken back."""
+    return {name: each.undo for name, each in _writes().items() if each.undo is not None}
 
 
 Answer = Callable[[int, int, str], Any]

@@ -142,7 +142,7 @@ FORMS: Mapping[str, str] = {
         int(parse_json(STR))
         TABLE[WORD]
         int(JSON)
-        DIGIT // INT
+        DIGIT // (INT - 5)
         int(FLOAT / (FLOAT * HALF))
         rate(TAG, STR) + falter(TAG, INT)
         int(describe(TAG, INT).words)

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from flowc.compiler import syntax as s
 from flowc.runtime.types import NUMERIC
+from flowc.testing.strategies.answers import idempotent, undone
 from flowc.testing.strategies.expressions import Maker, expression, filled, leaf, risk
 from flowc.testing.strategies.forms import Form, form
 from flowc.testing.strategies.phrases import TYPES
@@ -19,10 +20,10 @@ _OFTEN = ("INT", "FLOAT", "STR", "BOOL", "INTS", "STRS", "FLOAT", "ITEM")
 _DEFINED = (*_OFTEN, *_OFTEN, "STRS", "MOOD", "MOOD", "FLOATS", "TABLE", "ITEMS", "PARCEL", "JSON", "MAYBE")
 """The types of variables: what is defined more often stands there more often."""
 
-IDEMPOTENT = frozenset({"note", "pin", "unpin"})
+IDEMPOTENT = idempotent()
 """Writes that may be repeated, or raced."""
 
-UNDONE = frozenset({"book", "pin"})
+UNDONE = frozenset(undone())
 """Writes that a transaction takes back."""
 
 

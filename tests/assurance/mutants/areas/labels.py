@@ -260,7 +260,7 @@ MUTANTS = (
 
 AREA = Area(
     "labels",
-    ("labels", "programs"),
+    ("leaks", "typed", "programs"),
     (
         "tests/checker/test_labels.py",
         "tests/checker/test_effects.py",
