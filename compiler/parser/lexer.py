@@ -109,6 +109,7 @@ class Lexer:
         self.brackets: list[_Open] = []
         self._match = _pattern(tables).match
         self._contextual = tables.keywords() - RESERVED
+        self._declaring = self._contextual & tables.actions[tables.start].keys()
         self._at = offset
         self._line = line
         self._line_start = offset
@@ -171,7 +172,7 @@ class Lexer:
     # Words and marks ----------------------------------------------------------------------------
 
     def _word(self, text: str, start: int, accepts: Mapping[str, int]) -> Token:
-        if text in RESERVED or (text in self._contextual and text in accepts):
+        if text in RESERVED or (text in self._contextual and text in accepts and not self._is_inner(text)):
             return self._token(text, text, start)
         if not text.isascii() and not text.isidentifier():
             raise strange_character(text, self._span(start, start + len(text)))
@@ -182,6 +183,12 @@ class Lexer:
                 self._span(start, start + len(text)),
             )
         return self._token("FOREIGN" if text in FOREIGN else "NAME", text, start)
+
+    def _is_inner(self, word: str) -> bool:
+        """Whether a word that begins a declaration stands in a block, where it is a name: the tables would
+        take it behind an inner block as they take it behind the last one.
+        """
+        return len(self._indents) > 1 and word in self._declaring
 
     def _number(self, text: str, start: int) -> Token:
         token = self._token("NUMBER", text, start)

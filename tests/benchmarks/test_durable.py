@@ -15,7 +15,7 @@ from flowc.runtime.execute import run
     ("program", "n", "result", "calls"),
     [
         (LOOP, 7, "x" * 200, 7),
-        (MAP, 7, ["x" * 200] * 7, 7),
+        (MAP, 7, "x" * 200, 7),
         (WRITES, 7, 7, 7),
         (writes_at_once(), 3, 3, 3 * TOGETHER),
         (chain(5), 2, 7, 5),
