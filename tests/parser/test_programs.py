@@ -80,7 +80,9 @@ def test_words_of_the_grammar_may_be_names_where_no_keyword_fits() -> None:
     assert [parameter.name for parameter in node.parameters] == ["record", "reads", "up"]
 
 
-@pytest.mark.parametrize("word", ["record", "enum", "tool", "llm", "human", "event", "kernel", "flow", "labels"])
+@pytest.mark.parametrize(
+    "word", ["record", "enum", "tool", "llm", "human", "event", "kernel", "flow", "labels"]
+)
 def test_words_that_begin_declarations_are_names_behind_a_block_too(word: str) -> None:
     node = only(f"flow f(c: bool) -> int:\n    if c:\n        x = 1\n    {word} = 2\n    return {word}\n")
     assert node.body is not None
