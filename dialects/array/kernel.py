@@ -115,7 +115,10 @@ class KernelOp(IRDLOperation):
         name, inputs, outputs, region, extra, arg_attrs, _ = parse_func_op_like(
             parser, reserved_attr_names=("sym_name", "function_type")
         )
+        hints = [argument.name_hint for argument in region.block.args]
         kernel = KernelOp(name, (inputs, outputs), region)
+        for argument, hint in zip(kernel.body.block.args, hints, strict=True):
+            argument.name_hint = hint  # as it was written
         kernel.properties.pop("arg_attrs", None)
         if arg_attrs is not None:
             kernel.properties["arg_attrs"] = arg_attrs

@@ -517,3 +517,12 @@ def test_arrays_are_laid_out_by_lines(begin: int) -> None:
         assert found.flags.c_contiguous
         assert (found == array).all()
     assert in_line(3) == 3
+
+
+def test_a_beginning_with_members_of_other_types_is_damaged() -> None:
+    store = MemoryStore()
+    head = {"flow": "main", "arguments": [], "plan": "", "program": "", "parts": [], "settings": {}}
+    store.begin("r", encode_json(head).encode())
+    with pytest.raises(FlowError) as error:
+        runs.past_of(store, "r")
+    assert error.value.problem.code == "E0910"

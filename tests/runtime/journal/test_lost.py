@@ -1,5 +1,6 @@
 """Runs that began, and are in no table any more: nobody is told that they never were."""
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -188,3 +189,23 @@ def test_a_file_of_marks_without_end_is_not_read_to_its_end(
     assert not beside.has_begun("run-11", beside.last())
     assert beside.last() * ENTRY > 1 << 30
     leave(beside, 1)
+
+
+def test_a_run_whose_number_is_none_is_damaged(tmp_path: Path) -> None:
+    """As a page of another table in the place of this one has it."""
+    where = tmp_path / "runs.db"
+    store = SqliteStore(where)
+    store.begin("first", b"head")
+    store.close()
+    base = sqlite3.connect(where)
+    base.executescript(
+        "CREATE TABLE other (number TEXT, run TEXT, head BLOB, seal INTEGER);"
+        "INSERT INTO other SELECT 'one', run, head, seal FROM runs;"
+        "DROP TABLE runs; ALTER TABLE other RENAME TO runs;"
+    )
+    base.close()
+    store = SqliteStore(where)
+    with pytest.raises(FlowError) as error:
+        store.take("first")
+    assert error.value.problem.code == "E0910"
+    store.close()

@@ -46,7 +46,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 def _change(choices: Choices, holder: Any, key: Any, places: list[tuple[Any, Any]]) -> None:
     match choices.number(0, 3):
         case 0:
-            holder[key] = choices.one(ODD)
+            holder[key] = copy.deepcopy(choices.one(ODD))  # it is changed in its turn
         case 1:
             del holder[key]
         case 2:
@@ -55,7 +55,8 @@ def _change(choices: Choices, holder: Any, key: Any, places: list[tuple[Any, Any
         case _ if isinstance(holder, list):
             holder.insert(choices.number(0, len(holder)), copy.deepcopy(holder[key]))
         case _:
-            holder[choices.one(["", "x", "settings", "after", "regions", "rank"])] = choices.one(ODD)
+            name = choices.one(["", "x", "settings", "after", "regions", "rank"])
+            holder[name] = copy.deepcopy(choices.one(ODD))
 
 
 @st.composite
