@@ -18,8 +18,8 @@ class Mutant:
 
 @frozen
 class Area:
-    """Faults of one sort, and what is to find them: campaigns first, then folders and files of quick tests in
-    this order.
+    """Faults of one sort, and what is to find them: folders and files of quick tests in this order, then
+    campaigns.
     """
 
     name: str
