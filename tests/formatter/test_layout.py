@@ -67,6 +67,15 @@ def test_a_long_call_has_an_argument_a_line() -> None:
     assert lines[-1] == ")"
 
 
+def test_a_long_import_has_a_name_a_line() -> None:
+    names = [f"a_long_name_{number}" for number in range(9)]
+    text = f'from "tools.py" import {", ".join(names)}\n'
+    lines = "".join(f"    {name},\n" for name in names)
+    found = format_text(text, "p")
+    assert found == f'from "tools.py" import (\n{lines})\n'
+    assert parse(found, "p") == parse(text, "p")
+
+
 def test_a_long_sum_gets_parentheses_and_a_line_a_term() -> None:
     lines = in_flow("return " + " + ".join(f"long_operand_{i}" for i in range(8))).split("\n")
     assert lines[:3] == ["return (", "    long_operand_0", "    + long_operand_1"]

@@ -115,6 +115,8 @@ def test_lines_go_on_inside_brackets_and_trailing_commas_are_allowed_everywhere(
         "    return [\n  x,  # one\n\n        g(x,)[x,],\n    ]\n"
     )
     assert parse(text, "p") == parse("flow f(x: int) -> list[int]: return [x, g(x)[x]]", "p")
+    text = 'from "t.py" import (\n    a,\n    b,\n)\nenum E: a, b,\n'
+    assert parse(text, "p") == parse('from "t.py" import a, b\nenum E: a, b\n', "p")
 
 
 @pytest.mark.parametrize("data", [b"\xef\xbb\xbfenum A: x\n", b"enum A: x\r\n", b"\n\n# c\n  \nenum A: x"])
