@@ -2,11 +2,14 @@
 
 import base64
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from flowc.runtime.plan import Json
 
 T = TypeVar("T")
+
+MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a record that somebody else wrote may raise, whatever stands in it."""
 
 
 def as_object(value: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ from flowc.runtime import processor
 from flowc.runtime.artifact import Artifact
 from flowc.runtime.device.code import DeviceCode, device_code_in
 from flowc.runtime.errors import fail
+from flowc.runtime.json_members import MISREAD
 from flowc.runtime.kernel_signature import KernelSignature, signature_from_json, signature_to_json
 from flowc.runtime.kernels import Kernel, load
 
@@ -38,7 +39,7 @@ def signatures_in(artifact: Artifact) -> list[KernelSignature]:
     """What callers must know of the kernels of an artifact; raises FlowError (E0644) where that is broken."""
     try:
         return [signature_from_json(each) for each in json.loads(artifact.kernels[SIGNATURES])]
-    except (KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+    except MISREAD as error:
         raise fail(
             "E0644",
             "the kernels in this artifact cannot be read",

@@ -87,7 +87,7 @@ def signature_from_json(value: Mapping[str, Any]) -> KernelSignature:
             chunked=tuple(None if axis is None else int(axis) for axis in value.get("chunked", ())),
             code=str(value.get("code", "")),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError) as error:
         raise ValueError(f"not the signature of a kernel: {error}") from error
 
 

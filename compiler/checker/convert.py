@@ -319,17 +319,14 @@ def check_range(context: Context, expression: Expression, want: Type) -> None:
     value = literal_value(expression)
     if not isinstance(want, Scalar) or value is None:
         return
-    if want.name in FLOATS and overflows(value, want.name):
+    if want.name in FLOATS:
+        holds = not overflows(value, want.name)
         why = f"the greatest `{want.name}` is {greatest_float(want.name)!r}"
-    elif want.name in INTEGERS and isinstance(value, int) and not _is_within(value, want.name):
+    elif want.name in INTEGERS and isinstance(value, int):
         low, high = integer_range(want.name)
-        why = f"an `{want.name}` goes from {low} to {high}"
+        holds, why = low <= value <= high, f"an `{want.name}` goes from {low} to {high}"
     else:
         return
-    message = f"{value} does not fit in `{want.name}`"
-    context.report.error("E0141", message, expression.span, why=why, help="take a wider type")
-
-
-def _is_within(value: int, dtype: str) -> bool:
-    low, high = integer_range(dtype)
-    return low <= value <= high
+    if not holds:
+        message = f"{value} does not fit in `{want.name}`"
+        context.report.error("E0141", message, expression.span, why=why, help="take a wider type")

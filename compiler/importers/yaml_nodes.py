@@ -14,11 +14,11 @@ from attrs import define, field, frozen
 
 from flowc.compiler.diagnostics.model import CompileError, Diagnostic, Label, Source
 from flowc.compiler.syntax import Span
+from flowc.runtime.sections import LONGEST
 
 MOST_CHARACTERS = 2**20
 MOST_VALUES = 100_000
 DEEPEST = 50
-LARGEST = 10**1000
 _TAGS = "tag:yaml.org,2002:"
 _PLAIN = frozenset(_TAGS + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -141,7 +141,7 @@ class _Reader:
             return text
         usual = not isinstance(value, float) or math.isfinite(value)
         if isinstance(value, int):
-            usual = abs(value) < LARGEST  # a longer one, which may be written `0xff`, cannot even be shown
+            usual = abs(value) < LONGEST  # a longer one, which may be written `0xff`, cannot even be shown
         return value if usual and isinstance(value, str | int | float | bool | None) else text
 
     def sequence(self, start: Any, depth: int) -> Node:

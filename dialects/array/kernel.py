@@ -115,16 +115,14 @@ class KernelOp(IRDLOperation):
         name, inputs, outputs, region, extra, arg_attrs, _ = parse_func_op_like(
             parser, reserved_attr_names=("sym_name", "function_type")
         )
-        hints = [argument.name_hint for argument in region.block.args]
-        kernel = KernelOp(name, (inputs, outputs), region)
-        for argument, hint in zip(kernel.body.block.args, hints, strict=True):
-            argument.name_hint = hint  # as it was written
-        kernel.properties.pop("arg_attrs", None)
+        properties: dict[str, Attribute] = {
+            "sym_name": StringAttr(name),
+            "function_type": FunctionType.from_lists(inputs, outputs),
+        }
         if arg_attrs is not None:
-            kernel.properties["arg_attrs"] = arg_attrs
-        if extra is not None:
-            kernel.attributes |= extra.data
-        return kernel
+            properties["arg_attrs"] = arg_attrs
+        attributes = {} if extra is None else extra.data
+        return cls.create(properties=properties, attributes=attributes, regions=[region])
 
     def print(self, printer: Printer) -> None:
         """Writes what `parse` reads."""

@@ -30,6 +30,7 @@ from flowc.passes.cost.kernel_features import (
     features,
 )
 from flowc.passes.cost.kernel_roofline import Machine
+from flowc.runtime.json_members import MISREAD
 
 VERSION = 2
 MOST_BYTES = 8 << 20
@@ -210,7 +211,7 @@ def from_json(text: str) -> KernelModel:
         return KernelModel(machines, forest, lowest, highest, known, samples)
     except ModelError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+    except MISREAD as error:
         raise ModelError(str(error) if isinstance(error, ForestError) else "it is incomplete") from error
 
 

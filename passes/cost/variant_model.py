@@ -20,6 +20,7 @@ from flowc.passes.cost.fingerprint import fingerprint
 from flowc.passes.cost.forest import Forest, ForestError, as_data, evaluate, from_data
 from flowc.passes.cost.place import folder
 from flowc.passes.cost.variant_features import FEATURES
+from flowc.runtime.json_members import MISREAD
 from flowc.runtime.machine import this_machine
 from flowc.runtime.whole_files import write_whole
 
@@ -105,7 +106,7 @@ def from_json(text: str) -> VariantModel:
         return VariantModel(str(data["machine"])[:200], forest, lowest, highest, data["samples"])
     except VariantModelError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+    except MISREAD as error:
         reason = str(error) if isinstance(error, ForestError) else "it is incomplete"
         raise VariantModelError(reason) from error
 

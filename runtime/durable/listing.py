@@ -11,6 +11,7 @@ from flowc.runtime.durable.past import Past
 from flowc.runtime.durable.runs import FINAL, past_of
 from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.store import DAMAGED, Row, Store
+from flowc.runtime.json_members import MISREAD
 from flowc.runtime.plan import Json
 
 _decoded = json.JSONDecoder().raw_decode
@@ -65,7 +66,7 @@ def _listed(store: Store, row: Row) -> Listed:
     try:
         head: dict[str, Any] = _decoded(row.head.decode("ascii"))[0]
         flow, path, begun = str(head["flow"]), str(head["settings"].get("path", "")), float(head["begun"])
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except MISREAD:
         return Listed(row.run, DAMAGED)
     changed = row.changed if row.status not in ("", OPEN) else None
     return Listed(row.run, row_status(store, row), flow, path, begun, changed)

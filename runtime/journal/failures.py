@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flowc.runtime.errors import FlowError, Problem, fail
+from flowc.runtime.json_members import MISREAD
 
 CLOSED = Problem("E0912", "the journal is closed", help="runs end before the journal that they are kept in")
 INTERRUPTED = Problem(
@@ -34,15 +35,7 @@ def understood(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        zlib.error,
-    ) as error:
+    except (*MISREAD, zlib.error) as error:
         title = f"what is kept of {what} cannot be understood"
         why = f"it is sound, but nothing that this flowc writes ({type(error).__name__}: {error})"
         help = "restore the journal from a copy; a newer flowc may be able to read it"

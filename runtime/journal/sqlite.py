@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from flowc.runtime.journal import failures
-from flowc.runtime.journal.beside import joined, leave
+from flowc.runtime.journal.beside import ENTRY, joined, leave
 from flowc.runtime.journal.numbers import Numbers
 from flowc.runtime.journal.sqlite_file import (
     OPENING,
@@ -28,6 +28,8 @@ from flowc.runtime.journal.store import DAMAGED, Row, Segment, address, consecut
 
 _AT_ONCE = 16
 """Segments that are read at once: no reader holds the log's end for long."""
+_GREATEST = 2**63 // ENTRY - 1
+"""The greatest number of a run: the file beside the journal has a mark of each."""
 _SEALED = struct.Struct("<QQQd")
 _INSERT = (
     "INSERT INTO segments (run, first, records, status, changed, seal, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -130,7 +132,7 @@ class SqliteStore:
 
     def _numbered(self, run: str) -> int | None:
         found = self._asked("SELECT number FROM runs WHERE run = ?", run)
-        if found and type(found[0][0]) is not int:
+        if found and not _is_number(found[0][0]):
             raise failures.damaged_journal(str(self._where), f"run {run} has no number")
         return found[0][0] if found else None
 
@@ -171,12 +173,11 @@ class SqliteStore:
     def rows(self, limit: int | None = None) -> list[Row]:
         last = self._last()
         found = [_row(*each) for each in self._asked(f"{_ROWS} {_NEWEST}", -1 if limit is None else limit)]
-        numbers = {row.number for row in found}
-        first = min(numbers) if limit is not None and limit <= len(numbers) and numbers else 1
+        numbers = {row.number for row in found if row.number}
+        is_whole = limit is None or len(found) < limit
+        first = 1 if is_whole else min(numbers, default=last + 1)
         with coded(self._where):
             lost = [number for number in self._beside.begun(first, last) if number not in numbers]
-        if not lost:
-            return found
         found += [Row("", number, b"", DAMAGED) for number in lost]
         return sorted(found, key=lambda row: row.number, reverse=True)[:limit]
 
@@ -239,10 +240,16 @@ def _status_seal(number: object, first: object, count: object, status: str, chan
     return crc32(status.encode(), crc32(_SEALED.pack(number, first, count, changed)))
 
 
-def _row(number: int, run: Any, head: Any, seal: Any, status_seal: Any, *said: Any) -> Row:
+def _is_number(value: Any) -> bool:
+    """Whether a run can have such a number; SQLite gives anything of a damaged row."""
+    return type(value) is int and 0 < value <= _GREATEST
+
+
+def _row(number: Any, run: Any, head: Any, seal: Any, status_seal: Any, *said: Any) -> Row:
     """A row of the list; of a damaged one what can be believed."""
-    sound = isinstance(run, str) and isinstance(head, bytes) and type(number) is int
-    if not (sound and seal == _sealed(run, head)):
+    if not _is_number(number):
+        return Row(str(run), 0, b"", DAMAGED)
+    if not (isinstance(run, str) and isinstance(head, bytes) and seal == _sealed(run, head)):
         return Row(str(run), number, b"", DAMAGED)
     if status_seal is None:
         return Row(run, number, head)

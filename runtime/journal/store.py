@@ -31,7 +31,7 @@ class Segment:
 @frozen
 class Row:
     """A run in the list of runs. `status` is the last one that is not empty, since the time `changed` (in
-    seconds since 1970); where the row is damaged, it is `DAMAGED`.
+    seconds since 1970); where the row is damaged, it is `DAMAGED`, and `number` is 0 where none is left.
     """
 
     run: str

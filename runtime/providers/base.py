@@ -154,7 +154,7 @@ class EmbedRequest:
     program: str = ""
 
 
-def idempotency_key(request: "Request | EmbedRequest", body: object = None) -> str:
+def attempt_key(request: "Request | EmbedRequest", body: object = None) -> str:
     """What an attempt is called by, in whatever process the run that asks goes on. `body` is what is sent for
     it: where that is another one, so is the key.
     """

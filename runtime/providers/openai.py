@@ -27,9 +27,9 @@ from flowc.runtime.providers.base import (
     Request,
     Response,
     Usage,
+    attempt_key,
     byte_bound,
     estimate_tokens,
-    idempotency_key,
 )
 from flowc.runtime.providers.openai_answers import MOST_BYTES, Answer, Kept, check_parts
 from flowc.runtime.providers.openai_batch import FIRST_LOOK, Refused, rounds, send
@@ -274,7 +274,7 @@ def _keyed(request: Request | EmbedRequest, body: Mapping[str, Any]) -> dict[str
     """The header by which an endpoint that knows it answers an attempt once, in whatever process the run that
     asks goes on (Jena and Dalal, "The Idempotency-Key HTTP Header Field", IETF draft, 2025).
     """
-    return {"Idempotency-Key": idempotency_key(request, body)}
+    return {"Idempotency-Key": attempt_key(request, body)}
 
 
 def _whole(request: Request) -> dict[str, Any]:

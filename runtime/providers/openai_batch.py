@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from flowc.runtime.json_members import MISREAD
 from flowc.runtime.providers.openai_answers import check_parts
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def lines_in(text: str) -> list[Line]:
     """The answers in a file; what is no answer leaves its call without one."""
     found: list[Line] = []
     for line in text.split("\n"):
-        with suppress(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        with suppress(*MISREAD):
             found.append(_line(json.loads(line)))
     return found
 

@@ -152,6 +152,13 @@ def test_functions_are_those_that_host_code_was_made_with() -> None:
         device_code_in(members)
 
 
+def test_a_signature_with_a_line_beyond_all_numbers_is_refused() -> None:
+    beyond: Any = float("inf")
+    signature = evolve(AFFINE_SIGNATURE, sites=(beyond,))
+    with pytest.raises(FlowError, match=r"E0644.*cannot be read"):
+        device_code_in(device_members(evolve(CODE, signatures=(signature,))))
+
+
 @pytest.mark.parametrize(
     "code", [evolve(CODE, cubins={"zz": b"code"}), evolve(CODE, ptx_architecture="gfx906")]
 )

@@ -191,21 +191,38 @@ def test_a_file_of_marks_without_end_is_not_read_to_its_end(
     leave(beside, 1)
 
 
-def test_a_run_whose_number_is_none_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["'one'", "x'31'", "NULL", "1.5", "-7", "0", str(2**59), str(2**63 - 1)])
+@pytest.mark.parametrize("runs", [("first",), RUNS])
+def test_a_run_whose_number_is_none_is_damaged(unsynced: Path, number: str, runs: tuple[str, ...]) -> None:
     """As a page of another table in the place of this one has it."""
-    where = tmp_path / "runs.db"
+    where = unsynced / "runs.db"
     store = SqliteStore(where)
-    store.begin("first", b"head")
+    for run in RUNS:
+        store.begin(run, b"head")
     store.close()
     base = sqlite3.connect(where)
+    names = ", ".join(f"'{run}'" for run in runs)
     base.executescript(
-        "CREATE TABLE other (number TEXT, run TEXT, head BLOB, seal INTEGER);"
-        "INSERT INTO other SELECT 'one', run, head, seal FROM runs;"
+        "CREATE TABLE other (number, run TEXT, head BLOB, seal INTEGER);"
+        f"INSERT INTO other SELECT iif(run IN ({names}), {number}, number), run, head, seal FROM runs;"
         "DROP TABLE runs; ALTER TABLE other RENAME TO runs;"
     )
     base.close()
     store = SqliteStore(where)
-    with pytest.raises(FlowError) as error:
-        store.take("first")
-    assert error.value.problem.code == "E0910"
+    rows = store.rows()
+    numbered = {
+        Row("", at, b"", DAMAGED) if run in runs else Row(run, at, b"head") for at, run in enumerate(RUNS, 1)
+    }
+    assert {*rows} == numbered | {Row(run, 0, b"", DAMAGED) for run in runs}
+    assert [row.number for row in rows] == [3, 2, 1, *(0 for _ in runs)]
+    for limit in range(8):
+        shown = store.rows(limit)
+        assert len(shown) == min(limit, len(rows))
+        assert {*shown} <= {*rows}
+    for run in runs:
+        assert store.row(run) == Row(run, 0, b"", DAMAGED)
+        for ask in (store.take, store.taken, lambda run: list(store.segments(run))):
+            with pytest.raises(FlowError) as error:
+                ask(run)
+            assert error.value.problem.code == "E0910"
     store.close()
