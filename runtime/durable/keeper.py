@@ -9,7 +9,6 @@ Stateful Serverless", OOPSLA 2021).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -47,8 +46,7 @@ class Keeping(Calling, Timing, Choosing):
         outcome = self.past.outcomes.get(step)
         if outcome is not None and self._fits(outcome, frame, instruction):
             frame.scope.waiting += may_be_undone(frame, instruction)
-            serve: Callable[[], None] = partial(self._serve, frame, instruction, outcome)
-            heappush(self.due, (outcome.order, self.number(), serve))
+            heappush(self.due, (outcome.order, self.number(), self._serve, (frame, instruction, outcome)))
             return True
         if outcome is not None and self._must_fit(instruction.operation):
             self.engine.fail_scope(self.engine.root, placed(diverged(outcome), instruction))
@@ -119,8 +117,8 @@ class Keeping(Calling, Timing, Choosing):
     def more(self) -> bool:
         """See `Keeper`."""
         while self.due:
-            _, _, act = heappop(self.due)
-            act()
+            _, _, act, arguments = heappop(self.due)
+            act(*arguments)
             if self.engine.ready:
                 return True
         if self.replaying:

@@ -72,7 +72,7 @@ class Kept:
         self.patient = False
         self.replaying = bool(past.records)
         self.serving = False
-        self.due: list[tuple[int, int, Callable[[], None]]] = []
+        self.due: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self.held_back: list[tuple[str, Frame, Instruction]] = []
         self.timed: list[Callable[[], None]] = []
         self.live: list[asyncio.Future[None]] = []

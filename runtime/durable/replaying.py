@@ -126,7 +126,7 @@ class Replaying(Keeping):
         self.asked.add(step)
         self.quiet = 0
         frame.scope.waiting += may_be_undone(frame, instruction)
-        heappush(self.due, (outcome.order, self.number(), lambda: self._give(frame, instruction, outcome)))
+        heappush(self.due, (outcome.order, self.number(), self._give, (frame, instruction, outcome)))
         return True
 
     def is_asked_for(self, step: str) -> bool:
@@ -240,7 +240,8 @@ class Replaying(Keeping):
         if self.engine.root.cancelled:
             return False
         while self.due and not self.making:
-            heappop(self.due)[2]()
+            _, _, act, arguments = heappop(self.due)
+            act(*arguments)
             if self.engine.ready:
                 return True
         if not self.making and not self._runs():

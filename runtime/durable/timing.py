@@ -73,7 +73,7 @@ class Timing(Kept):
 
         order = self.past.fired.get(key)
         if order is not None:
-            heappush(self.due, (order, self.number(), act))
+            heappush(self.due, (order, self.number(), act, ()))
             return 0.0 if counts else delay
         self.timers += counts
         if self.replaying:

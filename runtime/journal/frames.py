@@ -12,6 +12,7 @@ from zlib import crc32
 
 from attrs import define, field
 
+from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.failures import damaged
 from flowc.runtime.journal.store import Segment
 
@@ -77,21 +78,26 @@ def unframe(segments: Iterable[Segment]) -> Iterator[tuple[int, bytes]]:
         if segment.first != expected:
             raise damaged(segment.run, expected, f"what follows is record {segment.first}")
         chain = start(segment.run) if expected == 0 else chain
-        for payload, behind in _records(segment, chain):
-            yield expected, payload
-            expected, chain = expected + 1, behind
+        found: list[bytes] = []
+        try:
+            chain = _unframe(segment, chain, found)
+        except FlowError:
+            yield from enumerate(found, expected)
+            raise
+        yield from enumerate(found, expected)
+        expected += len(found)
         if expected != segment.first + segment.count:
             raise damaged(segment.run, expected, f"{segment.count} records should be in its segment")
 
 
-def _records(segment: Segment, chain: int | None) -> Iterator[tuple[bytes, int]]:
-    """The records of a body, each with the chain behind it; `chain` is the one before, if known."""
+def _unframe(segment: Segment, chain: int | None, found: list[bytes]) -> int:
+    """Appends the records of a body, and gives the chain behind them; `chain` is the one before, if known."""
     body, run, number = segment.body, segment.run, segment.first
     end, seed = len(body), start(run)
     word, placed = _WORD.unpack_from, _PLACE.pack
     if end < _WORD.size or segment.count < 1:
         raise damaged(run, number, "its segment holds nothing")
-    (before,) = word(body)
+    before: int = word(body)[0]
     if chain is not None and before != chain:
         raise damaged(run, number, "it does not follow the record before it")
     place = _WORD.size
@@ -107,5 +113,6 @@ def _records(segment: Segment, chain: int | None) -> Iterator[tuple[bytes, int]]
         before = crc32(payload, crc32(placed(number, length, seed), before))
         if before != word(body, behind)[0]:
             raise damaged(run, number, "its checksum is another")
-        yield payload, before
+        found.append(payload)
         number += 1
+    return before

@@ -40,7 +40,7 @@ Entry = tuple[str, Frame, Instruction, float, float, Any]
 to say; of control flow, how often the inside ran or which region did.
 """
 
-LONG = 32_768
+LONG = 8_192
 """Entries of the log of a durable run: of more the older ones are let go, and their sums kept."""
 
 

@@ -77,6 +77,10 @@ class Step:
         self.engine.finish(self.frame, self.instruction, values)
 
 
+LEFT_OUT = object()
+"""In place of the value of an element that a filter leaves out."""
+
+
 class Map(Step):
     """map: the elements side by side, at most `width` at a time, results in order."""
 
@@ -89,15 +93,15 @@ class Map(Step):
         scope: Scope,
     ) -> None:
         super().__init__(engine, frame, instruction)
-        self.columns = columns
+        self.columns = tuple(zip(instruction.blocks[0].parameters, columns, strict=True))
         self.scope = scope
         self.filtered = bool(instruction.node.settings.get("filtered"))
-        lengths = {len(column) for column in self.columns}
+        lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise fail(
                 "E0713",
                 "these lists are to be taken together but differ in length: "
-                + ", ".join(str(len(column)) for column in self.columns),
+                + ", ".join(str(len(column)) for column in columns),
             )
         self.count = lengths.pop() if lengths else 0
         self.width = width_of(engine, instruction, scope, self.count)
@@ -113,8 +117,7 @@ class Map(Step):
         block = self.instruction.blocks[0]
         if not block.count:
             while self.next < self.count:
-                child = self._open()
-                self.results[child.position] = child.results()
+                self._take(self._open())
             self._gather()
             return
         for _ in range(min(self.width, self.count)):
@@ -126,12 +129,12 @@ class Map(Step):
         self.next += 1
         child = Frame(block, self.scope, self._element, self.frame, self.instruction, position)
         slots = child.slots
-        for slot, column in zip(block.parameters, self.columns, strict=True):
+        for slot, column in self.columns:
             slots[slot] = column[position]
         return child
 
     def _element(self, child: Frame) -> None:
-        self.results[child.position] = child.results()
+        self._take(child)
         child.close()
         self.ended += 1
         if self.next < self.count:
@@ -139,12 +142,14 @@ class Map(Step):
         elif self.ended == self.count:
             self._gather()
 
+    def _take(self, child: Frame) -> None:
+        """Takes over what an element gave: where the map is filtered, whether it stays, and its value."""
+        slots, results = child.slots, child.block.results
+        value = slots[results[-1]]
+        self.results[child.position] = LEFT_OUT if self.filtered and not slots[results[0]] else value
+
     def _gather(self) -> None:
-        if self.filtered:
-            value = [result[1] for result in self.results if result[0]]
-        else:
-            value = [result[0] for result in self.results]
-        self.conclude([value], self.count)
+        self.conclude([[value for value in self.results if value is not LEFT_OUT]], self.count)
 
 
 def enter_map(engine: Engine, frame: Frame, instruction: Instruction) -> None:
