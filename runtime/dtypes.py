@@ -42,8 +42,8 @@ def integer_range(dtype: str) -> tuple[int, int]:
     return (0, (1 << width) - 1) if dtype == "u8" else (-(1 << width - 1), (1 << width - 1) - 1)
 
 
-_EXPONENTS = {"f64": (53, 1023), "f32": (24, 127), "f16": (11, 15), "bf16": (8, 127)}
-"""Bits of the significand and the greatest exponent (IEEE 754)."""
+FORMATS = {"f64": (53, 1023), "f32": (24, 127), "f16": (11, 15), "bf16": (8, 127)}
+"""Of each float dtype the bits of the significand and the greatest exponent (IEEE 754)."""
 
 
 def greatest_float(dtype: str) -> float:
@@ -52,7 +52,7 @@ def greatest_float(dtype: str) -> float:
     >>> greatest_float("f16"), greatest_float("f32")
     (65504.0, 3.4028234663852886e+38)
     """
-    bits, exponent = _EXPONENTS[dtype]
+    bits, exponent = FORMATS[dtype]
     return (2.0 - 2.0 ** (1 - bits)) * 2.0**exponent
 
 
@@ -62,7 +62,7 @@ def overflows(value: int | float, dtype: str) -> bool:
     >>> overflows(65519.9, "f16"), overflows(65520, "f16")
     (False, True)
     """
-    bits, exponent = _EXPONENTS[dtype]
+    bits, exponent = FORMATS[dtype]
     limit: int = 2 ** (exponent + 1) - 2 ** (exponent - bits)
     return abs(value) >= limit
 

@@ -6,13 +6,15 @@ where something is wrong; a case that ends the process, or does not end, is wron
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from random import Random
 from typing import Any
 
 from attrs import define, field, fields, frozen
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+
+from flowc.runtime.errors import FlowError
 
 
 @define
@@ -72,6 +74,21 @@ class Campaign:
     case: Case
     share: float = 1.0
     limit: float = 120.0
+
+
+class Wrong(AssertionError):
+    """Something that does not survive what all of its sort must."""
+
+
+def refusal(error: Exception, codes: Set[str], given: object) -> str:
+    """The code with which a reader refused what it was given. Raises Wrong for any code but these, and for
+    any other error.
+    """
+    code = error.problem.code if isinstance(error, FlowError) else None
+    if code in codes:
+        return code
+    said = f"{type(error).__name__}: {error}" if code is None else f"refused with {code}"
+    raise Wrong(f"{said}: {given}") from error
 
 
 def examples(strategy: st.SearchStrategy[Any], check: Callable[[Any, Tally], None], number: int) -> Case:

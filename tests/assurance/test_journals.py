@@ -9,7 +9,7 @@ from flowc.runtime.journal.memory import MemoryStore
 from flowc.runtime.journal.store import Segment
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.journals import History, drawn_history, rewritten, write_to
-from tests.assurance.campaign import Tally
+from tests.assurance.campaign import Tally, Wrong
 from tests.assurance.campaigns import journals
 
 
@@ -47,22 +47,22 @@ def test_a_reader_that_checks_no_sums_is_found(monkeypatch: pytest.MonkeyPatch) 
     broken = Segment(run, 0, segments[0].count, body[:8] + bytes([body[8] ^ 1]) + body[9:])
     assert journals.reread(run, [broken, *segments[1:]], written) == "E0910"
 
-    def credulous(segment: Segment, _: int | None) -> list[tuple[bytes, int]]:
-        lengths, place, found = [], 4, []
+    def credulous(segment: Segment, _: int | None, found: list[bytes]) -> int:
+        place = 4
         while place < len(segment.body):
-            lengths.append(int.from_bytes(segment.body[place : place + 4], "little"))
-            found.append((segment.body[place + 4 : place + 4 + lengths[-1]], 0))
-            place += 8 + lengths[-1]
-        return found
+            length = int.from_bytes(segment.body[place : place + 4], "little")
+            found.append(segment.body[place + 4 : place + 4 + length])
+            place += 8 + length
+        return 0
 
-    monkeypatch.setattr(frames, "_records", credulous)
-    with pytest.raises(journals.Wrong, match="are read as"):
+    monkeypatch.setattr(frames, "_unframe", credulous)
+    with pytest.raises(Wrong, match="are read as"):
         journals.reread(run, [broken, *segments[1:]], written)
 
 
 def test_a_store_that_loses_what_it_acknowledged_is_found() -> None:
     history = next(each for each in map(drawn, range(2, 9)) if any(journals.acknowledged(each).values()))
-    with pytest.raises(journals.Wrong, match="acknowledged"):
+    with pytest.raises(Wrong, match="acknowledged"):
         journals.kept(MemoryStore(), history, journals.acknowledged(history))
 
 
@@ -74,5 +74,5 @@ def test_what_no_run_says_is_understood_or_refused() -> None:
 
 def test_a_reader_that_breaks_on_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journals, "past_of", lambda *_: {}["nothing"])
-    with pytest.raises(journals.Wrong, match="KeyError"):
+    with pytest.raises(Wrong, match="KeyError"):
         journals.understood(drawn(2))

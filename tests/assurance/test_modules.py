@@ -15,7 +15,7 @@ from flowc.testing.oracles.reached import ALL_OPERATIONS, DEFINITIONS, operation
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.kernels import as_module, make_kernel
 from flowc.testing.strategies.operations import drawn_module
-from tests.assurance.campaign import Tally
+from tests.assurance.campaign import Tally, Wrong
 from tests.assurance.campaigns import modules
 
 
@@ -73,14 +73,14 @@ def test_a_printer_that_loses_something_is_found() -> None:
         one_of(copy, "flow.map").properties["width"] = IntegerAttr(65, i64)
         return print_module(copy)
 
-    with pytest.raises(modules.Wrong, match="text is another module"):
+    with pytest.raises(Wrong, match="text is another module"):
         modules.holds(module, write=lossy)
 
 
 def test_a_verifier_that_breaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_with("array.softmax")
     monkeypatch.setattr(inference, "softmax_type", lambda *_: {}["nothing"])
-    with pytest.raises(modules.Wrong, match="KeyError"), modules.refused("a module"):
+    with pytest.raises(Wrong, match="KeyError"), modules.refused("a module"):
         module.verify()
 
 

@@ -12,7 +12,7 @@ from flowc.runtime.plan import Plan, Region
 from flowc.runtime.plan_json import from_json, loads
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.plans import drawn_plan
-from tests.assurance.campaign import Tally
+from tests.assurance.campaign import Tally, Wrong
 from tests.assurance.campaigns import plans
 
 
@@ -55,7 +55,7 @@ def test_a_writer_that_loses_something_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(plan_json, "_LIMITS", tuple(name for name in plan_json._LIMITS if name != "retries"))
     name, function = next(iter(plan.functions.items()))
     limited = evolve(function, limits=evolve(function.limits, retries=3))
-    with pytest.raises(plans.Wrong, match="another plan"):
+    with pytest.raises(Wrong, match="another plan"):
         plans.holds(evolve(plan, functions={**plan.functions, name: limited}))
 
 
@@ -63,7 +63,7 @@ def test_a_reader_that_breaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     text = plans.holds(drawn(2))
     monkeypatch.setattr(plan_json, "check_plan", lambda plan: {}["nothing"][0])
     monkeypatch.setattr(plan_json, "fail", lambda *_, **__: RuntimeError("no code"))
-    with pytest.raises(plans.Wrong, match="RuntimeError"):
+    with pytest.raises(Wrong, match="RuntimeError"):
         plans.changed(text, from_random(Random(1)))
 
 

@@ -51,6 +51,12 @@ def calls_of(module: ModuleOp, name: str) -> list[ToolCallOp]:
     ]
 
 
+def doubled(call: ToolCallOp) -> None:
+    block = call.parent_block()
+    assert block is not None
+    block.insert_op_after(call.clone(), call)
+
+
 def moved(module: ModuleOp) -> None:
     """The first two writes of the store change places."""
     first, second = calls_of(module, "keep")
@@ -67,10 +73,7 @@ def left_out(module: ModuleOp) -> None:
 
 def made_twice(module: ModuleOp) -> None:
     """A write happens twice."""
-    write = calls_of(module, "keep")[0]
-    block = write.parent_block()
-    assert block is not None
-    block.insert_op_after(write.clone(), write)
+    doubled(calls_of(module, "keep")[0])
 
 
 def read_early(module: ModuleOp) -> None:
@@ -164,10 +167,7 @@ def test_a_plan_that_writes_otherwise_is_seen(change: Wrong, monkeypatch: pytest
 
 def test_a_call_that_is_made_twice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def again(module: ModuleOp) -> None:
-        read = calls_of(module, "fetch")[0]
-        block = read.parent_block()
-        assert block is not None
-        block.insert_op_after(read.clone(), read)
+        doubled(calls_of(module, "fetch")[0])
 
     monkeypatch.setattr(oracles, "optimise", wrongly(again))
     assert seen("calls", 1)

@@ -26,14 +26,12 @@ from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.dtypes import FLOATS, dtype_name
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
+from flowc.testing.strategies.kernel_arrays import places_of
 from tests.cuda.lying import spread
 from tests.cuda.written import module_of
 
 ULPS: Mapping[str, int] = {"f64": 64, "f32": 64, "f16": 2, "bf16": 2}
 """Units in the last place that results may differ by; halves are computed in f32 and rounded once."""
-_DIGITS = {"f64": 52, "f32": 23, "f16": 10, "bf16": 7}
-_LEAST = {"f64": -1074, "f32": -149, "f16": -24, "bf16": -133}
-"""The exponent of the least number above 0."""
 _FLOOR = 1e-3
 
 EVERY_FORM = os.environ.get("FLOWC_HYPOTHESIS") == "long"
@@ -191,9 +189,10 @@ def distance(got: Any, wanted: Any, dtype: str) -> Any:
         a, b = got.astype(np.float64), wanted.astype(np.float64)
         finite = np.isfinite(b)
         floor = _FLOOR * float(np.max(np.abs(b[finite]), initial=0.0))
-        size = np.maximum(np.maximum(np.abs(b), floor), np.ldexp(1.0, _LEAST[dtype]))
+        digits, least = places_of(dtype)
+        size = np.maximum(np.maximum(np.abs(b), floor), np.ldexp(1.0, least))
         exponent = np.frexp(size)[1] - 1
-        unit = np.ldexp(1.0, np.maximum(exponent - _DIGITS[dtype], _LEAST[dtype]))
+        unit = np.ldexp(1.0, np.maximum(exponent - digits, least))
         off = np.abs(a - b) / unit
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     return np.where(same, 0.0, np.where(finite & np.isfinite(a), off, np.inf))

@@ -11,7 +11,7 @@ from flowc.compiler.diagnostics.model import CompileError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.providers.offline import Offline
 from flowc.testing import POLITE, REAL, UNRULY, Behaviour, Fault, Raw, check, inputs, load, strategies
-from flowc.testing.flows.faults import MODEL_FAULTS, TOOL_FAULTS
+from flowc.testing.flows.faults import FAULTS
 from tests.testing import shop
 
 LETTER = shop.Letter("ann", "where is it?", None)
@@ -85,7 +85,7 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("how", MODEL_FAULTS)
+@pytest.mark.parametrize("how", FAULTS["llm"])
 def test_a_fault_of_a_model_comes_at_its_call(how: Any) -> None:
     first = check(shop.careful, ARGUMENTS, faults=[Fault("mood", 1, how)], longest=10_000)
     each = check(shop.careful, ARGUMENTS, faults=[Fault("mood", 0, how)], longest=10_000)
@@ -101,7 +101,7 @@ def test_a_fault_of_a_model_comes_at_its_call(how: Any) -> None:
         assert len(each.calls_of("mood")) == 2
 
 
-@pytest.mark.parametrize("how", TOOL_FAULTS)
+@pytest.mark.parametrize("how", FAULTS["tool"])
 def test_a_fault_of_a_tool_comes_at_its_call(how: Any) -> None:
     done: list[str] = []
 

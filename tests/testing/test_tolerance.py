@@ -11,8 +11,10 @@ from flowc.compiler.backends.llvm.mathematics import BOUNDS
 from flowc.dialects.array import KernelOp, build, kinds
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type
+from flowc.runtime.dtypes import FLOATS
 from flowc.testing.oracles.roundings import judged
-from flowc.testing.oracles.tolerance import FORMATS, ULP
+from flowc.testing.oracles.tolerance import ULP
+from flowc.testing.strategies.kernel_arrays import places_of
 from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
 
 EXACT = {
@@ -37,7 +39,7 @@ def off_by(values: Any, units: float, dtype: str) -> Any:
     found = values.astype(np.longdouble)
     place = int(np.argmax(np.abs(found)))
     _, exponent = np.frexp(found[place])
-    found[place] += np.ldexp(np.longdouble(units), exponent - 1 - FORMATS[dtype][0])
+    found[place] += np.ldexp(np.longdouble(units), exponent - 1 - places_of(dtype)[0])
     return found.astype(numpy_dtypes[dtype])
 
 
@@ -57,7 +59,7 @@ def test_every_function_of_ours_may_be_off_by_its_bound_and_one_of_the_reference
         assert ULP[name]["f64"] >= double + 1, name
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("kind", ["neg", "abs", "maximum", "floor", "add", "sub", "mul"])
 def test_one_ulp_is_too_much_where_nothing_rounds(kind: str, dtype: str) -> None:
     made = kernel(elementwise(kind), *[dtype] * kinds.arity[kind])

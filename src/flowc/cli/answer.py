@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from flowc.cli import journals, options, results, streams
+from flowc.cli import journals, options, streams
 from flowc.cli.failure import FINE
 from flowc.cli.once import Settings, given_settings
 
@@ -26,12 +26,10 @@ def command(
     in NAME=VALUE of `flowc run`.
     """
     settings: Settings = given_settings(**rest)
-    with streams.only_results(), results.any_digits(), journals.opened(journal) as (there, place):
+    with journals.kept_run(run, journal) as (there, place, name):
         from flowc.cli.going_on import resume
-        from flowc.runtime.durable.runs import named
         from flowc.runtime.durable.telling import answer
 
-        name = named(there.store, run)
         found = answer(there, name, step, value)
         if not no_resume:
             return resume(there, place, name, settings, program=program)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flowc.cli import arguments, journals, options, results, streams
+from flowc.cli import arguments, journals, options, streams
 from flowc.cli.failure import FINE
 from flowc.cli.once import Settings, given_settings
 
@@ -41,12 +41,10 @@ def command(
     """
     settings: Settings = given_settings(**rest)
     given = arguments.split_words(values, "a value to set")
-    with streams.only_results(), results.any_digits(), journals.opened(journal) as (there, place):
+    with journals.kept_run(run, journal) as (there, place, origin):
         from flowc.cli.going_on import resume
         from flowc.runtime.durable.forking import fork
-        from flowc.runtime.durable.runs import named
 
-        origin = named(there.store, run)
         name = fork(there, origin, step, given)
         if no_resume:
             streams.write(name)

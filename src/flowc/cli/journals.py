@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import evolve, frozen
 
-from flowc.cli import streams
+from flowc.cli import results, streams
 from flowc.cli.configured import config_near
 
 if TYPE_CHECKING:
@@ -91,6 +91,17 @@ def opened(given: str | None, folder: Path | None = None) -> "Iterator[tuple[Jou
         yield there, found
     finally:
         there.close()
+
+
+@contextmanager
+def kept_run(run: str, given: str | None) -> "Iterator[tuple[Journal, Place, str]]":
+    """A kept run that is worked with: its journal, where that is, and its whole name. Meanwhile stdout is for
+    results alone, and numbers have any number of digits.
+    """
+    from flowc.runtime.durable.runs import named
+
+    with streams.only_results(), results.any_digits(), opened(given) as (there, found):
+        yield there, found, named(there.store, run)
 
 
 @frozen(eq=False)

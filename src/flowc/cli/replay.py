@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowc.cli import journals, options, results, streams
+from flowc.cli import journals, options, streams
 from flowc.cli.failure import FINE
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ def command(run: str, journal: str | None, output_format: str) -> int:
     What computes and what is declared pure is made again; all else is given what is kept. Nothing outside is
     touched, and nothing is written.
     """
-    with streams.only_results(), results.any_digits(), journals.opened(journal) as (there, _):
+    with journals.kept_run(run, journal) as (there, _, name):
         from flowc.cli.as_kept import as_kept
         from flowc.runtime.durable.replay import replay
-        from flowc.runtime.durable.runs import named, past_of
+        from flowc.runtime.durable.runs import past_of
 
-        name = named(there.store, run)
         head = past_of(there.store, name).head
         loaded = as_kept(there, head)
         found = replay(there.store, name, _environment(loaded.folder, loaded.kernels, head["settings"]))

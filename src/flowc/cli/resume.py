@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from flowc.cli import journals, options, results, streams
+from flowc.cli import journals, options
 from flowc.cli.once import Settings, given_settings
 
 
@@ -23,9 +23,7 @@ def command(run: str, migrate: bool, yes: bool, journal: str | None, program: st
     What is done is not done again. A run that has ended tells its result once more.
     """
     settings: Settings = given_settings(**rest)
-    with streams.only_results(), results.any_digits(), journals.opened(journal) as (there, place):
+    with journals.kept_run(run, journal) as (there, place, name):
         from flowc.cli.going_on import resume
-        from flowc.runtime.durable.runs import named
 
-        name = named(there.store, run)
         return resume(there, place, name, settings, program=program, migrate=migrate, yes=yes)

@@ -22,7 +22,7 @@ from flowc.testing.strategies.journals import (
     rewritten,
     write_to,
 )
-from tests.assurance.campaign import Campaign, Tally
+from tests.assurance.campaign import Campaign, Tally, Wrong, refusal
 from tests.runtime.journal.images import ENDINGS, Image, image_of, laid_out
 
 ROUNDS = 30
@@ -30,10 +30,6 @@ CHANGES = 20
 FILES = 6
 """How many damaged files of a journal are read."""
 REFUSED = frozenset({"E0910", "E0911", "E0912"})
-
-
-class Wrong(AssertionError):
-    """A journal that gives something else than was written, or less than was acknowledged."""
 
 
 def acknowledged(history: History) -> dict[str, int]:
@@ -70,12 +66,8 @@ def reread(run: str, segments: Sequence[Segment], written: Sequence[bytes]) -> s
     """
     try:
         found = [payload for _, payload in unframe(consecutive(run, 0, segments, len(written)))]
-    except FlowError as error:
-        if error.problem.code in REFUSED:
-            return error.problem.code
-        raise Wrong(f"refused with {error.problem.code}: {segments}") from error
     except Exception as error:
-        raise Wrong(f"{type(error).__name__}: {error}: {segments}") from error
+        return refusal(error, REFUSED, segments)
     if found != list(written):
         raise Wrong(f"{segments} are read as {found}, not as {list(written)}")
     return None
@@ -89,12 +81,8 @@ def understood(history: History) -> str | None:
         for read in (past_of, lambda store, run: list(read_records(store, run))):
             try:
                 read(store, run)
-            except FlowError as error:
-                if error.problem.code in REFUSED:
-                    return error.problem.code
-                raise Wrong(f"refused with {error.problem.code}: {history}") from error
             except Exception as error:
-                raise Wrong(f"{type(error).__name__}: {error}: {history}") from error
+                return refusal(error, REFUSED, history)
     return None
 
 
@@ -107,16 +95,14 @@ def reopened(image: Image, where: Path, history: History) -> str | None:
             row_of(store, run)
         kept(store, history, whole(history))
     except FlowError as error:
-        if error.problem.code in REFUSED:
-            return error.problem.code
-        raise Wrong(f"refused with {error.problem.code}") from error
+        return refusal(error, REFUSED, "a damaged file")
     finally:
         if store is not None:
             store.close()
     return None
 
 
-def files(history: History, choices: Choices, tally: Tally, count: int = FILES) -> None:
+def files(history: History, choices: Choices, tally: Tally) -> None:
     """The files of a journal, each damaged in turn."""
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "runs.db"
@@ -129,7 +115,7 @@ def files(history: History, choices: Choices, tally: Tally, count: int = FILES) 
         else:
             store.close()
             image = image_of(where)
-        for number in range(count):
+        for number in range(FILES):
             ending = choices.one([each for each in ENDINGS[:2] if each in image])
             broken = image | {ending: damaged(choices, image[ending])}
             reopened(broken, Path(folder) / f"damaged{number}.db", history)

@@ -25,17 +25,13 @@ from flowc.testing.strategies.modules import (
     mutated_words,
 )
 from flowc.testing.strategies.operations import drawn_module
-from tests.assurance.campaign import Campaign, Tally, examples
+from tests.assurance.campaign import Campaign, Tally, Wrong, examples
 
 ROUNDS = 20
 CHANGES = 4
 """How often each module is changed, and its text."""
 
 Print = Callable[[ModuleOp], str]
-
-
-class Wrong(AssertionError):
-    """A module that does not survive what every module must; with its text."""
 
 
 @cache

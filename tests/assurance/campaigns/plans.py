@@ -7,23 +7,18 @@ from pathlib import Path
 from random import Random
 
 from flowc.runtime.artifact import Artifact, unpack, write
-from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Plan
 from flowc.runtime.plan_check import REGIONS, check_plan
 from flowc.runtime.plan_json import dumps, from_json, loads
 from flowc.testing.strategies.changes import changed_json, damaged
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.plans import drawn_plan
-from tests.assurance.campaign import Campaign, Tally
+from tests.assurance.campaign import Campaign, Tally, Wrong, refusal
 
 ROUNDS = 40
 CHANGES = 20
 REFUSED = frozenset({"E0640", "E0641", "E0642", "E0643", "E0644", "E0645"})
 WHERE = Path("drawn.flowc")
-
-
-class Wrong(AssertionError):
-    """A plan that does not survive what every plan must; with its text."""
 
 
 def holds(plan: Plan) -> str:
@@ -51,12 +46,8 @@ def changed(text: str, choices: Choices) -> str | None:
     written = changed_json(choices, json.loads(text))
     try:
         plan = from_json(written)
-    except FlowError as error:
-        if error.problem.code in REFUSED:
-            return error.problem.code
-        raise Wrong(f"refused with {error.problem.code}:\n{json.dumps(written)}") from error
     except Exception as error:
-        raise Wrong(f"{type(error).__name__}: {error}\n{json.dumps(written)}") from error
+        return refusal(error, REFUSED, json.dumps(written))
     holds(plan)
     return None
 
@@ -66,12 +57,8 @@ def tampered(content: bytes, choices: Choices) -> str | None:
     broken = damaged(choices, content)
     try:
         artifact = unpack(broken, WHERE)
-    except FlowError as error:
-        if error.problem.code in REFUSED:
-            return error.problem.code
-        raise Wrong(f"refused with {error.problem.code}: {broken!r}") from error
     except Exception as error:
-        raise Wrong(f"{type(error).__name__}: {error}: {broken!r}") from error
+        return refusal(error, REFUSED, broken)
     if artifact != unpack(content, WHERE):
         raise Wrong(f"a damaged artifact is read as another: {broken!r}")
     return None
@@ -86,12 +73,9 @@ def repacked(content: bytes, choices: Choices) -> None:
             new.writestr(name, damaged(choices, old.read(name)) if name == chosen else old.read(name))
     try:
         artifact = unpack(buffer.getvalue(), WHERE)
-    except FlowError as error:
-        if error.problem.code not in REFUSED:
-            raise Wrong(f"refused with {error.problem.code}") from error
-        return
     except Exception as error:
-        raise Wrong(f"{type(error).__name__}: {error}: {buffer.getvalue()!r}") from error
+        refusal(error, REFUSED, buffer.getvalue())
+        return
     whole = unpack(content, WHERE)
     if (artifact.plan, artifact.kernels, artifact.sources) != (whole.plan, whole.kernels, whole.sources):
         raise Wrong(f"a changed member {chosen} is read: {buffer.getvalue()!r}")

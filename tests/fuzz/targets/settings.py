@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from flowc.runtime.errors import FlowError
 from flowc.runtime.providers.simulated.traces import read_trace
 from flowc.runtime.reading import bind_arguments
 from flowc.runtime.values import to_json
-from tests.fuzz.contract import Target
+from tests.fuzz.contract import Mutate, Target
 from tests.fuzz.mutation import by_bytes, by_json, by_words
 from tests.fuzz.targets.artifacts import plan
 from tests.fuzz.targets.language import MEMORY, ROOT
@@ -92,6 +92,13 @@ def _of_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], Non
             shutil.rmtree(folder)
 
     return run
+
+
+def _of_texts(
+    name: str, file: str, read: Callable[[Path], object], texts: Sequence[str], mutate: Mutate, share: float
+) -> Target:
+    """A target that gives mutated texts to a reader of files."""
+    return Target(name, _of_file(file, read), lambda: [each.encode() for each in texts], mutate, share)
 
 
 def _arguments(path: Path) -> None:
@@ -184,35 +191,11 @@ OF_MODELS = by_json(
     "version", "features", "forest", "machines", "samples", "leaves", "ends", "origins", "categories"
 )
 TARGETS = (
-    Target("config", _of_file("flowc.toml", load_config), lambda: [CONFIG.encode()], TOML, share=2.0),
-    Target(
-        "cluster",
-        _of_file("cluster.toml", lambda path: read_cluster(path, 2)),
-        lambda: [CLUSTER.encode()],
-        TOML,
-        share=3.0,
-    ),
-    Target(
-        "trace",
-        _of_file("trace", read_trace),
-        lambda: [each.encode() for each in TRACES],
-        OF_TRACES,
-        share=2.0,
-    ),
-    Target(
-        "arguments",
-        _of_file("args.json", _arguments),
-        lambda: [each.encode() for each in ARGUMENTS],
-        GIVEN,
-        share=5.0,
-    ),
-    Target(
-        "argument-lines",
-        _of_file("a.jsonl", _lines),
-        lambda: [each.encode() for each in ARGUMENTS],
-        GIVEN,
-        share=3.5,
-    ),
+    _of_texts("config", "flowc.toml", load_config, (CONFIG,), TOML, 2.0),
+    _of_texts("cluster", "cluster.toml", lambda path: read_cluster(path, 2), (CLUSTER,), TOML, 3.0),
+    _of_texts("trace", "trace", read_trace, TRACES, OF_TRACES, 2.0),
+    _of_texts("arguments", "args.json", _arguments, ARGUMENTS, GIVEN, 5.0),
+    _of_texts("argument-lines", "a.jsonl", _lines, ARGUMENTS, GIVEN, 3.5),
     Target("array", _of_file("a.npy", _array), _arrays, by_bytes, share=3.0),
     Target("cost-models", _models, _models_kept, OF_MODELS, share=5.0),
 )

@@ -76,7 +76,7 @@ def spends_at_most(
     __tracebackhide__ = True
     if tokens is None and money is None and calls is None:
         raise ValueError("say what is not to be spent: tokens=, money= or calls=")
-    if money is not None and run.target is not None:
+    if money is not None:
         prices = {each.price for each in config_of(run.target).models.values()}
         if not any(price.prompt or price.answer for price in prices):
             raise ValueError(
@@ -138,13 +138,11 @@ def same_at_every_level(
         )
         runs.append(run_on(stage, arguments or {}))
     for level, run in zip(LEVELS[1:], runs[1:], strict=True):
-        for what, at_first, now in zip(("end", "effects"), _end(runs[0]), _end(run), strict=True):
+        differs = ("another end", "other effects")
+        for what, at_first, now in zip(differs, _end(runs[0]), _end(run), strict=True):
             if at_first != now:
                 raise AssertionError(
-                    f"at -O{level} the flow has other {what} than at -O0\n"
-                    f"  -O0: {shown(at_first)}\n  -O{level}: {shown(now)}\n{run}"
-                    if what == "effects"
-                    else f"at -O{level} the flow has another end than at -O0\n"
+                    f"at -O{level} the flow has {what} than at -O0\n"
                     f"  -O0: {shown(at_first)}\n  -O{level}: {shown(now)}\n{run}"
                 )
     return runs[0]

@@ -45,7 +45,7 @@ class Tested:
     tokens: int = 0
     money: float = 0.0
     seconds: float = 0.0
-    target: Target | None = field(default=None, repr=False)
+    target: Target = field(kw_only=True, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -54,8 +54,7 @@ class Tested:
 
     def calls_of(self, operation: str, when: When | None = None) -> tuple[Call, ...]:
         """The calls of an operation. Raises ValueError where the program has none of that name."""
-        if self.target is not None:
-            self.target.operation(operation)
+        self.target.operation(operation)
         return tuple(
             each for each in self.calls if each.operation == operation and (when is None or when(each))
         )
@@ -166,7 +165,7 @@ def account(
         report.tokens_in + report.tokens_out,
         report.cost_usd,
         report.wall_ms / 1e3,
-        target,
+        target=target,
     )
 
 

@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from attrs import evolve, field, frozen
 
 from flowc.runtime.errors import Problem
 from flowc.runtime.providers.base import ProviderError, Response
 
-How = Literal[
+OfModel = Literal[
     "fails",
-    "fails late",
     "rate limited",
     "breaks",
     "slow",
@@ -22,26 +21,16 @@ How = Literal[
     "empty",
     "refuses",
 ]
-
-MODEL_FAULTS: tuple[How, ...] = (
-    "fails",
-    "rate limited",
-    "breaks",
-    "slow",
-    "hangs",
-    "mistyped",
-    "malformed",
-    "truncated",
-    "empty",
-    "refuses",
-)
 """What can go wrong with an answer of a model: a server error, a status of 429, a connection that breaks
 off, an answer that comes late or never, and one that cannot be used.
 """
-TOOL_FAULTS: tuple[How, ...] = ("fails", "fails late", "slow", "hangs", "mistyped")
+OfTool = Literal["fails", "fails late", "slow", "hangs", "mistyped"]
 """What can go wrong with a call of a tool: an exception before it has done anything or after it has done
 all, time, a wrong result.
 """
+How = OfModel | OfTool
+FAULTS: Mapping[str, tuple[How, ...]] = {"llm": get_args(OfModel), "tool": get_args(OfTool)}
+"""What can go wrong with operations, by their kind."""
 
 SLOW = 90.0
 """Seconds that a slow call takes longer."""
@@ -89,7 +78,7 @@ def refuse_unknown(faults: Sequence[Fault], kinds: Mapping[str, str]) -> None:
         if kind is None:
             known = ", ".join(sorted(kinds)) or "none"
             raise ValueError(f"no call of `{fault.operation}` can fail: it is none of {known}")
-        can = MODEL_FAULTS if kind == "llm" else TOOL_FAULTS if kind == "tool" else ()
+        can = FAULTS.get(kind, ())
         if fault.how not in can:
             raise ValueError(
                 f"`{fault.operation}` is a {kind}, which cannot be {fault.how!r}; it can: {', '.join(can)}"

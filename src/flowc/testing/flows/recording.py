@@ -21,7 +21,14 @@ from flowc.runtime.environment import THREADS, Environment
 from flowc.runtime.errors import fail
 from flowc.runtime.execute import load, run_plan
 from flowc.runtime.plan import Operation
-from flowc.runtime.providers.base import Embedding, EmbedRequest, Provider, Request, Response
+from flowc.runtime.providers.base import (
+    Embedding,
+    EmbedRequest,
+    ModelSettings,
+    Provider,
+    Request,
+    Response,
+)
 from flowc.runtime.providers.replay import Recorded, Recorder, Replay
 from flowc.runtime.registry import Registry
 from flowc.runtime.result import RunResult
@@ -74,7 +81,7 @@ class Recording:
         )
         if self.writes:
             return self._record(stage, arguments or {})
-        stage.provider = _Neutral(self._read())
+        stage.provider = _neutral(self._read())
         run = run_on(stage, arguments or {})
         for call in run.calls:
             if MISSING in call.failure:
@@ -197,42 +204,30 @@ def _really(stage: Stage, arguments: Mapping[str, object], path: Path) -> Tested
 
 
 def _recorded(provider: Provider, registry: Registry, path: Path) -> Provider:
-    return _Neutral(Recorder(_Named(provider, registry), path, written=1))
+    named = _Naming(provider, lambda alias: registry.model(alias).model)
+    return _neutral(Recorder(named, path, written=1))
 
 
-@define(eq=False)
-class _Neutral:
+def _neutral(provider: Provider) -> Provider:
     """Asks without the name of the model, which flowc.toml may say otherwise elsewhere."""
-
-    provider: Provider
-
-    async def generate(self, request: Request) -> Response:
-        return await self.provider.generate(evolve(request, model=evolve(request.model, model="")))
-
-    async def embed(self, request: EmbedRequest) -> Embedding:
-        return await self.provider.embed(evolve(request, model=evolve(request.model, model="")))
-
-    def prompt_bound(self, request: Request) -> int:
-        return self.provider.prompt_bound(request)
-
-    async def close(self) -> None:
-        await self.provider.close()
+    return _Naming(provider, lambda alias: "")
 
 
 @define(eq=False)
-class _Named:
-    """Asks with the name of the model again."""
+class _Naming:
+    """Asks with another name of the model, by its alias."""
 
     provider: Provider
-    registry: Registry
+    name: Callable[[str], str]
 
     async def generate(self, request: Request) -> Response:
-        name = self.registry.model(request.model.alias).model
-        return await self.provider.generate(evolve(request, model=evolve(request.model, model=name)))
+        return await self.provider.generate(evolve(request, model=self._model(request.model)))
 
     async def embed(self, request: EmbedRequest) -> Embedding:
-        name = self.registry.model(request.model.alias).model
-        return await self.provider.embed(evolve(request, model=evolve(request.model, model=name)))
+        return await self.provider.embed(evolve(request, model=self._model(request.model)))
+
+    def _model(self, model: ModelSettings) -> ModelSettings:
+        return evolve(model, model=self.name(model.alias))
 
     def prompt_bound(self, request: Request) -> int:
         return self.provider.prompt_bound(request)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-import attrs
 from attrs import evolve
 
 from flowc.compiler import syntax as s
-from flowc.testing.strategies.trees import PLACE
+from flowc.testing.strategies.trees import PLACE, fields_of, is_node, with_parts
 
 T = TypeVar("T")
 
@@ -25,12 +24,8 @@ def rebuilt(node: T, change: Callable[[Any], Any]) -> T:
 
 
 def _rebuilt(node: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(node, tuple):
-        return tuple(_rebuilt(each, change) for each in node)
-    if not attrs.has(type(node)) or isinstance(node, s.Span):
-        return node
-    fields = {name: _rebuilt(each, change) for name, each in _fields(node).items()}
-    return change(type(node)(**fields))
+    made = with_parts(node, lambda each: _rebuilt(each, change))
+    return change(made) if is_node(made) else made
 
 
 def replaced(node: T, new: Mapping[int, Any]) -> T:
@@ -42,15 +37,7 @@ def replaced(node: T, new: Mapping[int, Any]) -> T:
 def _replaced(node: Any, new: Mapping[int, Any]) -> Any:
     if id(node) in new:
         return new[id(node)]
-    if isinstance(node, tuple):
-        return tuple(_replaced(each, new) for each in node)
-    if not attrs.has(type(node)) or isinstance(node, s.Span):
-        return node
-    return type(node)(**{name: _replaced(each, new) for name, each in _fields(node).items()})
-
-
-def _fields(node: Any) -> dict[str, Any]:
-    return {each.name: getattr(node, each.name) for each in attrs.fields(type(node))}
+    return with_parts(node, lambda each: _replaced(each, new))
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -58,15 +45,15 @@ def walk(node: Any) -> Iterator[Any]:
     if isinstance(node, tuple):
         for each in node:
             yield from walk(each)
-    elif attrs.has(type(node)) and not isinstance(node, s.Span):
+    elif is_node(node):
         yield node
-        for each in _fields(node).values():
+        for each in fields_of(node).values():
             yield from walk(each)
 
 
 def flows(program: s.Program) -> list[s.Callable]:
     """The flows of a program."""
-    return [each for each in program.declarations if isinstance(each, s.Callable) and each.kind == "flow"]
+    return [each for each in program.declarations if _is_flow(each)]
 
 
 def blocks(flow: s.Callable) -> list[s.Block]:
@@ -143,7 +130,7 @@ def with_flow(program: s.Program, flow: s.Callable) -> s.Program:
     return evolve(program, declarations=(*before, flow, *behind))
 
 
-def _is_flow(declaration: s.Declaration) -> bool:
+def _is_flow(declaration: s.Declaration) -> TypeGuard[s.Callable]:
     return isinstance(declaration, s.Callable) and declaration.kind == "flow"
 
 

@@ -16,13 +16,14 @@ import numpy as np
 
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import is_float
-from flowc.testing.strategies.kernel_arrays import FORMATS
+from flowc.runtime.dtypes import FLOATS
+from flowc.testing.strategies.kernel_arrays import places_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _row(f64: float, f32: float, f16: float = 1, bf16: float = 1) -> Mapping[str, float]:
-    return dict(zip(FORMATS, (f64, f32, f16, bf16), strict=True))
+    return dict(zip(FLOATS, (f64, f32, f16, bf16), strict=True))
 
 
 ULP: Mapping[str, Mapping[str, float]] = {
@@ -72,7 +73,7 @@ def ulp_of(values: Array, dtype: str) -> Array:
     >>> float(ulp_of(np.array(1.0), "f32")) == 2.0**-23, float(ulp_of(np.array(0.0), "f16")) == 2.0**-24
     (True, True)
     """
-    digits, least = FORMATS[dtype]
+    digits, least = places_of(dtype)
     wide = values.astype(np.longdouble)
     _, exponents = np.frexp(np.where(np.isfinite(wide), wide, 0))
     places = np.where(wide == 0, least, np.maximum(exponents - 1 - digits, least))
@@ -90,7 +91,7 @@ def assert_close(got: Any, wanted: Any, dtype: str, factor: float = 1.0) -> None
     if not is_float(dtype):
         np.testing.assert_array_equal(got, wanted)
         return
-    tolerance = WHOLE[dtype] * factor * 2.0 ** -FORMATS[dtype][0]
+    tolerance = WHOLE[dtype] * factor * 2.0 ** -places_of(dtype)[0]
     with np.errstate(all="ignore"):
         a, b = got.astype(np.float64), wanted.astype(np.float64)
         scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=1.0))

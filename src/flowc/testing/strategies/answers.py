@@ -137,24 +137,19 @@ def declarations() -> Mapping[str, s.Declaration]:
     return {getattr(each, "name", "labels"): each for each in program.declarations}
 
 
-def environment() -> tuple[s.Declaration, ...]:
-    """All that a program may declare."""
-    return tuple(declarations().values())
-
-
-def _callables(kind: str) -> dict[str, s.Callable]:
+def _tools() -> dict[str, s.Callable]:
     found = declarations().items()
-    return {name: each for name, each in found if isinstance(each, s.Callable) and each.kind == kind}
+    return {name: each for name, each in found if isinstance(each, s.Callable) and each.kind == "tool"}
 
 
 def tools() -> Mapping[str, tuple[str, ...]]:
     """The tools by name, with the names of their parameters."""
-    return {name: tuple(each.name for each in tool.parameters) for name, tool in _callables("tool").items()}
+    return {name: tuple(each.name for each in tool.parameters) for name, tool in _tools().items()}
 
 
 @cache
 def _writes() -> Mapping[str, s.Effect]:
-    effects = ((name, each) for name, tool in _callables("tool").items() for each in tool.effects or ())
+    effects = ((name, each) for name, tool in _tools().items() for each in tool.effects or ())
     return {name: each for name, each in effects if each.kind == "writes"}
 
 

@@ -4,10 +4,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import strategies as st
-
 from flowc.runtime.plan import Json
-from flowc.testing.strategies.choices import Choices, from_draw
+from flowc.testing.strategies.choices import Choices
 
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2, 10**400, 0.5, float("inf"), float("nan"), "", "x", "tool0", "speculate", [],
@@ -17,14 +15,8 @@ ODD: tuple[Any, ...] = (
 """JSON values that few places expect."""
 
 
-@st.composite
-def mutated_json(draw: st.DrawFn, value: Json) -> Any:
-    """A JSON value with one or two places of it changed."""
-    return changed_json(from_draw(draw), value)
-
-
 def changed_json(choices: Choices, value: Json) -> Any:
-    """As `mutated_json`, by any choices."""
+    """A JSON value with one or two places of it changed."""
     changed = copy.deepcopy(value)
     for _ in range(choices.number(1, 2)):
         places = list(_places(changed))
@@ -59,14 +51,8 @@ def _change(choices: Choices, holder: Any, key: Any, places: list[tuple[Any, Any
             holder[name] = copy.deepcopy(choices.one(ODD))
 
 
-@st.composite
-def damaged_bytes(draw: st.DrawFn, content: bytes) -> bytes:
-    """Bytes with some of them flipped, cut off, left out, doubled or moved."""
-    return damaged(from_draw(draw), content)
-
-
 def damaged(choices: Choices, content: bytes) -> bytes:
-    """As `damaged_bytes`, by any choices."""
+    """Bytes with some of them flipped, cut off, left out, doubled or moved."""
     start, stop = sorted(choices.number(0, len(content)) for _ in range(2))
     match choices.number(0, 4):
         case 0:

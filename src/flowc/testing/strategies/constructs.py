@@ -7,13 +7,11 @@ added to the language is missing here until programs are generated with it.
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-import attrs
-
 from flowc.compiler import syntax as s
 from flowc.compiler.builtins import BUILTINS, OPERATORS, SPECIAL_FORMS
 from flowc.compiler.checker.annotations import TYPE_NAMES
 from flowc.compiler.checker.limits import APPLIES, BLOCK_LIMITS, OPTIONS
-from flowc.testing.strategies.trees import fields_of
+from flowc.testing.strategies.trees import fields_of, is_node
 
 _KINDS = ("llm", "tool", "human", "event", "kernel", "flow")
 _EFFECTS = ("pure", "llm", "human", "sleep", "reads", "writes", "idempotent", "undo")
@@ -66,7 +64,7 @@ def constructs(program: s.Program) -> frozenset[str]:
         node = pending.pop()
         if isinstance(node, tuple):
             pending += node
-        elif attrs.has(type(node)) and not isinstance(node, s.Span):
+        elif is_node(node):
             found.update(_named(node, callables))
             pending += fields_of(node).values()
     return frozenset(found)

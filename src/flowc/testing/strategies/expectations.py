@@ -68,9 +68,7 @@ EXPECTATIONS = st.builds(
 )
 
 
-def lawful_calls(
-    count: int, seed: int, *, name: str = "ask", provider: str = "offline", noise: float = 0.1
-) -> list[CallSample]:
+def lawful_calls(count: int, seed: int, *, provider: str = "offline", noise: float = 0.1) -> list[CallSample]:
     """Calls whose answers are 8 times the root of their prompt, and which take 0.2 s, 0.1 ms a token read and
     20 ms a token written, each times log-normal noise.
     """
@@ -80,5 +78,5 @@ def lawful_calls(
         prompt = round(math.exp(random.uniform(math.log(50), math.log(5000))))
         answer = max(1, round(8.0 * math.sqrt(prompt) * math.exp(random.gauss(0.0, noise))))
         seconds = (0.2 + 1e-4 * prompt + 0.02 * answer) * math.exp(random.gauss(0.0, noise))
-        found.append(CallSample(name, "llm", "default", provider, "m", prompt, answer, seconds=seconds))
+        found.append(CallSample("ask", "llm", "default", provider, "m", prompt, answer, seconds=seconds))
     return found

@@ -12,12 +12,10 @@ from typing import TypeVar
 from attrs import Factory, define
 
 from flowc.compiler import syntax as s
-from flowc.testing.strategies.answers import answer, environment, executed, writes
+from flowc.testing.strategies.answers import writes
 from flowc.testing.strategies.forms import Choices, Form, choices, constants
 from flowc.testing.strategies.phrases import TYPES
 from flowc.testing.strategies.trees import PLACE, call, compare, constant, name
-
-__all__ = ["Maker", "answer", "environment", "executed", "expression", "filled", "leaf"]
 
 T = TypeVar("T")
 _HOLES: Mapping[s.TypeRef, str] = {type_: hole for hole, type_ in TYPES.items()}

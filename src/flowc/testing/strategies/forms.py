@@ -5,14 +5,13 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-import attrs
 from attrs import frozen
 
 from flowc.compiler import syntax as s
 from flowc.compiler.parser import parse
 from flowc.testing.strategies.answers import declarations
 from flowc.testing.strategies.phrases import CONSTANTS, FORMS, TYPES
-from flowc.testing.strategies.trees import fields_of, placed
+from flowc.testing.strategies.trees import fields_of, is_node, placed
 
 Fill = Callable[[str], s.Expression]
 """The expression for a hole."""
@@ -65,7 +64,7 @@ def _builder(tree: Any, holes: frozenset[str]) -> Callable[[Fill], Any]:
     if isinstance(tree, tuple):
         parts = tuple(_builder(each, holes) for each in tree)
         return lambda fill: tuple([part(fill) for part in parts])
-    if isinstance(tree, s.Span) or not attrs.has(type(tree)):
+    if not is_node(tree):
         return lambda fill: tree
     kind, values = type(tree), fields_of(tree)
     fixed = {name: value for name, value in values.items() if _is_fixed(value)}
@@ -74,7 +73,7 @@ def _builder(tree: Any, holes: frozenset[str]) -> Callable[[Fill], Any]:
 
 
 def _is_fixed(value: Any) -> bool:
-    return isinstance(value, s.Span) or not (isinstance(value, tuple) or attrs.has(type(value)))
+    return not (isinstance(value, tuple) or is_node(value))
 
 
 def mentioned(tree: Any) -> frozenset[str]:
@@ -87,7 +86,7 @@ def mentioned(tree: Any) -> frozenset[str]:
             pending += each
         elif isinstance(each, str):
             found.add("labels" if each in ("low", "mid", "high") else each)
-        elif attrs.has(type(each)):
+        elif is_node(each):
             pending += fields_of(each).values()
     return frozenset(found & declarations().keys())
 

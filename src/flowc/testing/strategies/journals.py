@@ -7,13 +7,12 @@ damaged one has a segment left out, doubled, moved, cut short, or a bit of it fl
 import json
 
 from attrs import evolve, frozen
-from hypothesis import strategies as st
 
 from flowc.runtime.journal.frames import Framer, start
 from flowc.runtime.journal.store import Segment, Store
 from flowc.runtime.plan import Json
 from flowc.testing.strategies.changes import changed_json
-from flowc.testing.strategies.choices import Choices, from_draw
+from flowc.testing.strategies.choices import Choices
 
 STATUSES = ("", "waiting", "ok", "failed")
 NOW = 1_700_000_000.0
@@ -43,14 +42,8 @@ class History:
     commits: tuple[Commit, ...]
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> History:
-    """What some runs write, taking turns."""
-    return drawn_history(from_draw(draw))
-
-
 def drawn_history(choices: Choices) -> History:
-    """As `histories`, by any choices."""
+    """What some runs write, taking turns."""
     names = [f"{number}-größe" for number in range(choices.number(1, 3))]
     framers = {name: Framer(name, 0, start(name)) for name in names}
     steps: dict[str, list[bytes]] = {name: drawn_records(choices) for name in names}

@@ -1,23 +1,26 @@
 """Arrays for kernels: numbers of every sort, in every layout."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import integer_range, is_float
+from flowc.runtime.dtypes import FORMATS, greatest_float
 
 SORTS = ("plain", "special", "extreme")
 """Numbers that add and multiply exactly; these among NaN, infinities and -0.0; the ends of a dtype."""
 
-FORMATS: Mapping[str, tuple[int, int]] = {
-    "f64": (52, -1074),
-    "f32": (23, -149),
-    "f16": (10, -24),
-    "bf16": (7, -133),
-}
-"""Of each floating dtype the bits behind the point, and the power of two that is the least number."""
+
+def places_of(dtype: str) -> tuple[int, int]:
+    """Of a floating dtype the bits behind the point, and the power of two that is the least number.
+
+    >>> places_of("f32"), places_of("f16")
+    ((23, -149), (10, -24))
+    """
+    bits, exponent = FORMATS[dtype]
+    return bits - 1, 2 - exponent - bits
 
 
 def array_of(dtype: str, shape: Sequence[int], seed: int, special: bool = False) -> Any:
@@ -43,10 +46,9 @@ def extremes_of(dtype: str, shape: Sequence[int], seed: int) -> Any:
         return np.where(rng.random(shape) < 0.5, ends[rng.integers(0, 6, shape)], values).astype(
             numpy_dtypes[dtype]
         )
-    digits, least = FORMATS[dtype]
-    subnormal = 2.0**least
-    tiny, greatest = 2.0 ** (least + digits), float(np.ldexp(2 - 2.0**-digits, 1 - least - digits))
-    ends = np.array([0.0, subnormal, 3 * subnormal, tiny, greatest, 2.0**-digits, 1.0])
+    digits, least = places_of(dtype)
+    subnormal, tiny = 2.0**least, 2.0 ** (least + digits)
+    ends = np.array([0.0, subnormal, 3 * subnormal, tiny, greatest_float(dtype), 2.0**-digits, 1.0])
     drawn = rng.standard_normal(shape) * 2.0 ** rng.integers(-12, 13, shape)
     values = np.where(rng.random(shape) < 0.3, ends[rng.integers(0, len(ends), shape)], drawn)
     return np.asarray(np.where(rng.random(shape) < 0.5, -values, values)).astype(numpy_dtypes[dtype])

@@ -9,16 +9,15 @@ from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array.types import Extent, ShapeError, array_type
 from flowc.testing.strategies.choices import Choices, from_draw
-from flowc.testing.strategies.kernel_arrays import SORTS, array_of, extremes_of, of_sort, strided
+from flowc.testing.strategies.kernel_arrays import SORTS, array_of, of_sort, strided
 from flowc.testing.strategies.kernel_building import Add, Program, as_module, make_kernel
 from flowc.testing.strategies.kernel_places import EVERY
 from flowc.testing.strategies.kernel_sites import Site, is_exact
 from flowc.testing.strategies.kernel_steps import DTYPES, USUAL, Step
 
 __all__ = [
-    "DTYPES", "EVERY", "SIZES", "SORTS", "USUAL", "Add", "Choices", "Draw", "Program", "array_of",
-    "as_module", "drawn_kernel", "every_program", "extremes_of", "is_exact", "make_kernel",
-    "programs", "strided",
+    "DTYPES", "EVERY", "SIZES", "SORTS", "Add", "Draw", "Program", "array_of", "as_module", "drawn_kernel",
+    "every_program", "is_exact", "make_kernel", "programs", "strided",
 ]  # fmt: skip
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

@@ -15,7 +15,7 @@ from flowc.testing.strategies.answers import declarations
 from flowc.testing.strategies.forms import Build, mentioned, needed, template
 from flowc.testing.strategies.phrases import TYPES
 from flowc.testing.strategies.programs import typed_programs
-from flowc.testing.strategies.trees import PLACE, call, constant, declared, effect, name
+from flowc.testing.strategies.trees import PLACE, call, constant, declared, name
 
 STR = TYPES["STR"]
 
@@ -86,10 +86,11 @@ def _ends(bound: str) -> Sequence[End]:
     back = (s.Return(name("text"), span=PLACE),)
     hole = s.Template((s.Hole(name("text"), span=PLACE),), span=PLACE)
     takes, fields = {"text": held}, (s.Field("text", held, span=PLACE),)
+    pure = (s.Effect("pure", span=PLACE),)
     return (
         End("E0308", None, _template("V")),
         End("E0308", s.Record("Kept", fields, span=PLACE), _template("Kept(V)")),
-        End("E0303", declared("tool", "told", takes, int_, effects=(effect("pure"),)), _template("told(V)")),
+        End("E0303", declared("tool", "told", takes, int_, effects=pure), _template("told(V)")),
         End("E0303", declared("llm", "asked", takes, int_, prompt=hole), _template("asked(text=V)")),
         End("E0303", declared("flow", "passed", takes, STR, body=back), _template("passed(V)")),
         End("E0304", declared("flow", "given", {"text": STR}, held, body=back), _template("given(V)")),

@@ -1,7 +1,7 @@
-"""Modules of the IR for tests: drawn by hand over every dialect, or what the compiler makes of programs.
+"""Modules of the IR for tests: what the compiler makes of programs and kernels, and what may become of that.
 
-`modules()` are valid: they verify, and what they mean does not matter. `mutated(module)` is the same with one
-thing changed, which may be valid or not.
+Modules out of operations by their recipes stand in `operations`. They all verify; one that is mutated has one
+thing changed, and may be valid or not.
 """
 
 import re
@@ -31,8 +31,7 @@ from flowc.passes.outline_launches import OutlineLaunchesPass
 from flowc.passes.pipelines import O3, optimise
 from flowc.passes.round_halves import round_halves
 from flowc.testing.strategies import kernels
-from flowc.testing.strategies.choices import Choices, from_draw
-from flowc.testing.strategies.operations import drawn_modules
+from flowc.testing.strategies.choices import Choices
 from flowc.testing.strategies.programs import typed_programs
 
 MACHINES = ("array", "fused", "loops", "device")
@@ -78,30 +77,19 @@ def _for_device(made: ModuleOp, layout: str) -> ModuleOp:
 
 
 @st.composite
-def lowered_programs(draw: st.DrawFn, budget: int = 8) -> ModuleOp:
+def lowered_programs(draw: st.DrawFn) -> ModuleOp:
     """What the compiler has of a typed program after some of its passes."""
-    return lowered_module(draw(typed_programs(budget)), draw(st.integers(0, len(O3) + 1)))
-
-
-@st.composite
-def lowered_kernels(draw: st.DrawFn) -> ModuleOp:
-    """What the compiler has of a kernel on its way to a processor or to a device."""
-    return drawn_lowering(from_draw(draw))
+    return lowered_module(draw(typed_programs(8)), draw(st.integers(0, len(O3) + 1)))
 
 
 def drawn_lowering(choices: Choices) -> ModuleOp:
-    """As `lowered_kernels`, by any choices."""
+    """What the compiler has of a kernel on its way to a processor or to a device."""
     module = kernels.drawn_kernel(choices).module
     stage, layout = choices.one(MACHINES), choices.one(("contiguous", "rows", "any"))
     try:
         return kernel_at(module, stage, layout)
     except (ShapeError, Unsupported):
         return module
-
-
-def modules() -> st.SearchStrategy[ModuleOp]:
-    """Modules that verify, over all dialects."""
-    return st.one_of(drawn_modules(), lowered_kernels(), lowered_programs())
 
 
 # ---- one thing changed
@@ -115,14 +103,8 @@ ODD: tuple[Attribute, ...] = (
 """Attributes that few places expect."""
 
 
-@st.composite
-def mutated(draw: st.DrawFn, module: ModuleOp) -> ModuleOp:
-    """A module with an attribute, an operand or the type of a result changed."""
-    return mutated_module(from_draw(draw), module)
-
-
 def mutated_module(choices: Choices, module: ModuleOp) -> ModuleOp:
-    """As `mutated`, by any choices."""
+    """A module with an attribute, an operand or the type of a result changed."""
     changed = module.clone()
     every = [op for op in changed.walk() if op is not changed]
     if every:
@@ -173,14 +155,8 @@ def _leave_out(choices: Choices, op: Operation, every: list[Operation]) -> None:
         block.detach_op(op)
 
 
-@st.composite
-def mutated_text(draw: st.DrawFn, text: str) -> str:
-    """Text of a module with a few words of it left out, doubled, traded or replaced."""
-    return mutated_words(from_draw(draw), text)
-
-
 def mutated_words(choices: Choices, text: str) -> str:
-    """As `mutated_text`, by any choices."""
+    """Text of a module with a few words of it left out, doubled, traded or replaced."""
     words = _WORD.findall(text)
     for _ in range(choices.number(1, 3)):
         if not words:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from attrs import define, field
-from hypothesis import strategies as st
 
 from flowc.runtime import types
 from flowc.runtime.plan import Effect, Function, Json, Limits, Node, Operation, Parameter, Plan, Region
 from flowc.runtime.plan_check import BATCHED, REGIONS
-from flowc.testing.strategies.choices import Choices, from_draw
+from flowc.testing.strategies.choices import Choices
 
 CONSTANTS: tuple[Json, ...] = (
     None, True, 0, -1, 10**30, 0.5, -0.0, 1e300, "", "größe", "a\x00\u202e", [], [1, ["x"]], {},
@@ -18,14 +17,8 @@ NAMES = ("main", "ask", "look", "größe", "x y", "")
 MACHINES = (None, "small", "größe")
 
 
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    """Plans that `check_plan` accepts."""
-    return drawn_plan(from_draw(draw))
-
-
 def drawn_plan(choices: Choices, holding: str | None = None) -> Plan:
-    """As `plans`, by any choices; `holding` is a kind of node that the plan has."""
+    """A plan that `check_plan` accepts; `holding` is a kind of node that it has."""
     operations = {f"{kind}{n}": _operation(choices, kind, f"{kind}{n}") for n in range(2) for kind in KINDS}
     functions: dict[str, Function] = {}
     for number in range(choices.number(1, 3)):

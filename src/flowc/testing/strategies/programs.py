@@ -1,8 +1,8 @@
 """Hypothesis strategies for programs that check: syntax trees with observable effects, small enough to run.
 
 Programs neither fail nor grow without bound, except inside a `try`: numbers are multiplied and divided by
-constants only, texts are cut. Of the declarations of `answers` a program holds those that it uses. `answer`
-is what each tool, llm and human answers, a plain function of the arguments.
+constants only, texts are cut. Of the declarations of `answers`, which says what each tool, llm and human
+answers, a program holds those that it uses.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,15 +16,13 @@ from hypothesis.vendor import pretty
 from flowc.compiler import syntax as s
 from flowc.compiler.formatter import format_program
 from flowc.runtime.types import NUMERIC
-from flowc.testing.strategies.answers import answer, declarations
+from flowc.testing.strategies.answers import declarations
 from flowc.testing.strategies.expressions import Maker
 from flowc.testing.strategies.forms import needed
 from flowc.testing.strategies.launches import kernel
 from flowc.testing.strategies.phrases import TYPES
 from flowc.testing.strategies.statements import block
 from flowc.testing.strategies.trees import PLACE, binary, call, declared, name
-
-__all__ = ["ARGUMENTS", "answer", "random_program", "size", "typed_programs"]
 
 ARGUMENTS: Mapping[str, Any] = {"a": 3, "b": -2, "name": "ada", "numbers": [4, 1, 7], "flag": True}
 """Arguments of the flow `main` of every generated program."""
@@ -98,25 +96,6 @@ def _program(source: Callable[[int, int], int], budget: int) -> s.Program:
     takes = {"a": INT, "b": INT, "name": STR, "numbers": INTS, "flag": BOOL}
     main = flow(maker, "main", takes, decorators=decorators)
     return s.Program((*needed(frozenset(maker.uses)), *own, main), span=PLACE)
-
-
-def size(program: s.Program) -> int:
-    """How many statements the flows of a program have, inner ones included."""
-    pending = [
-        statement for d in program.declarations if isinstance(d, s.Callable) for statement in d.body or ()
-    ]
-    count = 0
-    while pending:
-        statement = pending.pop()
-        count += 1
-        match statement:
-            case s.If(branches=branches, otherwise=otherwise):
-                pending += [each for _, inner in branches for each in inner] + list(otherwise)
-            case s.For(body=body) | s.While(body=body) | s.With(body=body):
-                pending += body
-            case s.Try(body=body, otherwise=otherwise):
-                pending += [*body, *otherwise]
-    return count
 
 
 def _show(program: s.Program, printer: pretty.RepresentationPrinter, cycle: bool) -> None:

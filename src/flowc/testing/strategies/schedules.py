@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from flowc.testing.flows.faults import MODEL_FAULTS, TOOL_FAULTS, Fault
+from flowc.testing.flows.faults import FAULTS, Fault
 from flowc.testing.flows.targets import Testable, target_of
 
 LATEST = 6
@@ -14,11 +14,7 @@ MOST = 4
 def faults(flow: Testable, *, most: int = MOST) -> st.SearchStrategy[tuple[Fault, ...]]:
     """Faults of the models and tools that a flow calls, none first."""
     operations = target_of(flow).plan.operations.values()
-    possible = [
-        (each.name, how)
-        for each in operations
-        for how in {"llm": MODEL_FAULTS, "tool": TOOL_FAULTS}.get(each.kind, ())
-    ]
+    possible = [(each.name, how) for each in operations for how in FAULTS.get(each.kind, ())]
     if not possible:
         return st.just(())
     one = st.builds(

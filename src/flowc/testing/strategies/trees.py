@@ -1,6 +1,6 @@
 """Short ways to build syntax trees in tests; every node stands at the same place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -46,11 +46,6 @@ def compare(operator: str, left: s.Expression, right: s.Expression) -> s.Compare
     return s.Compare((operator,), (left, right), span=PLACE)
 
 
-def effect(kind: Any, resource: str | None = None, idempotent: bool = False) -> s.Effect:
-    """An effect as written."""
-    return s.Effect(kind, resource, idempotent, span=PLACE)
-
-
 def parameters(**types: s.TypeRef) -> tuple[s.Parameter, ...]:
     """Parameters without defaults."""
     return tuple(s.Parameter(key, type_, span=PLACE) for key, type_ in types.items())
@@ -63,14 +58,6 @@ def declared(
     return s.Callable(kind, called, parameters(**takes), gives, span=PLACE, header=PLACE, **more)
 
 
-def prompt(*holes: str) -> s.Template:
-    """A template with a hole for each name."""
-    parts: list[str | s.Hole] = []
-    for hole in holes:
-        parts += [f"{hole}: ", s.Hole(name(hole), span=PLACE)]
-    return s.Template((*parts, "."), span=PLACE)
-
-
 Node = TypeVar("Node")
 
 
@@ -81,25 +68,32 @@ def placed(node: Node) -> Node:
 
 
 def _placed(node: Any) -> Any:
-    if isinstance(node, s.Span):
-        return PLACE
+    return PLACE if isinstance(node, s.Span) else with_parts(node, _placed)
+
+
+def is_node(value: Any) -> bool:
+    """Whether something in a tree is a node: no tuple of them, no place, no name or number."""
+    return attrs.has(type(value)) and not isinstance(value, s.Span)
+
+
+def with_parts(node: Any, change: Callable[[Any], Any]) -> Any:
+    """A new node, or tuple, whose parts are changed; what has no parts is as it was."""
     if isinstance(node, tuple):
-        return tuple(map(_placed, node))
-    if not attrs.has(type(node)):
+        return tuple(map(change, node))
+    if not is_node(node):
         return node
-    return type(node)(**{key: _placed(value) for key, value in fields_of(node).items()})
+    return type(node)(**{key: change(value) for key, value in fields_of(node).items()})
 
 
 def fields_of(node: Any) -> dict[str, Any]:
     """The fields of a node by name."""
-    return {key: getattr(node, key) for key in names_of(type(node))}
+    return {key: getattr(node, key) for key in _names_of(type(node))}
 
 
 _NAMES: dict[type, tuple[str, ...]] = {}
 
 
-def names_of(kind: type) -> tuple[str, ...]:
-    """The names of the fields of a class of nodes."""
+def _names_of(kind: type) -> tuple[str, ...]:
     if kind not in _NAMES:
         _NAMES[kind] = tuple(each.name for each in attrs.fields(kind))
     return _NAMES[kind]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
-from hypothesis import strategies as st
 from xdsl.dialects import func
 from xdsl.dialects.builtin import FunctionType, ModuleOp, UnitAttr
 from xdsl.ir import Attribute, Block, Operation, Region
@@ -13,7 +12,7 @@ from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE
 from flowc.dialects.array.types import is_array_type
 from flowc.dialects.flow.declarations import FuncOp, FunctionOp, ReturnOp
 from flowc.dialects.plan import FuncOp as PlanFuncOp
-from flowc.testing.strategies.choices import Choices, from_draw
+from flowc.testing.strategies.choices import Choices
 from flowc.testing.strategies.operations import agent, array, flow, irregular, machine, plan
 from flowc.testing.strategies.operations.making import Making, Recipes
 
@@ -86,36 +85,31 @@ HOMES: Mapping[str, Home] = {
 DECLARATIONS: Recipes = flow.DECLARATIONS | agent.DECLARATIONS
 
 
-@st.composite
-def drawn_modules(draw: st.DrawFn, holding: str | None = None, most: int = 8) -> ModuleOp:
-    """Modules of operations by their recipes: some declarations, and functions of up to `most` operations.
+MOST = 8
+"""Operations of a function, but for those that others bring with them."""
+
+
+def drawn_module(choices: Choices, holding: str | None = None) -> ModuleOp:
+    """A module of operations by their recipes: some declarations, and functions of a few operations.
 
     `holding` names an operation that one of them has.
     """
-    return drawn_module(from_draw(draw), holding, most)
-
-
-def drawn_module(choices: Choices, holding: str | None = None, most: int = 8) -> ModuleOp:
-    """As `drawn_modules`, by any choices."""
     top = Making(choices, Block(), DECLARATIONS, flow.end)
     if holding in DECLARATIONS:
         top.step(holding)
     top.steps(2)
     home = next((home for home in HOMES.values() if holding in {*home.recipes, *home.ends}), None)
     if home is not None:
-        top.block.add_op(_function_of(choices, home, "f0", holding, most))
+        top.block.add_op(_function_of(choices, home, "f0", holding))
     if home is None or choices.flag():
-        top.block.add_op(_function_of(choices, choices.one([*HOMES.values()]), "f1", None, most))
+        top.block.add_op(_function_of(choices, choices.one([*HOMES.values()]), "f1", None))
     return ModuleOp(Region(top.entry))
 
 
-def _function_of(choices: Choices, home: Home, name: str, holding: str | None, most: int) -> Operation:
-    making = Making(choices, Block(), home.recipes, home.end, budget=2 * most)
-    making.steps(most // 2)
+def _function_of(choices: Choices, home: Home, name: str, holding: str | None) -> Operation:
+    making = Making(choices, Block(), home.recipes, home.end, budget=2 * MOST)
+    making.steps(MOST // 2)
     if holding is not None and (first := home.ends.get(holding, holding)):
         making.step(first)
-    making.steps(most // 2)
+    making.steps(MOST // 2)
     return home.close(making, name)
-
-
-__all__ = ["DECLARATIONS", "HOMES", "Home", "drawn_module", "drawn_modules"]
