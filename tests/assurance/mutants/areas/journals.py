@@ -182,8 +182,8 @@ MUTANTS = (
     Mutant(
         "durable-order-of-ends",
         KEEPER,
-        "heappush(self.due, (outcome.order, self.number(), serve))",
-        "heappush(self.due, (-outcome.order, self.number(), serve))",
+        "heappush(self.due, (outcome.order, self.number(), self._serve, (frame, instruction, outcome)))",
+        "heappush(self.due, (-outcome.order, self.number(), self._serve, (frame, instruction, outcome)))",
         "what is kept is played back in another order",
     ),
     Mutant(

@@ -80,8 +80,8 @@ MUTANTS = (
     Mutant(
         "run-map-filtered",
         STRUCTURE,
-        "value = [result[1] for result in self.results if result[0]]",
-        "value = [result[1] for result in self.results if result[0] or result[1]]",
+        "LEFT_OUT if self.filtered and not slots[results[0]] else value",
+        "LEFT_OUT if self.filtered and not (slots[results[0]] or value) else value",
         "a filtered comprehension keeps what is to be left out",
     ),
     Mutant(
