@@ -38,6 +38,12 @@ def _scaled_along_the_contraction(add: Add, q: SSAValue, r: SSAValue) -> SSAValu
     return add(build.contract(add(build.elementwise("mul", [q, scale])), add(build.transpose(r))))
 
 
+def _stretched_by_its_scale(add: Add, q: SSAValue, r: SSAValue) -> SSAValue:
+    row = add(build.reduce("sum", q, [0], True))
+    scaled = add(build.elementwise("mul", [row, _norms(add, q)]))
+    return add(build.contract(scaled, add(build.transpose(r))))
+
+
 def _used_twice(add: Add, q: SSAValue, r: SSAValue) -> SSAValue:
     unit = _unit(add, q)
     return add(build.contract(unit, add(build.transpose(unit))))
@@ -50,7 +56,13 @@ def kernel_of(body: Body) -> KernelOp:
 
 @pytest.mark.parametrize(
     ("body", "moved"),
-    [(_cosine, 2), (_scaled_left, 1), (_scaled_along_the_contraction, 0), (_used_twice, 0)],
+    [
+        (_cosine, 2),
+        (_scaled_left, 1),
+        (_scaled_along_the_contraction, 0),
+        (_stretched_by_its_scale, 0),
+        (_used_twice, 0),
+    ],
 )
 def test_a_scale_moves_behind_the_product_where_it_is_constant_along_the_contraction(
     body: Body, moved: int

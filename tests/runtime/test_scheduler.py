@@ -120,6 +120,20 @@ def test_the_highest_rank_starts_first_among_ready_nodes() -> None:
     assert seen == list(reversed(range(12)))
 
 
+def test_the_highest_rank_starts_first_among_nodes_that_one_makes_ready() -> None:
+    seen: list[int] = []
+    body = Builder()
+    first = body.tool("note", body.constant(-1))
+    keys = [body.constant(rank) for rank in range(12)]
+    for rank, key in enumerate(keys):
+        body.tool("after", key, first, rank=float(rank))
+    operations = [tool("note", INT), tool("after", INT, INT)]
+    of = plan(body.region(first), operations=operations)
+    tools = {"note": lambda x: x, "after": lambda x, _: seen.append(x) or x}
+    assert execute(of, tools).status == "ok"
+    assert seen == list(reversed(range(12)))
+
+
 def test_a_map_keeps_its_order_and_never_exceeds_its_width() -> None:
     running = 0
     most = 0

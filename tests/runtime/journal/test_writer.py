@@ -28,9 +28,11 @@ class Watched(MemoryStore):
         self.appends: list[tuple[int, bool]] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.begun = 0
         self.interrupted = False
 
     def append(self, segments: Sequence[Segment], blobs: Mapping[bytes, bytes], *, sync: bool) -> None:
+        self.begun += 1
         assert self.gate.wait(SOON)
         if self.interrupted:
             raise KeyboardInterrupt
@@ -284,6 +286,28 @@ def test_an_event_loop_waits_without_a_thread_each() -> None:
         return written
 
     assert len(asyncio.run(main())) == 300
+
+
+def test_who_waits_for_a_sync_is_not_told_of_a_write_without_one() -> None:
+    async def main() -> list[tuple[int, bool]]:
+        store = Watched()
+        made = opened(store)
+        store.gate.clear()
+        position = made.append("run", b"x")
+        thread = threading.Thread(target=lambda: made.wait(position, sync=False))
+        thread.start()
+        for _ in until("the write"):
+            if store.begun:
+                break
+        synced = made.durable(position, sync=True)
+        store.gate.set()
+        await asyncio.wait_for(synced, SOON)
+        seen = [*store.appends]
+        thread.join()
+        made.close()
+        return seen
+
+    assert asyncio.run(main()) == [(1, False), (0, True)]
 
 
 def test_what_a_loop_waits_for_is_not_lingered_over(monkeypatch: pytest.MonkeyPatch) -> None:
