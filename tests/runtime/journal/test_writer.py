@@ -289,8 +289,13 @@ def test_an_event_loop_waits_without_a_thread_each() -> None:
 
 
 def test_who_waits_for_a_sync_is_not_told_of_a_write_without_one() -> None:
-    async def main() -> list[tuple[int, bool]]:
-        store = Watched()
+    class OneByOne(Watched):
+        def append(self, segments: Sequence[Segment], blobs: Mapping[bytes, bytes], *, sync: bool) -> None:
+            super().append(segments, blobs, sync=sync)
+            self.gate.clear()
+
+    async def main() -> bool:
+        store = OneByOne()
         made = opened(store)
         store.gate.clear()
         position = made.append("run", b"x")
@@ -299,15 +304,19 @@ def test_who_waits_for_a_sync_is_not_told_of_a_write_without_one() -> None:
         for _ in until("the write"):
             if store.begun:
                 break
-        synced = made.durable(position, sync=True)
+        synced, written = (made.durable(position, sync=sync) for sync in (True, False))
+        store.gate.set()
+        await asyncio.wait_for(written, SOON)
+        early = synced.done()
         store.gate.set()
         await asyncio.wait_for(synced, SOON)
-        seen = [*store.appends]
+        assert store.appends == [(1, False), (0, True)]
         thread.join()
+        store.gate.set()
         made.close()
-        return seen
+        return early
 
-    assert asyncio.run(main()) == [(1, False), (0, True)]
+    assert not asyncio.run(main())
 
 
 def test_what_a_loop_waits_for_is_not_lingered_over(monkeypatch: pytest.MonkeyPatch) -> None:
