@@ -218,7 +218,7 @@ def _follow(
         return None
     sources = frozenset((value, here) for value, here in found if here is not None)
     if track is not None:
-        own = {stage.result for stage in track.axes}
+        own = {value for other in track.axes for value in other.op.results}
         inside = [(value, here) for value, here in found if value in own]
         if any(here is None or track.values.get(value) != here for value, here in inside):
             return None

@@ -106,7 +106,7 @@ def _fits(s: Lowering, found: Sequence[Stage], stage: Stage) -> bool:
     folds = [other.op for other in (*found, stage) if isinstance(other.op, ops.ReduceOp)]
     if len({tuple(axes_of(op)) for op in folds}) > 1:
         return False
-    results = {other.result for other in found}
+    results = {value for other in found for value in other.op.results}
     for axis, extent in enumerate(shape_of(stage.space.type)):
         for value, here in reads(s, stage, axis, results):
             if value in results and here != axis and (extent != 1 or here is not None):

@@ -444,6 +444,22 @@ def test_rows_are_ranked_by_a_sum_of_each_in_the_loop_that_takes_it(stored: bool
         compare(kernel, run, [array_of("f32", (rows, 5), rows)])
 
 
+@pytest.mark.parametrize("result", [0, 1])
+@pytest.mark.parametrize("shape", [("n",), ("m", "n")])
+def test_what_reads_either_result_of_a_ranking_waits_for_its_end(shape: Sequence[str], result: int) -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        best = build.topk(x, add(build.constant(1, "i64")))
+        add(best)
+        at = add(build.cast(best.results[result], "f32"))
+        moved = elementwise(add, "add", elementwise(add, "abs", x), elementwise(add, "sub", x, at))
+        return elementwise(add, "add", moved, moved)
+
+    kernel = make_kernel({"x": array_type("f32", shape)}, body)
+    run = native(kernel, 2)
+    for extents in ((3, 5)[: len(shape)], (70, 90)[: len(shape)]):
+        compare(kernel, run, [array_of("f32", extents, 1)])
+
+
 @pytest.mark.usefixtures("small_tiles")
 @settings(
     max_examples=max(settings.default.max_examples // 2, 1) if settings.default else 50,
