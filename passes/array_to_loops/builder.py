@@ -5,6 +5,7 @@ loops of a kernel with static extents come out with constants.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from attrs import frozen
 from xdsl.dialects import arith, memref, scf, vector
@@ -24,7 +25,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.utils import FastMathFlag
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
 from flowc.dialects.loops import LANES, PLAIN, ROLLED, UNPREDICTABLE, EndOp, ParallelOp, StepOp
@@ -67,6 +68,16 @@ EXTREME = arith.FastMathFlagsAttr([FastMathFlag.NO_SIGNED_ZEROS])
 """For minima and maxima, which do not tell -0.0 from 0.0."""
 
 
+_PREDICATES = {name: IntegerAttr(n, i64) for n, name in enumerate(arith.CMPI_COMPARISON_OPERATIONS)}
+"""Integer comparisons by name."""
+
+
+@lru_cache(maxsize=4096)
+def _number(value: int, type_: IntegerType | IndexType) -> Attribute:
+    """A number as an attribute, which takes as long to make as an operation."""
+    return IntegerAttr(value, type_)
+
+
 def whole(size: Index) -> Range:
     """All positions of an axis."""
     return Range(0, size, size == 1)
@@ -82,6 +93,7 @@ class LoopBuilder:
         self.block = block
         self.location = location
         self.precise = precise
+        self._indices: dict[tuple[Block, int], SSAValue] = {}
 
     def insert(self, op: Operation) -> SSAValue:
         """Appends an op; gives its first result."""
@@ -93,19 +105,44 @@ class LoopBuilder:
         op.location = self.location
         self.block.add_op(op)
 
+    def made(
+        self,
+        kind: type[IRDLOperation],
+        operands: Sequence[SSAValue],
+        type_: Attribute,
+        **properties: Attribute,
+    ) -> OpResult:
+        """The result of a new op, whose form is taken on trust: what `kind` would check and sort by its
+        definition takes most of the time of making one."""
+        op = kind.create(
+            operands=operands, result_types=(type_,), properties=properties, location=self.location
+        )
+        self.block.add_op(op)
+        return op.results[0]
+
     def index(self, value: Index) -> SSAValue:
-        """The index as an SSA value."""
-        if isinstance(value, SSAValue):
+        """The index as an SSA value. A number is written once a block: equal ones there are one value."""
+        if not isinstance(value, int):
             return value
-        return self.insert(arith.ConstantOp(IntegerAttr(value, index_type)))
+        key = (self.block, value)
+        found = self._indices.get(key)
+        if found is None:
+            found = self.made(arith.ConstantOp, (), index_type, value=_number(value, index_type))
+            self._indices[key] = found
+        return found
+
+    def _of_indices(self, kind: type[IRDLOperation], a: Index, b: Index) -> SSAValue:
+        """An operation of two indices."""
+        first = self.index(a)
+        return self.made(kind, (first, self.index(b)), first.type)
 
     def constant(self, value: int | float, type_: Attribute) -> SSAValue:
         """A number of an element type."""
         if isinstance(type_, AnyFloat):
-            return self.insert(arith.ConstantOp(FloatAttr(float(value), type_)))
+            return self.made(arith.ConstantOp, (), type_, value=FloatAttr(float(value), type_))
         if not isinstance(type_, IntegerType | IndexType):
             raise TypeError(f"{type_} has no numbers")
-        return self.insert(arith.ConstantOp(IntegerAttr(int(value), type_)))
+        return self.made(arith.ConstantOp, (), type_, value=_number(int(value), type_))
 
     def add(self, a: Index, b: Index) -> Index:
         """a + b."""
@@ -113,13 +150,13 @@ class LoopBuilder:
             return a + b
         if a == 0 or b == 0:
             return b if a == 0 else a
-        return self.insert(arith.AddiOp(self.index(a), self.index(b)))
+        return self._of_indices(arith.AddiOp, a, b)
 
     def sub(self, a: Index, b: Index) -> Index:
         """a - b."""
         if isinstance(a, int) and isinstance(b, int):
             return a - b
-        return a if b == 0 else self.insert(arith.SubiOp(self.index(a), self.index(b)))
+        return a if b == 0 else self._of_indices(arith.SubiOp, a, b)
 
     def mul(self, a: Index, b: Index) -> Index:
         """a * b."""
@@ -127,7 +164,7 @@ class LoopBuilder:
             return a * b
         if a == 1 or b == 1:
             return b if a == 1 else a
-        return self.insert(arith.MuliOp(self.index(a), self.index(b)))
+        return self._of_indices(arith.MuliOp, a, b)
 
     def product(self, factors: Iterable[Index]) -> Index:
         """All factors multiplied; 1 without any."""
@@ -140,19 +177,19 @@ class LoopBuilder:
         """a // b for a positive b."""
         if isinstance(a, int):
             return a // b
-        return a if b == 1 else self.insert(arith.FloorDivSIOp(a, self.index(b)))
+        return a if b == 1 else self._of_indices(arith.FloorDivSIOp, a, b)
 
     def quotient(self, a: Index, b: Index) -> Index:
         """a // b for numbers that are not negative and a b that is not 0."""
         if isinstance(a, int) and isinstance(b, int):
             return a // b
-        return a if b == 1 else self.insert(arith.DivUIOp(self.index(a), self.index(b)))
+        return a if b == 1 else self._of_indices(arith.DivUIOp, a, b)
 
     def remainder(self, a: Index, b: Index) -> Index:
         """a % b for numbers that are not negative and a b that is not 0."""
         if isinstance(a, int) and isinstance(b, int):
             return a % b
-        return 0 if b == 1 else self.insert(arith.RemUIOp(self.index(a), self.index(b)))
+        return 0 if b == 1 else self._of_indices(arith.RemUIOp, a, b)
 
     def ceiling(self, a: Index, b: Index) -> Index:
         """a / b rounded up, for numbers that are not negative and a b that is not 0."""
@@ -162,13 +199,13 @@ class LoopBuilder:
         """The smaller."""
         if isinstance(a, int) and isinstance(b, int):
             return min(a, b)
-        return self.insert(arith.MinSIOp(self.index(a), self.index(b)))
+        return self._of_indices(arith.MinSIOp, a, b)
 
     def max(self, a: Index, b: Index) -> Index:
         """The larger."""
         if isinstance(a, int) and isinstance(b, int):
             return max(a, b)
-        return self.insert(arith.MaxSIOp(self.index(a), self.index(b)))
+        return self._of_indices(arith.MaxSIOp, a, b)
 
     def wrap(self, a: Index, extent: Index) -> Index:
         """A position counted from the end where it is negative."""
@@ -183,28 +220,28 @@ class LoopBuilder:
 
     def compare(self, predicate: str, a: SSAValue, b: SSAValue) -> SSAValue:
         """An integer comparison."""
-        return self.insert(arith.CmpiOp(a, b, predicate))
+        return self.made(arith.CmpiOp, (a, b), i1, predicate=_PREDICATES[predicate])
 
     def select(
         self, condition: SSAValue, a: SSAValue, b: SSAValue, *, unpredictable: bool = False
     ) -> SSAValue:
         """a if condition else b; an `unpredictable` one never becomes a branch."""
-        op = arith.SelectOp(condition, a, b)
+        result = self.made(arith.SelectOp, (condition, a, b), a.type)
         if unpredictable:
-            op.attributes[UNPREDICTABLE] = UnitAttr()
-        return self.insert(op)
+            result.op.attributes[UNPREDICTABLE] = UnitAttr()
+        return result
 
     def convert(self, operation: type[IRDLOperation], value: SSAValue, target: Attribute) -> SSAValue:
         """A conversion of one number to another type."""
-        return self.insert(operation.create(operands=[value], result_types=[target]))
+        return self.made(operation, (value,), target)
 
     def to_index(self, value: SSAValue) -> SSAValue:
         """An integer of any width as an index."""
-        return self.insert(arith.IndexCastOp(value, index_type))
+        return self.made(arith.IndexCastOp, (value,), index_type)
 
     def to_integer(self, value: Index) -> SSAValue:
         """An index as an i64."""
-        return self.insert(arith.IndexCastOp(self.index(value), i64))
+        return self.made(arith.IndexCastOp, (self.index(value),), i64)
 
     def loop(
         self,
@@ -225,9 +262,13 @@ class LoopBuilder:
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
         results = body(inner.args[0], tuple(inner.args[1:]))
-        self.append(scf.YieldOp(*results))
+        self.append(scf.YieldOp.create(operands=results))
         self.block = outer
-        loop = scf.ForOp(first, end, stride, carried, Region(inner))
+        loop = scf.ForOp.create(
+            operands=(first, end, stride, *carried),
+            result_types=[value.type for value in carried],
+            regions=(Region(inner),),
+        )
         for name, wanted in ((PLAIN, plain), (ROLLED, rolled)):
             if wanted:
                 loop.attributes[name] = UnitAttr()
@@ -350,9 +391,10 @@ class LoopBuilder:
             blocks.append(self.block)
             results = side()
             types = [value.type for value in results]
-            self.append(scf.YieldOp(*results))
+            self.append(scf.YieldOp.create(operands=results))
         self.block = outer
-        op = scf.IfOp(condition, types, Region(blocks[0]), Region(blocks[1]))
+        regions = [Region(block) for block in blocks]
+        op = scf.IfOp.create(operands=(condition,), result_types=types, regions=regions)
         self.append(op)
         return tuple(op.results)
 
@@ -392,8 +434,11 @@ class LoopBuilder:
 
     def load(self, buffer: SSAValue, indices: Sequence[Index]) -> SSAValue:
         """An element as it is stored."""
-        return self.insert(memref.LoadOp.get(buffer, [self.index(i) for i in indices]))
+        assert isinstance(buffer.type, MemRefType)
+        places = [self.index(i) for i in indices]
+        return self.made(memref.LoadOp, (buffer, *places), buffer.type.get_element_type())
 
     def store(self, value: SSAValue, buffer: SSAValue, indices: Sequence[Index]) -> None:
         """Stores an element as it is."""
-        self.append(memref.StoreOp.get(value, buffer, [self.index(i) for i in indices]))
+        places = [self.index(i) for i in indices]
+        self.append(memref.StoreOp.create(operands=(value, buffer, *places)))

@@ -10,16 +10,23 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from flowc.passes.array_to_loops.builder import CONTRACT
+from flowc.passes.array_to_loops.nests import nested
 
 
 def fuse_chains(function: func.FuncOp) -> None:
     """Fuses products with sums on the way from one round of a loop to the next, if they may be contracted."""
-    for loop in [op for op in function.walk() if isinstance(op, scf.ForOp | scf.WhileOp)]:
-        for region in loop.regions:
-            late = _late(region.block)
-            for op in list(region.block.ops):
-                if isinstance(op, arith.AddfOp | arith.SubfOp):
+    for loop in nested(function):
+        for region in loop.regions if isinstance(loop, scf.ForOp | scf.WhileOp) else ():
+            sums = [op for op in region.block.ops if isinstance(op, arith.AddfOp | arith.SubfOp)]
+            if any(_has_two(op) for op in sums):
+                late = _late(region.block)
+                for op in sums:
                     _fuse(op, late)
+
+
+def _has_two(op: arith.AddfOp | arith.SubfOp) -> bool:
+    """Whether there is a choice: a sum, or a difference, of two products."""
+    return op.fastmath == CONTRACT and all(_product(operand) is not None for operand in op.operands)
 
 
 def _late(block: Block) -> set[SSAValue]:

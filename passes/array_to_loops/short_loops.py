@@ -12,6 +12,7 @@ from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.loops import LANES, MASKED, PLAIN, ROLLED
 from flowc.passes.array_to_loops.builder import FEW
+from flowc.passes.array_to_loops.nests import nested
 
 MASKS = 512
 """Vectors of so many bits have masks, on all processors that have them."""
@@ -23,10 +24,10 @@ def mark_short_loops(function: Operation, vector_bits: int) -> None:
     """Marks the innermost loops of a lowered kernel of which LLVM would make other vectors."""
     if vector_bits < MASKS:
         return
-    for op in function.walk():
+    for op in nested(function):
         if not isinstance(op, scf.ForOp) or PLAIN in op.attributes or ROLLED in op.attributes:
             continue
-        if any(isinstance(inner, scf.ForOp | scf.WhileOp) for inner in op.body.walk()):
+        if any(isinstance(inner, scf.ForOp | scf.WhileOp) for inner in nested(op)):
             continue
         rounds = _rounds(op)
         if FEW < rounds <= MOST and rounds % ONE:

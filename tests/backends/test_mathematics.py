@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from xdsl.ir import SSAValue
 
-from flowc.compiler.backends.llvm import Options, compile_kernels
+from flowc.compiler.backends.llvm import Options, compile_kernels, mathematics
 from flowc.compiler.backends.llvm.mathematics import BOUNDS
 from flowc.compiler.backends.llvm.mathematics.far import LIMITS
 from flowc.dialects.array import build, kinds
 from flowc.dialects.array.reference import numpy_dtypes
 from flowc.dialects.array.types import array_type
+from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
 from flowc.testing.strategies.kernels import as_module, make_kernel
 
@@ -53,7 +54,8 @@ def compiled(dtype: str, names: Sequence[str]) -> Kernel:
 
     type_ = array_type(dtype, ("n",))
     kernel = make_kernel({"x": type_, "y": type_}, body)
-    code = compile_kernels(as_module(kernel), Options(cached=False))
+    options = Options(cached=False, decided=False, layouts=("contiguous", "contiguous"))
+    code = compile_kernels(as_module(kernel), options)
     return load(code.object_code, code.signatures)["k"]
 
 
@@ -171,3 +173,17 @@ def test_every_float_of_32_bits_keeps_the_bound(name: str) -> None:
         distance = units_off(native(x, x), exact(name, "f32", x))
         worst = int(distance.argmax())
         assert distance[worst] <= BOUNDS[name][0], (x[worst], distance[worst])
+
+
+def test_functions_stand_in_an_order_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, texts = mathematics._definition, []
+    for backwards in (False, True):
+
+        def ordered(*given: Any, turned: bool = backwards) -> tuple[list[str], Any, list[str]]:
+            lines, calls, kept = real(*given)
+            return lines, dict.fromkeys(sorted(calls, reverse=turned)), kept
+
+        monkeypatch.setattr(mathematics, "_definition", ordered)
+        texts.append(mathematics.definitions({"declare double @flowc.cbrt.f64(double)"}, processor.host()))
+    assert texts[0] == texts[1]
+    assert len(texts[0][0]) > 2

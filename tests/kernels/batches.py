@@ -85,24 +85,15 @@ def compiled(kernels: Sequence[KernelOp], how: How) -> Iterator[llvm.KernelObjec
     """The code of the kernels, together as far as they can be compiled; those of which nobody can know the
     extents of the results ahead are left out.
     """
-    counts = [len(kernel.function_type.inputs) for kernel in kernels]
-    for count in sorted(set(counts)) if how.word else [None]:
-        words = None if count is None else (how.word or "any",) * count
-        same = [kernel for kernel, own in zip(kernels, counts, strict=True) if count in (None, own)]
-        yield from _compiled(same, llvm.Options(how.level, cached=False, layouts=words), how.optimised)
-
-
-def _compiled(
-    kernels: Sequence[KernelOp], options: llvm.Options, optimised: bool
-) -> Iterator[llvm.KernelObject]:
     try:
-        with assembled(optimised):
+        with assembled(how.optimised):
+            options = llvm.Options(how.level, cached=False, layouts=how.word)
             yield llvm.compile_kernels(ModuleOp([kernel.clone() for kernel in kernels]), options)
     except ShapeError:
         if len(kernels) > 1:
             middle = len(kernels) // 2
-            yield from _compiled(kernels[:middle], options, optimised)
-            yield from _compiled(kernels[middle:], options, optimised)
+            yield from compiled(kernels[:middle], how)
+            yield from compiled(kernels[middle:], how)
 
 
 def check(examples: Sequence[Example], how: How, draw: Draw) -> int:

@@ -24,15 +24,15 @@ class Options:
 
     `listing` asks for the LLVM IR and the assembly too, which takes longer; `target` is this machine by
     default. `layouts` has a word of `runtime.kernel_signature.LAYOUTS` for each argument of the module's one
-    kernel, to make code for these alone. From level 2 on the cost model decides what is open, unless
-    `decided` is false.
+    kernel, or one word for all arguments of all kernels, to make code for these alone. From level 2 on the
+    cost model decides what is open, unless `decided` is false.
     """
 
     level: int = 2
     listing: bool = False
     cached: bool = True
     target: Target | None = None
-    layouts: tuple[str, ...] | None = None
+    layouts: tuple[str, ...] | str | None = None
     decided: bool = True
 
     @property

@@ -22,8 +22,9 @@ from flowc.dialects.array.kernel import REPRODUCIBLE
 
 
 def _constant(e: FunctionEmitter, op: arith.ConstantOp) -> None:
-    value: Any = op.value
-    e.values[op.result] = number(value.value.data, op.result.type)
+    value: Any = op.properties["value"]
+    result = op.results[0]
+    e.values[result] = number(value.value.data, result.type)
 
 
 def _flags(op: Operation) -> str:
@@ -49,8 +50,6 @@ def _intrinsic(name: str) -> Writer:
     def write(e: FunctionEmitter, op: Any) -> None:
         type_ = llvm_type(op.results[0].type)
         arguments = [e.typed(value) for value in op.operands]
-        if name == "abs":
-            arguments.append("i1 false")
         full = f"llvm.{name}.{suffix(op.results[0].type)}"
         types = ", ".join(argument.rsplit(" ", 1)[0] for argument in arguments)
         e.called.add(f"declare {type_} @{full}({types})")
@@ -87,12 +86,13 @@ def _cast(instruction: str) -> Writer:
 
 
 def _index_cast(e: FunctionEmitter, op: arith.IndexCastOp) -> None:
-    source, target = llvm_type(op.input.type), llvm_type(op.result.type)
+    (value,), (result,) = op.operands, op.results
+    source, target = llvm_type(value.type), llvm_type(result.type)
     if source == target:
-        e.values[op.result] = e.operand(op.input)
+        e.values[result] = e.operand(value)
     else:
         wider = int(target[1:]) > int(source[1:])
-        e.values[op.result] = e.emit(f"{'sext' if wider else 'trunc'} {e.typed(op.input)} to {target}")
+        e.values[result] = e.emit(f"{'sext' if wider else 'trunc'} {e.typed(value)} to {target}")
 
 
 _integer_comparisons = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
@@ -106,21 +106,23 @@ def _compare(e: FunctionEmitter, op: arith.CmpiOp | arith.CmpfOp) -> None:
     integer = isinstance(op, arith.CmpiOp)
     names = _integer_comparisons if integer else _float_comparisons
     predicate = names[op.predicate.value.data]
-    text = f"{'icmp' if integer else 'fcmp'} {predicate} {e.typed(op.lhs)}, {e.operand(op.rhs)}"
-    e.values[op.result] = e.emit(text)
+    a, b = op.operands
+    text = f"{'icmp' if integer else 'fcmp'} {predicate} {e.typed(a)}, {e.operand(b)}"
+    e.values[op.results[0]] = e.emit(text)
 
 
 def _select(e: FunctionEmitter, op: arith.SelectOp) -> None:
-    if op.lhs in e.buffers:
-        one, other = e.buffers[op.lhs], e.buffers[op.rhs]
-        chosen = e.emit(f"select {e.typed(op.cond)}, ptr {one.pointer}, ptr {other.pointer}")
-        e.buffers[op.result] = evolve(one, pointer=chosen, size="", origins=one.memory | other.memory)
+    (condition, a, b), (result,) = op.operands, op.results
+    if a in e.buffers:
+        one, other = e.buffers[a], e.buffers[b]
+        chosen = e.emit(f"select {e.typed(condition)}, ptr {one.pointer}, ptr {other.pointer}")
+        e.buffers[result] = evolve(one, pointer=chosen, size="", origins=one.memory | other.memory)
         return
     note = ""
     if loops.UNPREDICTABLE in op.attributes:
         e.called.add("!7 = !{}")
         note = ", !unpredictable !7"
-    e.values[op.result] = e.emit(f"select {e.typed(op.cond)}, {e.typed(op.lhs)}, {e.typed(op.rhs)}{note}")
+    e.values[result] = e.emit(f"select {e.typed(condition)}, {e.typed(a)}, {e.typed(b)}{note}")
 
 
 def _negate(e: FunctionEmitter, op: arith.NegfOp) -> None:

@@ -90,11 +90,12 @@ def emit_block(e: FunctionEmitter, block: Block) -> None:
 
 def _for(e: FunctionEmitter, op: scf.ForOp) -> None:
     head, body, end = e.fresh("head"), e.fresh("body"), e.fresh("end")
-    counter, *carried = op.body.block.args
+    (low, high, step, *given), block = op.operands, op.body.block
+    counter, *carried = block.args
     before = e.label
     e.do(f"br label {head}")
     e.open(head)
-    phis = [(counter, op.lb), *zip(carried, op.iter_args, strict=True)]
+    phis = [(counter, low), *zip(carried, given, strict=True)]
     places = []
     for argument, start in phis:
         e.values[argument] = e.fresh("i")
@@ -102,12 +103,12 @@ def _for(e: FunctionEmitter, op: scf.ForOp) -> None:
         e.lines.append(
             f"  {e.values[argument]} = phi {llvm_type(argument.type)} [ {e.operand(start)}, {before} ]"
         )
-    test = e.emit(f"icmp slt i64 {e.operand(counter)}, {e.operand(op.ub)}")
+    test = e.emit(f"icmp slt i64 {e.operand(counter)}, {e.operand(high)}")
     e.do(f"br i1 {test}, label {body}, label {end}")
     e.open(body)
-    emit_block(e, op.body.block)
-    following = e.emit(f"add nsw i64 {e.operand(counter)}, {e.operand(op.step)}")
-    yielded = op.body.block.last_op
+    emit_block(e, block)
+    following = e.emit(f"add nsw i64 {e.operand(counter)}, {e.operand(step)}")
+    yielded = block.last_op
     assert isinstance(yielded, scf.YieldOp)
     for place, new in zip(places, [following, *map(e.operand, yielded.operands)], strict=True):
         e.lines[place] += f", [ {new}, {e.label} ]"

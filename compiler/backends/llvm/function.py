@@ -168,21 +168,23 @@ class FunctionEmitter:
         return f"{llvm_type(value.type)} {self.values[value]}"
 
 
+_NAMES: dict[type[Attribute], str] = {
+    IndexType: "i64",
+    Float64Type: "double",
+    Float32Type: "float",
+    Float16Type: "half",
+    BFloat16Type: "i16",
+}
+
+
 def llvm_type(type_: Attribute) -> str:
     """The LLVM type of a value held in a register."""
+    name = _NAMES.get(type(type_))
+    if name is not None:
+        return name
     match type_:
-        case IndexType():
-            return "i64"
         case IntegerType():
             return f"i{type_.width.data}"
-        case Float64Type():
-            return "double"
-        case Float32Type():
-            return "float"
-        case Float16Type():
-            return "half"
-        case BFloat16Type():
-            return "i16"
         case VectorType():
             return f"<{type_.get_shape()[0]} x {llvm_type(type_.get_element_type())}>"
     raise ValueError(f"no LLVM type for {type_}")
@@ -190,6 +192,8 @@ def llvm_type(type_: Attribute) -> str:
 
 def number(value: int | float, type_: Attribute) -> str:
     """A constant operand."""
+    if isinstance(type_, IndexType):
+        return str(int(value))
     if isinstance(type_, Float64Type | Float32Type | Float16Type):
         exact = struct.unpack("<f", struct.pack("<f", value))[0] if isinstance(type_, Float32Type) else value
         return "0x" + struct.pack(">d", exact).hex().upper()

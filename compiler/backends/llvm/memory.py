@@ -122,13 +122,15 @@ def _dim(e: FunctionEmitter, op: memref.DimOp) -> None:
 
 
 def _load(e: FunctionEmitter, op: memref.LoadOp) -> None:
-    address, element = element_address(e, op.memref, op.indices)
-    e.values[op.res] = e.emit(f"load {element}, ptr {address}")
+    buffer, *indices = op.operands
+    address, element = element_address(e, buffer, indices)
+    e.values[op.results[0]] = e.emit(f"load {element}, ptr {address}")
 
 
 def _store(e: FunctionEmitter, op: memref.StoreOp) -> None:
-    address, element = element_address(e, op.memref, op.indices)
-    e.do(f"store {element} {e.operand(op.value)}, ptr {address}")
+    value, buffer, *indices = op.operands
+    address, element = element_address(e, buffer, indices)
+    e.do(f"store {element} {e.operand(value)}, ptr {address}")
 
 
 def _vector_load(e: FunctionEmitter, op: vector.LoadOp) -> None:

@@ -35,16 +35,17 @@ class LlvmModule:
 def emit_module(
     kernels: Iterable[KernelOp],
     target: Target,
-    layouts: tuple[str, ...] | None = None,
+    layouts: tuple[str, ...] | str | None = None,
     decides: bool = False,
 ) -> LlvmModule:
-    """The LLVM IR of kernels, for one layout of each argument or for all that there are; `decides` says
-    whether the cost model decides how many threads they ask for."""
+    """The LLVM IR of kernels, for one layout of each argument, for one of all, or for all that there are;
+    `decides` says whether the cost model decides how many threads they ask for."""
     parts: list[str] = []
     called: set[str] = set()
     signatures = []
     for kernel in kernels:
-        texts, calls, signature = _emit_kernel(kernel, target, layouts, decides)
+        given = (layouts,) * len(kernel.function_type.inputs) if isinstance(layouts, str) else layouts
+        texts, calls, signature = _emit_kernel(kernel, target, given, decides)
         parts += texts
         called |= calls
         signatures.append(signature)

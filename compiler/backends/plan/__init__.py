@@ -1,5 +1,7 @@
 """The back end that makes plans: flow IR -> plan dialect -> the runtime's `Plan`."""
 
+from collections.abc import Callable
+
 from attrs import evolve
 from xdsl.dialects.builtin import ModuleOp
 
@@ -10,12 +12,22 @@ from flowc.passes.cost.learned import expectations_of
 from flowc.runtime.plan import Plan
 
 
-def to_plan(module: ModuleOp, *, source: str = "", optimisation: int = 2) -> tuple[Plan, ModuleOp]:
-    """The plan of a module, and a module with its kernels, for the native back end.
+def to_plan(
+    module: ModuleOp,
+    *,
+    source: str = "",
+    optimisation: int = 2,
+    watch: Callable[[ModuleOp], None] | None = None,
+) -> tuple[Plan, ModuleOp]:
+    """The plan of a module, and a module with its kernels, for the native back end. `watch` sees the plan in
+    the plan dialect.
 
     Array operators must have been outlined into kernels before.
     """
-    plan = assemble(select(module), source=source, optimisation=optimisation)
+    selected = select(module)
+    if watch is not None:
+        watch(selected)
+    plan = assemble(selected, source=source, optimisation=optimisation)
     return evolve(plan, expectations=expectations_of(module)), kernels_of(module)
 
 

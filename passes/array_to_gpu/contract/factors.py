@@ -13,7 +13,7 @@ from flowc.passes.array_to_gpu.contract.numbers import Numbers, numbers_of
 from flowc.passes.array_to_gpu.launch import unravelled
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
 from flowc.passes.array_to_loops import scalars
-from flowc.passes.array_to_loops.builder import Index
+from flowc.passes.array_to_loops.builder import Index, index_type
 from flowc.passes.array_to_loops.elements import Indices, aligned
 from flowc.passes.array_to_loops.stored import contiguous_axis, is_viewed, located
 
@@ -177,10 +177,9 @@ def _is_dense(
     """Whether neighbours along an axis lie behind one another in dense memory: found in code that is thrown
     away."""
     outer = s.b.block
-    s.b.block = Block()
-    stack = tuple(s.b.index(0) for _ in range(max(rank - 2, 0)))
-    side, depth = s.b.index(0), s.b.index(0)
-    buffer, at = place(stack, side, depth)
+    s.b.block = Block(arg_types=[index_type] * max(rank, 2))
+    *stack, side, depth = s.b.block.args
+    buffer, at = place(tuple(stack), side, depth)
     s.b.block = outer
     base = depth if axis == DEPTH else side
     return is_packed(buffer) and bool(at) and at[-1] is base and not any(each is base for each in at[:-1])

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +22,11 @@ STATUS = 70
 """How a process ends in which a kernel did what none may."""
 KEPT = 400
 """Libraries that stay in the cache."""
+KEPT_HEADERS = 4
+"""Headers as the compiler has read them that stay: two, with sanitizers and without, are in use."""
 
 _HEADERS = Path(__file__).parent
+_HEADER = "flowc_emulation.h"
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = (
     "-std=c++17", "-g1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-DFLOWC_EMULATION",
@@ -68,13 +71,28 @@ def build(text: str, *, sanitize: bool = True) -> Path:
         os.utime(library)  # so that `_trim` knows what was used last
         return library
     where.mkdir(parents=True, exist_ok=True)
+    ahead = _precompiled(where, flags)
     with tempfile.TemporaryDirectory(dir=where) as name:
         source, made = Path(name) / "kernels.cc", Path(name) / "kernels.so"
         source.write_text(text, encoding="utf-8")
-        _compile([*flags, f"-I{_HEADERS}", "-include", "flowc_emulation.h", str(source), "-o", str(made)])
+        places = [f"-I{ahead}", f"-I{_HEADERS}"]
+        _compile([*flags, *places, "-include", _HEADER, str(source), "-o", str(made)])
         made.replace(library)
     _trim(where)
     return library
+
+
+def _precompiled(where: Path, flags: Sequence[str]) -> Path:
+    """A folder where GCC finds the header as it has read it; other compilers leave that alone."""
+    key = hashlib.sha256("\0".join([_headers(), _version(), *flags]).encode()).hexdigest()
+    folder = where / f"{key[:16]}.headers"
+    if not (kept := folder / f"{_HEADER}.gch").exists():
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=where) as name:
+            made = Path(name) / "header"
+            _compile([*flags, "-x", "c++-header", str(_HEADERS / _HEADER), "-o", str(made)])
+            made.replace(kept)
+    return folder
 
 
 def environment(*, sanitize: bool = True) -> Mapping[str, str]:
@@ -129,10 +147,12 @@ def _compile(arguments: list[str]) -> None:
 
 
 def _trim(folder: Path) -> None:
-    """Removes the libraries unused for longest, and leaves as many as are kept."""
+    """Removes the libraries unused for longest, and leaves as many as are kept; headers as they were too."""
     known = sorted(folder.glob("*.so"), key=_last_used, reverse=True)
     for path in known[KEPT:]:
         path.unlink(missing_ok=True)
+    for path in sorted(folder.glob("*.headers"), key=_last_used, reverse=True)[KEPT_HEADERS:]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _last_used(path: Path) -> float:

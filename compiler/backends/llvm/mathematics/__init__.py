@@ -61,7 +61,7 @@ def definitions(called: set[str], target: Target) -> tuple[list[str], set[str]]:
         texts[name], calls, kept = _definition(name, target.attributes, processor)
         used += kept
         declared |= {call for call in calls if call.startswith("declare")}
-        wanted += [call for call in calls if not call.startswith("declare")]
+        wanted += sorted(call for call in calls if not call.startswith("declare"))
     lines = [text for parts in texts.values() for text in parts]
     if used:
         pointers = ", ".join(f"ptr @{name}" for name in used)
