@@ -7,18 +7,18 @@ forbids one launch.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from attrs import define, field
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import SymbolOpInterface
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kernel import KernelOp, LaunchOp, ReturnOp
 from flowc.passes.facts import reads
+from flowc.passes.framework import FlowPass, Report
 
 
 def outline_kernels(module: ModuleOp) -> int:
@@ -72,6 +72,7 @@ class _Places:
 class _Outliner:
     module: ModuleOp
     made: int = 0
+    number: int = 0
     taken: set[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,12 +95,11 @@ class _Outliner:
             Rewriter.erase_op(op)
 
     def _name(self, flow: str) -> str:
-        while True:
-            name = f"{flow}.{self.made}"
-            self.made += 1
-            if name not in self.taken:
-                self.taken.add(name)
-                return name
+        while (name := f"{flow}.{self.number}") in self.taken:
+            self.number += 1
+        self.taken.add(name)
+        self.number += 1
+        return name
 
     def _outline(self, group: Sequence[Operation], places: "_Places", block: Block, flow: str) -> None:
         members = set(group)
@@ -113,6 +113,7 @@ class _Outliner:
         if not outputs:
             return
         name = self._name(flow)
+        self.made += 1
         kernel = KernelOp(name, ([value.type for value in inputs], [value.type for value in outputs]))
         kernel.location = group[0].location
         _fill(kernel, group, inputs, outputs)
@@ -235,11 +236,12 @@ def _fill(
     body.add_op(end)
 
 
-class OutlineKernelsPass(ModulePass):
+@dataclass(frozen=True)
+class OutlineKernelsPass(FlowPass):
     """Moves array operators of flows into kernels."""
 
     name = "outline-kernels"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, module: ModuleOp) -> Report:
         """Runs `outline_kernels`."""
-        outline_kernels(op)
+        return Report(outline_kernels(module))

@@ -307,7 +307,8 @@ def _slice(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
 def _checked(positions: NumpyArray, extent: int) -> NumpyArray:
     if np.any((positions < -extent) | (positions >= extent)):
         raise KernelFault(f"a position outside an axis of {extent}")
-    return np.where(positions < 0, positions + extent, positions).astype(np.int64)
+    wide = positions.astype(np.int64)  # bytes do not hold every extent
+    return np.where(wide < 0, wide + extent, wide)
 
 
 def _index(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:

@@ -132,8 +132,16 @@ def _length(region: Region) -> float:
 class GuessedMap(Map):
     """map: where it is not known which items a filter keeps, nothing is known of the list that it gives."""
 
+    unsure = False
+
+    def _take(self, child: Frame) -> None:
+        slot = child.block.results[0]
+        if self.filtered and isinstance(child.slots[slot], Unknown):
+            self.unsure = child.slots[slot] = True
+        super()._take(child)
+
     def _gather(self) -> None:
-        if self.filtered and any(isinstance(result[0], Unknown) for result in self.results):
+        if self.unsure:
             self.conclude([Unknown()], self.count)
         else:
             super()._gather()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr
 
-from flowc.compiler.backends import llvm
+from flowc.compiler.backends import cuda, llvm
 from flowc.dialects.array import ops
 from flowc.passes.hoist_transposes import HoistTransposesPass
 from tests.assurance.campaign import Tally
 from tests.assurance.campaigns import kernels
+from tests.assurance.lowered import CountedLowering, count_loops
 from tests.kernels import batches
 from tests.kernels.batches import How, check
 
@@ -33,6 +34,19 @@ def test_a_module_of_kernels_means_what_the_reference_says() -> None:
     assert check(examples, How(word="contiguous"), draw) > 8
     assert tally.operations["array.return"] == 12
     assert tally.pairs
+
+
+def test_what_kernels_become_is_counted() -> None:
+    tally = Tally()
+    module = kernels.together(kernels.drawn(Random(5), kernels.drawing(Random(3)), 3, "contiguous", Tally()))
+    count_loops(module.clone(), 1, "contiguous", tally)
+    assert tally.operations["func.return"] == 3
+    assert {name.split(".")[0] for name in tally.operations} & {"memref", "scf", "loops"}
+    on_device = Tally()
+    options = cuda.Options(level=1, architectures=(), cached=False)
+    cuda.compile_lowered(module, options, CountedLowering(on_device))
+    assert on_device.operations["func.return"] >= 3
+    assert on_device.operations["gpu.terminator"] + on_device.operations["gpu.return"]
 
 
 def test_kernels_keep_their_meaning_from_pass_to_pass() -> None:

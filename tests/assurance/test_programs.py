@@ -137,6 +137,7 @@ def test_some_programs_mean_the_same_however_they_are_run() -> None:
     assert tally.operations
     assert tally.pairs
     assert tally.passes
+    assert tally.operations["plan.func"]
 
 
 @pytest.mark.parametrize("oracle", sorted(oracles.ORACLES))

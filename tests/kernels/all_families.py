@@ -16,6 +16,7 @@ FAMILIES: Mapping[str, Callable[[Sketch], Program]] = {
 }  # fmt: skip
 
 IDIOMS: Mapping[str, Callable[[Sketch], Program]] = {
-    each.__name__: each for each in (idioms.attended, idioms.scaled, idioms.rounds)
+    each.__name__: each
+    for each in (idioms.attended, idioms.scaled, idioms.byte_dots, idioms.turned, idioms.rounds)
 }
 """The forms that passes look for, for campaigns alone: each of these passes has tests of its own."""

@@ -37,6 +37,14 @@ def test_elements_narrower_than_those_that_vectors_pack_are_picked(dtype: str) -
     agrees({"x": array_type(dtype, ("n",))}, body, ones)
 
 
+def test_positions_of_bytes_may_lie_in_an_axis_longer_than_bytes_count() -> None:
+    def body(add: Add, x: SSAValue, places: SSAValue) -> SSAValue:
+        return add(build.gather(x, places))
+
+    parameters = {"x": array_type("f32", ("n",)), "p": array_type("i8", ("m",))}
+    agrees(parameters, body, array_of("f32", (300,), 1), np.array([-100, -1, 0, 99], np.int8))
+
+
 def test_attention_takes_values_that_are_a_number_seen_as_a_matrix() -> None:
     def body(add: Add, x: SSAValue) -> SSAValue:
         matrix = add(build.expand(add(build.expand(x, 0)), 0))

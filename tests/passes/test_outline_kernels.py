@@ -13,7 +13,8 @@ from xdsl.ir import Block, Operation, Region, SSAValue
 from flowc.dialects.array import KernelOp, LaunchOp, build
 from flowc.dialects.array.reference import evaluate
 from flowc.dialects.array.types import array_type
-from flowc.passes.outline_kernels import outline_kernels
+from flowc.passes.outline_kernels import OutlineKernelsPass, outline_kernels
+from flowc.passes.pipelines import optimise
 
 VECTOR = array_type("f64", (4,))
 
@@ -80,6 +81,12 @@ def test_a_call_between_operators_separates_two_kernels() -> None:
     module.verify()
 
 
+def test_the_pass_says_how_many_kernels_it_made() -> None:
+    module = flow(lambda add, x: [add(build.elementwise("exp", [x]))])
+    fired = [optimise(module, (OutlineKernelsPass(),)).statistics[0].fired for _ in range(2)]
+    assert fired == [1, 0]
+
+
 def test_constants_travel_into_the_kernel() -> None:
     def body(add: Any, x: SSAValue) -> Sequence[SSAValue]:
         return [add(build.elementwise("mul", [x, add(build.constant(2.0, "f64"))]))]
@@ -109,7 +116,7 @@ def test_names_already_taken_are_not_used_again() -> None:
     new = build.elementwise("exp", [block.args[0]])
     block.insert_op_before(new, block.last_op or new)
     block.last_op.operands[0] = new.results[0]  # type: ignore[union-attr]
-    outline_kernels(module)
+    assert outline_kernels(module) == 1
     names = [op.sym_name.data for op in module.ops if isinstance(op, KernelOp)]
     assert len(names) == len(set(names)) == 2
 

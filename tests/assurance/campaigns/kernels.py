@@ -1,6 +1,7 @@
 """Kernels nobody wrote: compiled at every level, after each pass, and on the emulated device, against the
 reference."""
 
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
@@ -24,6 +25,7 @@ from flowc.testing.oracles.roundings import judged
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.kernels import EVERY, SORTS, Program, drawn_kernel
 from tests.assurance.campaign import Campaign, Tally
+from tests.assurance.lowered import CountedLowering, count_loops
 from tests.kernels.all_families import FAMILIES, IDIOMS
 from tests.kernels.batches import Draw, Example, How, check, example
 from tests.kernels.sketch import Sketch
@@ -34,6 +36,8 @@ OPEN = (4, NOTHING, 1000), (128, 16, 1 << 14), (1 << 16, 0, 1 << 40), (100, 0, 1
 """What is chosen from where code can be made in several ways."""
 SHAPES = (*FAMILIES.values(), *list(IDIOMS.values()) * 2)
 """Kernels of the forms of real ones."""
+LOOKED_INTO = 3
+"""Kernels of a module of which it is counted what they become."""
 ON_DEVICE = 10
 """The compiler of the emulation is slow to start, and as slow as all that a device does."""
 SIZES = (1, 2, 3, 0, 5, 9, 17, 33)
@@ -50,7 +54,18 @@ def drawing(chance: Random) -> Draw:
     sort, most = chance.choice(SORTS), chance.choice((2, 3, 5, 8))
     if chance.random() < 0.8:
         return lambda choices: ordered(choices, drawn_kernel(choices, EVERY, sort, SIZES, None, most))
-    family, special = chance.choice(SHAPES), sort == "special"
+    return of_shape(chance.choice(SHAPES), sort == "special")
+
+
+def with_idioms(chance: Random) -> Draw:
+    """A way to draw kernels of which every other has a form that a pass looks for."""
+    usual, special = drawing(chance), chance.random() < 0.2
+    idioms = [of_shape(each, special) for each in IDIOMS.values()]
+    return lambda choices: choices.one(idioms)(choices) if choices.flag() else usual(choices)
+
+
+def of_shape(family: Callable[[Sketch], Program], special: bool) -> Draw:
+    """A way to draw kernels of a family, on special numbers or others."""
 
     def of_family(choices: Choices) -> Program:
         for _ in range(50):
@@ -94,11 +109,12 @@ def compiled(chance: Random, tally: Tally) -> None:
     tally.tried["kernels"] += check(examples, how, draw)
     tally.tried["modules"] += 1
     tally.passes["array-to-loops"] += 1  # the compiler itself calls what these passes call
+    count_loops(together(examples[:LOOKED_INTO]), how.level, how.word or "any", tally)
 
 
 def passed(chance: Random, tally: Tally) -> None:
     """A module of kernels after each pass over kernels but the last: valid, and of the same meaning."""
-    examples = drawn(chance, drawing(chance), MANY, None, tally)
+    examples = drawn(chance, with_idioms(chance), MANY, None, tally)
     module = together(examples)
     settle_reads(module)
     for name, made in KERNEL_PASSES.items():
@@ -140,7 +156,7 @@ def on_device(chance: Random, tally: Tally) -> None:
     """A few kernels as a GPU runs them, emulated with a sanitizer and any order of threads."""
     draw, level = drawing(chance), chance.choice((0, 2))
     examples = drawn(chance, draw, ON_DEVICE, "contiguous", Tally())
-    examples = [each for each in examples if has_device_code(each, level)]
+    examples = [each for each in examples if has_device_code(each, level, tally)]
     if not examples:
         return
     options = cuda.Options(level=level, architectures=(), cached=False)
@@ -162,11 +178,14 @@ def on_device(chance: Random, tally: Tally) -> None:
     tally.tried["modules"] += 1
 
 
-def has_device_code(each: Example, level: int) -> bool:
-    """Whether extents can be known ahead of a call, and a device has code for all operators."""
+def has_device_code(each: Example, level: int, tally: Tally) -> bool:
+    """Whether extents can be known ahead of a call, and a device has code for all operators; counts what that
+    consists of.
+    """
     alone = ModuleOp([each.program.kernel.clone()])
     try:
-        cuda.compile_kernels(alone, cuda.Options(level=level, architectures=(), cached=False))
+        options = cuda.Options(level=level, architectures=(), cached=False)
+        cuda.compile_lowered(alone, options, CountedLowering(tally))
     except (ShapeError, Unsupported):
         return False
     return True

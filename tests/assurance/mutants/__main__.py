@@ -1,6 +1,8 @@
 """Sows faults one at a time, and says which of them the suite finds: `python -m tests.assurance.mutants`.
 
-An ID may be the name of an area. What a part of a run has found is kept in results.json.
+An ID may be the name of an area. What a part of a run has found is kept in results.json. Which tests reach
+which fault is found first, once, and kept in build/assurance until the tests or the code in question change.
+Those that quick tests find come first, then the others.
 """
 
 import argparse
@@ -12,10 +14,13 @@ from typing import Any
 
 from tests.assurance.mutants.catalogue import AREAS
 from tests.assurance.mutants.copies import copied, sown
-from tests.assurance.mutants.killing import Means
+from tests.assurance.mutants.killing import Means, Verdict
 from tests.assurance.mutants.model import Area, Mutant
+from tests.assurance.mutants.reaching import Reaching
 from tests.assurance.mutants.results import keep, read, scores, table
-from tests.assurance.report import commit
+from tests.assurance.mutants.running import Tree
+from tests.assurance.report import FOLDER, commit
+from tests.assurance.worker import ROOT
 
 
 def main(arguments: list[str]) -> int:
@@ -29,22 +34,38 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs in a copy ends, too
     known = read()
     head = commit()
-    with copied() as copy, copied() as clean:
-        means = {area.name: Means(area, clean) for area in AREAS}
+    reaching = Reaching(
+        ROOT, tuple(each for area in AREAS for each in area.mutants), FOLDER / "reaching.json"
+    )
+    with copied() as copied_to, copied() as left, Tree(copied_to) as copy, Tree(left) as clean:
+        means = {area.name: Means(area, clean, reaching) for area in AREAS}
+        left_over = []
         for area, mutant in _in_turn():
             if given.ids and not {mutant.id, area.name} & {*given.ids}:
                 continue
             if (given.missing and mutant.id in known) or (given.survivors and _is_killed(known, mutant)):
                 continue
-            with sown(mutant, copy):
-                found = means[area.name].verdict(copy, given.seconds)
-            keep(mutant.id, found, head)
-            print(f"{mutant.id}: {'killed' if found.killed else 'SURVIVED'} by {found.by}", flush=True)
+            reaching.learn(area)
+            with sown(mutant, copy.root):
+                found = means[area.name].quickly(mutant, copy)
+            if found is None:
+                left_over.append((area, mutant))
+            else:
+                _tell(mutant, found, head)
+        for area, mutant in left_over:
+            with sown(mutant, copy.root):
+                _tell(mutant, means[area.name].verdict(mutant, copy, given.seconds), head)
         for each in means.values():
             if each.failing:
                 print(f"{each.area.name}: these fail without a fault, and find none: {sorted(each.failing)}")
     print(table(scores(AREAS, read())))
     return 0
+
+
+def _tell(mutant: Mutant, found: Verdict, head: str) -> None:
+    keep(mutant.id, found, head)
+    end = "killed" if found.killed else "SURVIVED"
+    print(f"{mutant.id}: {end} by {found.by}, {found.seconds} s", flush=True)
 
 
 def _is_killed(known: dict[str, Any], mutant: Mutant) -> bool:

@@ -24,6 +24,7 @@ from flowc.passes.pipelines import PIPELINES, optimise
 from flowc.runtime.result import RunResult
 from flowc.runtime.values import canonical
 from flowc.testing.oracles import reached
+from flowc.testing.oracles.asking import counted, operations_called, others
 from flowc.testing.oracles.running import Way, ended, made, run_in, ways
 from flowc.testing.oracles.worlds import IDEMPOTENT, AnsweringWorld, Write, note_write
 from flowc.testing.strategies.programs import ARGUMENTS
@@ -88,45 +89,30 @@ def writes(trace: Sequence[Event], idempotent: frozenset[str] = IDEMPOTENT) -> d
     return found
 
 
-def others(trace: Sequence[Event]) -> set[tuple[str, str]]:
-    """What was asked beside the writes; how often makes no difference, nor the order."""
-    return {
-        (event.name, asked)
-        for event in trace
-        if event.effects and not any(kind == "writes" for kind, _ in event.effects)
-        for asked in _all_asked(event)
-    }
-
-
-def _all_asked(event: Event) -> list[str]:
-    """What a call asks: each of its texts where it embeds, since calls that embed may be joined."""
-    if event.kind == "embed":
-        return [str(text) for text in json.loads(event.arguments)[0]]
-    return [_asked(event.arguments) if event.kind == "generate" else event.arguments]
-
-
-def _asked(arguments: str) -> str:
-    """What a model is asked: its prompt, whose paragraphs may stand in any order where that is allowed."""
-    prompt: str = json.loads(arguments)[0]
-    return "\n\n".join(sorted(prompt.split("\n\n")))
-
-
 def difference(
-    wanted: Outcome, found: Outcome, *, asked: bool = True, idempotent: frozenset[str] = IDEMPOTENT
+    wanted: Outcome,
+    found: Outcome,
+    *,
+    asked: bool = True,
+    anew: bool = False,
+    idempotent: frozenset[str] = IDEMPOTENT,
 ) -> tuple[str, object, object] | None:
     """In what two outcomes of the reference semantics differ, if they do. What happened before a failure may
-    differ, and without `asked` also what was read and asked beside the writes.
+    differ, and without `asked` also what was read and asked beside the writes; `anew` compares how often it
+    was asked, too, where each answer may be another one.
     """
     if (wanted.failure is None) != (found.failure is None):
         return "the outcome", wanted.failure or "a value", found.failure or "a value"
     if wanted.failure is not None:
         return None
+    kinds = {"what was asked": asked, "how often it was asked": anew}
     for what, one, other in (
         ("the value", canonical(wanted.value), canonical(found.value)),
         ("the writes", writes(wanted.trace, idempotent), writes(found.trace, idempotent)),
         ("what was asked", others(wanted.trace), others(found.trace)),
+        ("how often it was asked", counted(wanted.trace), counted(found.trace)),
     ):
-        if one != other and (asked or what != "what was asked"):
+        if one != other and kinds.get(what, True):
             return what, one, other
     return None
 
@@ -160,7 +146,7 @@ def passes_keep(subject: Subject, chance: Random) -> Reached:
                 continue
             fired[each.name] += 1
             where = f"after {', '.join(one.name for one in pipeline[: place + 1])}"
-            found = difference(subject.wanted, meaning(module, subject.arguments))
+            found = difference(subject.wanted, meaning(module, subject.arguments), anew=True)
             if found is not None:
                 raise subject.disagree(f"{where}: {found[0]}", *found[1:])
             if _said(module) != said:
@@ -198,7 +184,7 @@ def run_as(subject: Subject, way: Way) -> Reached:
         twice = [key for key, count in world.keys().items() if count > 1]
         if twice and way.deaths:
             raise subject.disagree(f"{way}: what was written twice", [], twice)
-    return Reached(compiled.fired, (), 1)
+    return Reached(compiled.fired, compiled.selected, 1)
 
 
 def _compare(subject: Subject, where: str, result: RunResult, world: AnsweringWorld) -> None:
@@ -233,7 +219,7 @@ def limits_hold(subject: Subject, chance: Random) -> Reached:
         raise subject.disagree(f"{way}: {kind} above a limit", limit, f"{spent}, {ended(result)}")
     if result.status == "ok" and subject.wanted.failure is None and world.asked == most.asked:
         _compare(subject, f"{way}, at most {limit} {kind}", result, world)
-    return Reached(free.fired, (), 2)
+    return Reached(free.fired, free.selected, 2)
 
 
 def nothing_more_is_asked(subject: Subject, chance: Random) -> Reached:
@@ -243,12 +229,12 @@ def nothing_more_is_asked(subject: Subject, chance: Random) -> Reached:
     """
     if subject.wanted.failure is not None:
         return Reached()
-    wanted = Counter(event.name for event in subject.wanted.trace)
+    wanted = operations_called(subject.wanted.trace)
     level = chance.choice((1, 2))
     with driver.room():
         module = subject.module.clone()
         done = optimise(module, PIPELINES[f"O{level}"], verify=False)
-        found = Counter(event.name for event in meaning(module, subject.arguments).trace)
+        found = operations_called(meaning(module, subject.arguments).trace)
     more = {name: (count, wanted[name]) for name, count in found.items() if count > wanted[name]}
     if more:
         raise subject.disagree(f"-O{level} calls more often, and should", {}, more)

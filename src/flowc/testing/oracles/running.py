@@ -70,11 +70,14 @@ def ways(chance: Random, deaths: tuple[Death, ...] | None = None, *, level: int 
 
 @frozen(eq=False)
 class Made:
-    """A compiled program: its plan and a module with its kernels, and which passes changed something."""
+    """A compiled program: its plan and a module with its kernels, which passes changed something, and the
+    plan in the plan dialect.
+    """
 
     plan: Plan
     kernels: ModuleOp
     fired: Counter[str] = field(factory=Counter)
+    selected: tuple[ModuleOp, ...] = ()
 
     def limited(self, **limits: Any) -> "Made":
         """The same, `main` within other limits."""
@@ -88,8 +91,9 @@ def made(checked: Checked, module: ModuleOp, level: int) -> Made:
     with driver.room():
         module = module.clone()
         done = optimise(module, PIPELINES[f"O{level}"], verify=False)
-        plan, kernels = to_plan(module, source=checked.source.path, optimisation=level)
-    return Made(plan, kernels, reached.fired(done.statistics))
+        selected: list[ModuleOp] = []
+        plan, kernels = to_plan(module, source=checked.source.path, optimisation=level, watch=selected.append)
+    return Made(plan, kernels, reached.fired(done.statistics), tuple(selected))
 
 
 def interpreted(kernels: ModuleOp) -> Kernels:

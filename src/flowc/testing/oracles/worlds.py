@@ -30,7 +30,17 @@ from flowc.runtime.providers.base import (
     estimate_tokens,
 )
 from flowc.runtime.scheduler.current import idempotency_key
-from flowc.testing.strategies.answers import answer, embedded, executed, idempotent, tools, undone, writes
+from flowc.testing.oracles.asking import answered
+from flowc.testing.strategies.answers import (
+    ANSWERS,
+    answer,
+    embedded,
+    executed,
+    idempotent,
+    tools,
+    undone,
+    writes,
+)
 
 READS = {"peek": "store"}
 """The tools that read what other tools write."""
@@ -76,7 +86,7 @@ class AnsweringWorld:
 
     def generate(self, name: str, prompt: str, arguments: Mapping[str, Any]) -> object:
         """A model's answer."""
-        return answer(name, arguments)
+        return answer(name, arguments) if name in ANSWERS else answered(prompt)
 
     def ask(self, name: str, prompt: str, arguments: Mapping[str, Any]) -> object:
         """A person's answer."""
@@ -141,11 +151,13 @@ class AnsweringProvider:
     latency: Callable[[str], float] | None = None
 
     async def generate(self, request: Request) -> Response:
-        """The answer as JSON, in parts where it is heard."""
+        """The answer as JSON, or as plain text where no schema asks for more, in parts where it is heard."""
         if self.latency is not None:
             await asyncio.sleep(self.latency(request.prompt))
         holes = {part.name: part.value for part in request.segments if isinstance(part, Hole)}
-        text = json.dumps({"value": answer(request.operation, holes)})
+        known = request.operation in ANSWERS
+        found = answer(request.operation, holes) if known else answered(request.prompt)
+        text = str(found) if request.schema is None else json.dumps({"value": found})
         if request.max_tokens is not None:
             text = text[: 4 * request.max_tokens]
         world = self.world

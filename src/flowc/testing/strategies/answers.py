@@ -1,8 +1,9 @@
 """The world of generated programs: what they declare, and what everything outside answers.
 
 Every call of a tool carries a tag of its own, so that a trace of effects tells which call of the program made
-it. All answers are plain functions of the arguments; `falter` fails for some of them, and stands only where
-that is caught.
+it; where a call is made again, it has the tag of the first. What a `@fusable` llm is asked says all that its
+answer depends on, so that it answers the same in a fused call (`oracles.asking`). All answers are plain
+functions of the arguments; `falter` fails for some of them, and stands only where that is caught.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,22 @@ llm weigh(tag: int, text: str) -> int:
 
     The tag is {tag}."""
 
+@model("small", temperature=0)
+llm sense(tag: int, text: str) -> Mood:
+    """tag: {tag}text: {text}."""
+
+@fusable
+llm draft(tag: int, text: str) -> str:
+    """draft {tag}: {text}."""
+
+@fusable
+llm refine(tag: int, text: str) -> str:
+    """refine {tag}: {text}."""
+
+@fusable
+llm grade(tag: int, text: str) -> int:
+    """grade {tag}: {text}."""
+
 @cached
 llm quote(tag: int, text: str) -> list[str]:
     """Quote {text} at {tag}: {{as it stands}}"""
@@ -163,6 +180,24 @@ def idempotent() -> frozenset[str]:
     return frozenset(name for name, each in _writes().items() if each.idempotent)
 
 
+@cache
+def cached() -> frozenset[str]:
+    """The tools and llms of which an answer holds for all equal calls: those that are kept, or at temperature
+    0.
+    """
+    callables = [each for each in declarations().values() if isinstance(each, s.Callable)]
+    return frozenset(each.name for each in callables if any(map(_is_steady, each.decorators)))
+
+
+def _is_steady(decorator: s.Decorator) -> bool:
+    at_zero = [
+        isinstance(each.value, s.Constant) and each.value.value == 0
+        for each in decorator.arguments
+        if each.name == "temperature"
+    ]
+    return decorator.name == "cached" or any(at_zero)
+
+
 def undone() -> Mapping[str, str]:
     """What takes back the write of a tool, of those that can be taken back."""
     return {name: each.undo for name, each in _writes().items() if each.undo is not None}
@@ -192,7 +227,7 @@ def _step(id_: str, tool: str, tag: int, x: int | str) -> dict[str, Any]:
     return {"id": id_, "tool": tool, "arguments": {"tag": tag, "x": x}}
 
 
-_ANSWERS: Mapping[str, Answer] = {
+ANSWERS: Mapping[str, Answer] = {
     "twist": lambda tag, x, text: (x * 7 + tag) % 101 - 50,
     "again": lambda tag, x, text: (x * 7 + tag) % 101 - 50,
     "fetch": lambda tag, x, text: (x * 3 + tag * 5) % 97,
@@ -218,11 +253,17 @@ _ANSWERS: Mapping[str, Answer] = {
     "rate": lambda tag, x, text: (len(text) * 5 + tag) % 29,
     "judge": lambda tag, x, text: {"label": text[:3], "size": tag},
     "weigh": lambda tag, x, text: (len(text) * 7 + tag) % 37,
+    "sense": lambda tag, x, text: MEMBERS[(len(text) * 2 + tag) % 3],
+    "draft": lambda tag, x, text: f"{text[:4]}d{tag % 7}",
+    "refine": lambda tag, x, text: f"{text[-4:]}r{tag % 5}",
+    "grade": lambda tag, x, text: (len(text) * 3 + tag) % 43,
     "quote": lambda tag, x, text: [text[:4], f"q{tag % 9}"],
     "devise": _plan,
     "allow": lambda tag, x, text: (len(text) + tag) % 2 == 0,
     "arrived": lambda tag, x, text: (len(text) + tag) % 3 != 0,
 }
+
+"""What each of them is answered with."""
 
 
 def answer(operation: str, arguments: Mapping[str, Any]) -> Any:
@@ -232,7 +273,7 @@ def answer(operation: str, arguments: Mapping[str, Any]) -> Any:
     """
     if operation == "blend":
         return (arguments["x"] + arguments["y"]) % 997
-    return _ANSWERS[operation](arguments.get("tag", 0), arguments.get("x", 0), arguments.get("text", ""))
+    return ANSWERS[operation](arguments.get("tag", 0), arguments.get("x", 0), arguments.get("text", ""))
 
 
 def executed(plan: Any) -> list[Any]:

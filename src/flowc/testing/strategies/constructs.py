@@ -46,7 +46,6 @@ CONSTRUCTS: frozenset[str] = frozenset({
 
 NOT_GENERATED: Mapping[str, str] = {
     "declaration: Import": "it needs a file beside the program; worlds give the functions",
-    "decorator: @fusable on llm": "what a model is asked changes, and a world knows only what is written",
     "decorator: @associative on llm": "other questions are asked where calls are grouped in another way",
     "type: bytes": "no expression makes them; they come from outside alone",
 }

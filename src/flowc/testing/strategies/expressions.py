@@ -6,16 +6,16 @@ So programs are drawn fast, and shrink towards constants.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from attrs import Factory, define
 
 from flowc.compiler import syntax as s
-from flowc.testing.strategies.answers import writes
-from flowc.testing.strategies.forms import Choices, Form, choices, constants
+from flowc.testing.strategies.answers import declarations, writes
+from flowc.testing.strategies.forms import Choices, Form, asks, choices, constants, form, words, writes_of
 from flowc.testing.strategies.phrases import TYPES
-from flowc.testing.strategies.trees import PLACE, call, compare, constant, name
+from flowc.testing.strategies.trees import PLACE, binary, call, compare, constant, name, placed
 
 T = TypeVar("T")
 _HOLES: Mapping[s.TypeRef, str] = {type_: hole for hole, type_ in TYPES.items()}
@@ -29,6 +29,7 @@ class Maker:
     `source` gives a whole number between two, both included: whatever is chosen is chosen by it.
     `writable` are the tools that write and may stand here, `wrote` those that do somewhere; `uses` is what of
     the environment is named; `flows` are the program's own with what they write, `launches` call its kernels.
+    `said` are the calls so far by hole, which may be made again; `names` all names that ever were in sight.
     """
 
     source: Callable[[int, int], int]
@@ -39,6 +40,8 @@ class Maker:
     writable: frozenset[str] = Factory(lambda: frozenset(writes()))
     wrote: set[str] = Factory(set)
     uses: set[str] = Factory(set)
+    said: dict[str, list[s.Expression]] = Factory(dict)
+    names: set[str] = Factory(set)
     tag: int = 0
     made: int = 0
     budget: int = 12
@@ -60,7 +63,14 @@ class Maker:
     def fresh(self, letter: str) -> str:
         """A name that nothing has: no built-in begins with one of these letters and goes on with a number."""
         self.made += 1
-        return f"{letter}{self.made}"
+        found = f"{letter}{self.made}"
+        self.names.add(found)
+        return found
+
+    def begin(self, takes: Mapping[str, s.TypeRef]) -> None:
+        """Begins a flow of these parameters."""
+        self.variables, self.said = dict(takes), {}
+        self.names.update(takes)
 
     def of_type(self, type_: s.TypeRef) -> list[str]:
         """The variables of a type."""
@@ -78,20 +88,43 @@ def of_hole(maker: Maker, hole: str, depth: int) -> s.Expression:
         return _leaf(maker, hole)
     found: Choices = choices(hole, maker.writable, maker.loops == 0)
     total = found.weights[-1]
-    calls = _calls(maker, hole)
-    drawn = maker.number(0, total + total // 4 + total // 8 * bool(calls) - 1)
-    if drawn < total // 4:
+    leaves, share = total // 4, total // 8
+    calls, said = _calls(maker, hole), maker.said.get(hole)
+    ends = leaves + total, leaves + total + share * bool(calls)
+    drawn = maker.number(0, ends[1] + share * bool(said) - 1)
+    if drawn < leaves:
         return _leaf(maker, hole)
-    if drawn < total // 4 + total:
-        return filled(maker, found.forms[bisect_right(found.weights, drawn - total // 4)], depth - 1)
-    return calls[drawn % len(calls)](depth - 1)
+    if drawn < ends[0]:
+        chosen = found.forms[bisect_right(found.weights, drawn - leaves)]
+        made = filled(maker, chosen, depth - 1)
+        if chosen.calls:
+            maker.said.setdefault(hole, []).append(made)
+        return made
+    if drawn < ends[1]:
+        return calls[drawn % len(calls)](depth - 1)
+    return again(maker, said[drawn % len(said)] if said else None) or _leaf(maker, hole)
 
 
-def filled(maker: Maker, form: Form, depth: int) -> s.Expression:
+def again(maker: Maker, said: s.Expression | None) -> s.Expression | None:
+    """What was said, in nodes of its own, if it may stand here as well: the same call, or the same words for
+    something that has changed.
+    """
+    if said is None or not maker.names & (named := words(said)) <= maker.variables.keys():
+        return None
+    uses, own = named & declarations().keys(), named & maker.flows.keys()
+    written = writes_of(uses).union(*(maker.flows[each] for each in own))
+    if not written <= maker.writable or (maker.loops and asks(uses)):
+        return None
+    maker.wrote |= written
+    maker.uses |= uses
+    return placed(said)
+
+
+def filled(maker: Maker, chosen: Form, depth: int) -> s.Expression:
     """A form, its holes filled by expressions of at most this depth."""
-    maker.wrote |= form.writes
-    maker.uses |= form.uses
-    return form.build(lambda hole: _hole(maker, hole, depth))
+    maker.wrote |= chosen.writes
+    maker.uses |= chosen.uses
+    return chosen.build(lambda hole: _hole(maker, hole, depth))
 
 
 def _hole(maker: Maker, hole: str, depth: int) -> s.Expression:
@@ -101,15 +134,21 @@ def _hole(maker: Maker, hole: str, depth: int) -> s.Expression:
         case "RISK":
             return risk(maker, depth)
         case "QUIET":
-            outer, maker.writable = maker.writable, frozenset()
-            asked = filled(maker, choices("QUIET", frozenset(), False).forms[0], depth)
-            maker.writable = outer
-            return asked
+            return _quiet(maker, depth)
     if hole in ELEMENTS:
         return mapped(maker, TYPES[ELEMENTS[hole]], depth)
     if hole in TYPES:
         return of_hole(maker, hole, depth)
     return filled(maker, maker.pick(constants(hole)), 0)
+
+
+def _quiet(maker: Maker, depth: int) -> s.Expression:
+    """A question to a model that depends on nothing else outside; it may be asked elsewhere, too."""
+    outer, maker.writable = maker.writable, frozenset()
+    asked = filled(maker, maker.pick(choices("QUIET", frozenset(), False).forms), depth)
+    maker.writable = outer
+    maker.said.setdefault("MOOD", []).append(asked)
+    return asked
 
 
 def risk(maker: Maker, depth: int) -> s.Expression:
@@ -140,7 +179,11 @@ def _calls(maker: Maker, hole: str) -> Sequence[Callable[[int], s.Expression]]:
     if hole != "INT":
         return []
     fit = [flow for flow, written in maker.flows.items() if written <= maker.writable]
-    return [*(partial(_flow_call, maker, flow) for flow in fit), partial(_race, maker)]
+    return [
+        *(partial(_flow_call, maker, flow) for flow in fit),
+        partial(_race, maker),
+        partial(_twice, maker),
+    ]
 
 
 def _flow_call(maker: Maker, flow: str, depth: int) -> s.Expression:
@@ -148,26 +191,37 @@ def _flow_call(maker: Maker, flow: str, depth: int) -> s.Expression:
     return call(flow, of_hole(maker, "INT", depth), of_hole(maker, "STR", depth))
 
 
+def _twice(maker: Maker, depth: int) -> s.Expression:
+    """A call, something else, and the same call: what may be one call, and what must not be."""
+    calls, between = (
+        [each for each in forms if each.writes <= maker.writable and not (each.asks and maker.loops)]
+        for forms in (_calls_to_repeat(), _between())
+    )
+    first = filled(maker, maker.pick(calls), 0)
+    parts = [binary("*", first, constant(3)), filled(maker, maker.pick(between), depth), placed(first)]
+    return call("sum", s.ListDisplay(tuple(parts), span=PLACE))
+
+
+@cache
+def _calls_to_repeat() -> tuple[Form, ...]:
+    calls = "twist(TAG, INT)", "peek(TAG)", "recall(TAG, INT)", "looked_up(TAG)", "pin(TAG, INT)"
+    return tuple(map(form, calls))
+
+
+@cache
+def _between() -> tuple[Form, ...]:
+    return tuple(map(form, ("INT", "keep(TAG, INT)", "pin(TAG, INT)", "settled(TAG, STR)")))
+
+
 def _race(maker: Maker, depth: int) -> s.Expression:
     """Arms of which any may win: they give the same, or fail."""
     tag, given = maker.next_tag(), _leaf(maker, "INT")
     maker.uses |= {"twist", "again"}
-    arms: list[s.Expression] = [call("twist", tag, given), call("again", _again(tag), _again(given))]
+    arms: list[s.Expression] = [call("twist", tag, given), call("again", placed(tag), placed(given))]
+    maker.said.setdefault("INT", []).extend(arms)
     lost = s.Subscript(_leaf(maker, "INTS"), (constant(99),), span=PLACE)
     orders: list[list[s.Expression]] = [arms, [lost, *arms], arms[::-1]]
     return call("race", *maker.pick(orders))
-
-
-def _again(tree: s.Expression) -> s.Expression:
-    """A constant or a name once more, as a node of its own."""
-    match tree:
-        case s.Constant(kind=kind, value=value):
-            return s.Constant(kind, value, span=PLACE)
-        case s.Unary(operator=operator, operand=operand):
-            return s.Unary(operator, _again(operand), span=PLACE)
-        case s.Name(id=id_):
-            return name(id_)
-    raise TypeError("only leaves stand twice")
 
 
 def mapped(maker: Maker, element: s.TypeRef, depth: int) -> s.Expression:

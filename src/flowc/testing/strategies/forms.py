@@ -22,13 +22,16 @@ Build = Callable[[Fill], s.Expression]
 
 @frozen
 class Form:
-    """One line. `writes` names the tools that write in it, `uses` all declarations that it names."""
+    """One line. `writes` names the tools that write in it, `uses` all declarations that it names; `asks` says
+    whether a person is asked, `calls` whether anybody is.
+    """
 
     build: Build
     weight: int
     writes: frozenset[str]
     uses: frozenset[str]
     asks: bool
+    calls: bool
 
 
 HOLES = frozenset({*TYPES, *CONSTANTS, *FORMS, "TAG", "MAP_INT", "MAP_STR", "MAP_FLOAT", "MAP_ITEM"})
@@ -40,8 +43,18 @@ def form(text: str) -> Form:
     weight, text = (int(number), rest) if rest and number.isdigit() else (1, text)
     tree = read(text)
     uses = mentioned(tree)
-    kinds = {each.kind for each in needed(uses) if isinstance(each, s.Callable)}
-    return Form(_builder(tree, HOLES), weight, writes_of(uses), uses, bool(kinds & {"human", "event"}))
+    calls = bool(_called(uses) - {"flow"})
+    return Form(_builder(tree, HOLES), weight, writes_of(uses), uses, asks(uses), calls)
+
+
+def asks(uses: frozenset[str]) -> bool:
+    """Whether what names these declarations asks a person."""
+    return not _called(uses).isdisjoint({"human", "event"})
+
+
+def _called(uses: frozenset[str]) -> set[str]:
+    """The kinds of what is called by what names these declarations."""
+    return {each.kind for each in needed(uses) if isinstance(each, s.Callable)}
 
 
 def read(text: str) -> s.Expression:
@@ -78,6 +91,11 @@ def _is_fixed(value: Any) -> bool:
 
 def mentioned(tree: Any) -> frozenset[str]:
     """The declarations of the environment that a tree names: callables, types and labels."""
+    return words(tree) & declarations().keys()
+
+
+def words(tree: Any) -> frozenset[str]:
+    """All names and texts in a tree; the order of labels is called `labels`."""
     found: set[str] = set()
     pending = [tree]
     while pending:
@@ -88,7 +106,7 @@ def mentioned(tree: Any) -> frozenset[str]:
             found.add("labels" if each in ("low", "mid", "high") else each)
         elif is_node(each):
             pending += fields_of(each).values()
-    return frozenset(found & declarations().keys())
+    return frozenset(found)
 
 
 @cache

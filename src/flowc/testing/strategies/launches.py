@@ -11,7 +11,7 @@ from functools import cache, partial
 from flowc.compiler import syntax as s
 from flowc.compiler.parser import parse
 from flowc.testing.strategies.expressions import Maker
-from flowc.testing.strategies.forms import Build, constants, template
+from flowc.testing.strategies.forms import Build, constants, template, words
 from flowc.testing.strategies.phrases import SMOOTH
 from flowc.testing.strategies.trees import PLACE, binary, call, constant, declared, name, placed, ref
 
@@ -45,6 +45,18 @@ LAST = """
     sum(attention(expand(V, 1), expand(V, 1), expand(V, 1)), axis=1)
 """
 """What may stand around all of it, of f64, beside the smooth functions."""
+
+AROUND = """
+    V + V; V - V; maximum(V, V); minimum(V, V); V[::-1]; -V; abs(V)
+    lean(V, V); lean(V, V); handed(V, V); handed(V, V); handed(V, V)
+"""
+"""What flows do with arrays before and after a launch: nothing that makes a rounding larger."""
+
+LEAN = """
+kernel lean(x: DTYPE[n], y: DTYPE[n]) -> DTYPE[n]:
+    return maximum(x, y) - y
+"""
+"""A kernel whose results go into others."""
 
 WHOLE = """
 kernel NAME(m: f64[r, n], x: f64[n]) -> f64[r]:
@@ -123,7 +135,31 @@ def kernel(maker: Maker) -> tuple[list[s.Declaration], Launches]:
         last = binary("+", first, second)
     body = (s.Assign(("z",), inner, span=PLACE), s.Return(last, span=PLACE))
     kernels.append(_kernel("bend", vector, body, {9: "precise", 10: "reproducible"}.get(chosen)))
-    return kernels, (partial(_launched, maker, "bend", dtype),)
+    if maker.number(0, 1) == 0:
+        return kernels, (partial(_launched, maker, "bend", dtype),)
+    return [*kernels, _lean(dtype), _handed(maker, dtype)], (partial(_chained, maker, dtype),)
+
+
+def _handed(maker: Maker, dtype: str) -> s.Callable:
+    """A flow that hands arrays on: what its callers know of their extents is known inside of it as well."""
+    vector = ref(dtype, s.Dimension("k", span=PLACE))
+    forms = [each for each in _around() if "handed" not in words(each(lambda hole: name("x")))]
+    inner = maker.pick(forms)(lambda hole: name(maker.pick("xy")))
+    value = call("lean", inner, name("y"))
+    body = (s.Return(value, span=PLACE),)
+    return declared("flow", "handed", {"x": vector, "y": vector}, vector, body=body)
+
+
+@cache
+def _lean(dtype: str) -> s.Callable:
+    (found,) = parse(LEAN.replace("DTYPE", dtype).lstrip(), "lean.flow").declarations
+    assert isinstance(found, s.Callable)
+    return placed(found)
+
+
+@cache
+def _around() -> tuple[Build, ...]:
+    return _templates(AROUND, "f64")
 
 
 def _vector(maker: Maker, dtype: str, depth: int) -> s.Expression:
@@ -166,6 +202,23 @@ def _launched(maker: Maker, called: str, dtype: str, depth: int) -> s.Expression
     return _seen()(
         lambda hole: launch if called == "grid" else s.Subscript(launch, (constant(0),), span=PLACE)
     )
+
+
+def _chained(maker: Maker, dtype: str, depth: int) -> s.Expression:
+    """Launches of what other launches and operators of flows give."""
+    length = maker.number(1, 4)
+
+    def row() -> s.Expression:
+        return call(dtype, s.ListDisplay(tuple(_number(maker, dtype) for _ in range(length)), span=PLACE))
+
+    def around(first: Callable[[], s.Expression]) -> s.Expression:
+        holes = iter([first])
+        return maker.pick(_around())(lambda hole: next(holes, row)())
+
+    def launch() -> s.Expression:
+        return call("bend", around(row), row())
+
+    return _seen()(lambda hole: around(launch))
 
 
 def everything(dtype: str) -> s.Callable:

@@ -2,6 +2,7 @@
 
 A word in capitals is a hole. `INT`, `STRS`, `ITEM` and the like hold an expression of that type; `TAG` is a
 number that no other call has, `DIGIT` one from 1 to 9, `TINY` from -3 to 3, `HALF` a multiple of a half,
+`VECTOR` an array of two numbers that sums and halves keep exact, zeros of either sign among them,
 `PLACE` a position that may lie outside of a list, `WORD` a short text; `RISK` may fail. A number in front
 says how often a line is taken next to the others, 1 where there is none.
 """
@@ -9,12 +10,13 @@ says how often a line is taken next to the others, 1 where there is none.
 from collections.abc import Mapping
 
 from flowc.compiler import syntax as s
-from flowc.testing.strategies.trees import ref
+from flowc.testing.strategies.trees import PLACE, ref
 
 TYPES: Mapping[str, s.TypeRef] = {
     "INT": ref("int"), "FLOAT": ref("float"), "STR": ref("str"), "BOOL": ref("bool"),
     "INTS": ref("list", ref("int")), "STRS": ref("list", ref("str")), "FLOATS": ref("list", ref("float")),
     "ITEM": ref("Item"), "ITEMS": ref("list", ref("Item")), "PARCEL": ref("Parcel"), "MOOD": ref("Mood"),
+    "VECTOR": ref("f64", s.Dimension("_", span=PLACE)),
     "TABLE": ref("dict", ref("str"), ref("int")), "MAYBE": ref("int", optional=True), "JSON": ref("json"),
 }  # fmt: skip
 """The types of expressions, by the name of their holes."""
@@ -32,6 +34,7 @@ CONSTANTS: Mapping[str, str] = {
     "PARCEL": "Parcel(item=Item('a', 1), notes=['n'], key=2, mark=none, kind=Mood.calm)",
     "MOOD": "Mood.calm; Mood.keen; Mood.bored",
     "TABLE": "{'k': 1}; {'k': 2, 'a': 3}",
+    "VECTOR": "f64([0.0, 1.0]); f64([0.5, -2.0]); f64([1.5, 0.25])",
     "MAYBE": "get({'k': 1}, 'k'); get({'k': 1}, 'x')",
     "JSON": "to_json(1); parse_json('[1, null]')",
     "DIGIT": "1; 2; 3; 4; 5; 6; 7; 8; 9",
@@ -120,6 +123,9 @@ FORMS: Mapping[str, str] = {
         2 settled(TAG, STR)
         3 rate(TAG, STR)
         2 weigh(TAG, STR)
+        2 grade(TAG, STR)
+        2 grade(TAG, refine(TAG, STR))
+        2 int(sum(VECTOR))
         len(quote(TAG, STR))
         2 int(execute(endorse(devise(TAG, STR), 'its tools are pure'))[0])
         2 try RISK else INT
@@ -161,6 +167,9 @@ FORMS: Mapping[str, str] = {
         sum(FLOATS)
         3 agreement([INT, INT, INT])
         round(FLOAT, 2)
+        2 float(sum(VECTOR)) + 0.0
+        float(VECTOR[0]) + 0.0
+        float(max(VECTOR)) + 0.0
         minimum(FLOAT, FLOAT)
         maximum(FLOAT, FLOAT)
         where(BOOL, FLOAT, FLOAT)
@@ -198,6 +207,9 @@ FORMS: Mapping[str, str] = {
         STR[1:3]
         (STR + 'a')[0]
         3 spell(TAG, INT)
+        2 draft(TAG, STR)
+        refine(TAG, STR)
+        2 refine(TAG, draft(TAG, STR))
         2 judge(TAG, STR, INT).label
         confide(TAG)
         quote(TAG, STR)[0]
@@ -293,11 +305,31 @@ FORMS: Mapping[str, str] = {
     """,
     "MOOD": """
         3 feel(TAG, STR)
+        2 sense(TAG, STR)
         4 vote(QUIET, max=3, lead=2)
         PARCEL.kind
         MOOD if BOOL else MOOD
     """,
-    "QUIET": "feel(TAG, STR)",
+    "QUIET": """
+        feel(TAG, STR)
+        sense(TAG, STR)
+    """,
+    "VECTOR": """
+        2 VECTOR + VECTOR
+        VECTOR - VECTOR
+        2 VECTOR * HALF
+        VECTOR * f64(DIGIT)
+        3 VECTOR + f64(INT)
+        3 f64([float(INT), HALF])
+        maximum(VECTOR, VECTOR)
+        minimum(VECTOR, VECTOR)
+        abs(VECTOR)
+        -VECTOR
+        VECTOR[::-1]
+        sort(VECTOR)
+        where(VECTOR < VECTOR, VECTOR, VECTOR)
+        VECTOR if BOOL else VECTOR
+    """,
     "TABLE": """
         2 {'k': INT, 'b': INT}
         2 put(TABLE, WORD, INT)

@@ -39,6 +39,8 @@ def _part(type_: s.TypeRef, key: str) -> s.Expression | None:
         return call("len", name(key))
     if type_ == FLOAT:
         return call("round", name(key))
+    if type_ == TYPES["VECTOR"]:
+        return call("int", call("sum", name(key)))
     if type_.name in NUMERIC:
         return call("int", name(key))
     return s.Attribute(name(key), "size", span=PLACE) if type_ == ITEM else None
@@ -46,7 +48,7 @@ def _part(type_: s.TypeRef, key: str) -> s.Expression | None:
 
 def flow(maker: Maker, called: str, takes: Mapping[str, s.TypeRef], **more: Any) -> s.Callable:
     """A flow over its parameters that returns a number; its value depends on all that it has defined."""
-    maker.variables = dict(takes)
+    maker.begin(takes)
     body = block(maker, 1, 6)
     total: s.Expression | None = None
     for key, type_ in maker.variables.items():

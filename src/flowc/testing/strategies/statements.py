@@ -8,16 +8,20 @@ from attrs import evolve
 
 from flowc.compiler import syntax as s
 from flowc.runtime.types import NUMERIC
+from flowc.testing.strategies.acts import act, ask_on, launch, repeat
 from flowc.testing.strategies.answers import idempotent, undone
 from flowc.testing.strategies.expressions import Maker, expression, filled, leaf, risk
 from flowc.testing.strategies.forms import Form, form
 from flowc.testing.strategies.phrases import TYPES
-from flowc.testing.strategies.trees import PLACE, binary, call, compare, constant, name, ref
+from flowc.testing.strategies.trees import PLACE, assign, binary, call, compare, constant, name, ref
 
 INT, STR, BOOL, INTS, STRS = (TYPES[hole] for hole in ("INT", "STR", "BOOL", "INTS", "STRS"))
 FLOAT, ITEM, MAYBE = TYPES["FLOAT"], TYPES["ITEM"], TYPES["MAYBE"]
 _OFTEN = ("INT", "FLOAT", "STR", "BOOL", "INTS", "STRS", "FLOAT", "ITEM")
-_DEFINED = (*_OFTEN, *_OFTEN, "STRS", "MOOD", "MOOD", "FLOATS", "TABLE", "ITEMS", "PARCEL", "JSON", "MAYBE")
+_DEFINED = (
+    *_OFTEN, *_OFTEN, "STRS", "MOOD", "MOOD", "FLOATS", "TABLE", "ITEMS", "PARCEL", "JSON", "MAYBE",
+    "VECTOR", "VECTOR",
+)  # fmt: skip
 """The types of variables: what is defined more often stands there more often."""
 
 IDEMPOTENT = idempotent()
@@ -57,11 +61,6 @@ def _inner(maker: Maker, least: int, most: int) -> tuple[s.Statement, ...]:
         return block(maker, least, most)
 
 
-def assign(target: str, value: s.Expression, annotation: s.TypeRef | None = None) -> s.Assign:
-    """`target = value`."""
-    return s.Assign((target,), value, annotation, span=PLACE)
-
-
 def _define(maker: Maker) -> s.Statement:
     type_ = TYPES[maker.pick(_DEFINED)]
     value = expression(maker, type_, 2)
@@ -99,23 +98,6 @@ def _rebind(maker: Maker) -> s.Statement:
     if type_ == INT:
         value = binary("%", value, constant(9973))
     return assign(target, value)
-
-
-@cache
-def _acts(writable: frozenset[str]) -> tuple[Form, ...]:
-    lines = (
-        "sleep(0.0)",
-        "note(TAG, STR)",
-        "keep(TAG, INT)",
-        "book(TAG, INT)",
-        "pin(TAG, INT)",
-        "sleep(1ms)",
-    )
-    return tuple(each for each in map(form, lines) if each.writes <= writable)
-
-
-def _act(maker: Maker) -> s.Statement:
-    return s.ExpressionStatement(filled(maker, maker.pick(_acts(maker.writable)), 1), span=PLACE)
 
 
 def _if(maker: Maker) -> s.Statement:
@@ -265,6 +247,7 @@ def _unpack(maker: Maker) -> s.Statement:
 
 
 _STATEMENTS: Sequence[Callable[[Maker], s.Statement]] = (
-    _define, _define, _define, _define, _define, _rebind, _rebind, _rebind, _act, _act, _if, _if, _for, _for,
+    _define, _define, _define, _define, _define, _rebind, _rebind, _rebind, act, act, _if, _if, _for, _for,
     _while, _gather, _try, _try, _with, _maybe, _unpack, _leave, _number,
+    repeat, repeat, repeat, launch, ask_on, ask_on,
 )  # fmt: skip

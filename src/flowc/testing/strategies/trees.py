@@ -46,6 +46,11 @@ def compare(operator: str, left: s.Expression, right: s.Expression) -> s.Compare
     return s.Compare((operator,), (left, right), span=PLACE)
 
 
+def assign(target: str, value: s.Expression, annotation: s.TypeRef | None = None) -> s.Assign:
+    """`target = value`."""
+    return s.Assign((target,), value, annotation, span=PLACE)
+
+
 def parameters(**types: s.TypeRef) -> tuple[s.Parameter, ...]:
     """Parameters without defaults."""
     return tuple(s.Parameter(key, type_, span=PLACE) for key, type_ in types.items())

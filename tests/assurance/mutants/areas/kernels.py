@@ -318,11 +318,11 @@ MUTANTS = (
         "random numbers are others than the reference gives",
     ),
     Mutant(
-        "kernel-abs-of-least",
-        LLVM,
-        'arguments.append("i1 false")',
-        'arguments.append("i1 true")',
-        "the magnitude of the least integer may be anything",
+        "kernel-abs-of-minus-one",
+        INTEGERS,
+        'return b.select(b.compare("slt", value, zero), b.insert',
+        'return b.select(b.compare("slt", value, b.constant(-1, value.type)), b.insert',
+        "the magnitude of -1 is -1",
     ),
     Mutant(
         "kernel-index-unsigned",

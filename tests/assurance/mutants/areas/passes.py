@@ -376,6 +376,7 @@ AREA = Area(
     ("programs", "metamorphic"),
     (
         "tests/passes/test_fixtures.py",
+        "tests/passes/test_simplified.py",
         "tests/passes/test_order.py",
         "tests/passes/test_meaning.py",
         "tests/passes/test_typed_meaning.py",
