@@ -5,7 +5,9 @@ import gc
 import os
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,9 +99,23 @@ def update(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def unoptimised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leaves LLVM's optimiser off, which takes two thirds of the time of a test that asks what a program
-    gives. The long form has it on, as have the tests of every operator, of families of programs and of the
-    order of sums; listings are of optimised code still.
+    """Has all tests of a module do with code as in `_plainly`."""
+    with _plainly(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture
+def unoptimised_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Has one test do with code as in `_plainly`."""
+    with _plainly(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@contextmanager
+def _plainly(folder: Path) -> Iterator[None]:
+    """Leaves LLVM's optimiser off, and all ways of a kernel the usual ones, which together take most of the
+    time of a test that asks what a program gives. The long form has them on, as have the tests of every
+    operator, of families of programs and of the order of sums; listings are of optimised code still.
 
     The code is kept in a folder of its own, where nobody finds it who wants the optimised one.
     """
@@ -115,7 +131,8 @@ def unoptimised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FLOWC_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "unoptimised"))
+        patch.setenv("FLOWC_CACHE_DIR", str(folder / "unoptimised"))
         for back_end in (llvm, cuda):
             patch.setattr(back_end, "assemble", plainly)
+        patch.setattr(llvm.Options, "decides", False)
         yield

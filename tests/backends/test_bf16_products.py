@@ -52,7 +52,7 @@ def compiled(
     if flag:
         kernel.attributes[flag] = UnitAttr()
     layouts = ("contiguous", "contiguous")
-    options = Options(cached=False, listing=True, target=target, layouts=layouts)
+    options = Options(cached=False, listing=True, target=target, layouts=layouts, decided=False)
     code = compile_kernels(as_module(kernel), options)
     return load(code.object_code, code.signatures)["k"], code
 

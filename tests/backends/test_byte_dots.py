@@ -15,6 +15,8 @@ from flowc.runtime.kernels import load
 from flowc.testing.strategies.kernels import Add, as_module, make_kernel
 from tests.kernels.guarded import contiguous, guarded
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LENGTHS = (0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200, 384, 401)
 
 

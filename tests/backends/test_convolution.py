@@ -14,6 +14,8 @@ from flowc.runtime.kernels import Kernel, load
 from flowc.testing.oracles.tolerance import assert_close
 from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SHAPES = [
     ((2, 9, 11, 3), (3, 3, 3, 5)),
     ((1, 5, 5, 1), (5, 5, 1, 70)),

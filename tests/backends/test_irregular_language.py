@@ -13,6 +13,8 @@ from flowc.compiler.diagnostics.model import CompileError
 from flowc.compiler.driver import check_text, compile_text
 from flowc.runtime.kernels import Kernel, load
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 X = np.array([3, -1, 2.5, 0, 3, -7, 1.5], np.float32)
 ROWS = np.arange(14, dtype=np.float32).reshape(7, 2) % 5 - 2
 KEYS = np.array([2, 0, 2, 1, 0, 2, 0], np.int32)

@@ -23,7 +23,10 @@ Types = dict[str, Attribute]
 
 
 def compiled(kernel: KernelOp, level: int = 2) -> Kernel:
-    code = compile_kernels(as_module(kernel), Options(level=level, cached=False))
+    """For dense arrays: generated programs (`test_llvm_programs.py`) are compiled for all that there are."""
+    dense = ("contiguous",) * len(kernel.function_type.inputs)
+    options = Options(level=level, cached=False, decided=False, layouts=dense)
+    code = compile_kernels(as_module(kernel), options)
     return load(code.object_code, code.signatures)[kernel.sym_name.data]
 
 
@@ -77,6 +80,41 @@ def test_integer_division_is_pythons_and_never_traps(dtype: str) -> None:
     low = np.iinfo(numpy_dtypes[dtype]).min
     x, y = np.meshgrid([low, low + 1, -7, -1, 0, 1, 7, -low - 1], [low, -3, -1, 0, 1, 3])
     check(kernel, native, x.ravel().astype(numpy_dtypes[dtype]), y.ravel().astype(numpy_dtypes[dtype]))
+
+
+def test_bytes_are_divided_without_a_sign() -> None:
+    def body(add: Any, x: SSAValue, y: SSAValue) -> Sequence[SSAValue]:
+        return [add(build.elementwise(kind, [x, y])) for kind in ("floordiv", "mod")]
+
+    kernel, native = kernel_of({"x": array_type("u8", ("n",)), "y": array_type("u8", ("n",))}, body)
+    x, y = np.meshgrid([0, 1, 127, 128, 200, 255], [0, 1, 3, 128, 255])
+    check(kernel, native, x.ravel().astype(np.uint8), y.ravel().astype(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", ["i64", "i32", "i8", "u8"])
+def test_shifts_by_any_number_follow_the_reference(dtype: str) -> None:
+    def body(add: Any, x: SSAValue, y: SSAValue) -> Sequence[SSAValue]:
+        return [add(build.elementwise(kind, [x, y])) for kind in ("shl", "shr")]
+
+    types = {"x": array_type(dtype, ("n",)), "y": array_type(dtype, ("n",))}
+    kernel, native = kernel_of(types, body, level=0)  # lanes shift by the width as we do, registers do not
+    info = np.iinfo(numpy_dtypes[dtype])
+    places = [0, 1, info.bits - 1, info.bits, info.bits + 1, *([-1, info.min] if info.min else [255])]
+    x, y = np.meshgrid(np.array([1, 3, info.max, info.min], info.dtype), np.array(places, info.dtype))
+    check(kernel, native, x.ravel(), y.ravel())
+
+
+def test_the_magnitude_of_the_least_integer_is_itself() -> None:
+    """LLVM's optimiser must not take it for positive."""
+
+    def body(add: Any, x: SSAValue) -> SSAValue:
+        magnitude = add(build.elementwise("abs", [x]))
+        return add(build.elementwise("lt", [magnitude, add(build.constant(0, "i8"))]))
+
+    kernel, native = kernel_of({"x": array_type("i8", ("n",))}, body)
+    x = np.array([-128, -127, -1, 0, 127], np.int8)
+    check(kernel, native, x)
+    assert native(x).tolist() == [True, False, False, False, False]
 
 
 ACCURATE = ("exp", "exp2", "expm1", "log", "log2", "log1p", "tanh", "erf", "sigmoid", "sin", "cos", "sqrt")

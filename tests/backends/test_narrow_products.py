@@ -19,6 +19,8 @@ from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kern
 from tests.backends.test_byte_dots import levels
 from tests.kernels.guarded import contiguous, guarded
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LEVELS = {f"{number}-{level.cpu}-{level.vector_bits}": level for number, level in enumerate(levels())}
 HOST = next(iter(LEVELS))
 FORMS = ("a @ b", "a @ b.T", "a.T @ b", "b @ a", "b @ a.T", "b.T @ a")

@@ -21,6 +21,8 @@ from flowc.runtime import processor
 from flowc.runtime.kernels import Kernel, load
 from flowc.testing.strategies.kernels import as_module, make_kernel
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 NARROW, FEW = 8 * SORTED, 16 * SORTED
 """So many keys of 64 bits, and of 32, are sorted at once."""
 LENGTHS = (0, 1, 2, 7, 8, 9, BLOCK - 1, BLOCK, BLOCK + 1, 100, NARROW, NARROW + 1, FEW, FEW + 1, 1027, 4099)

@@ -124,6 +124,7 @@ def test_an_artifact_has_code_for_every_level_and_each_gives_the_result(
 
 
 @x86
+@pytest.mark.usefixtures("unoptimised_here")
 def test_an_artifact_for_narrow_numbers_has_code_for_processors_that_multiply_them(folder: Path) -> None:
     (folder / "main.flow").write_text(
         "kernel scores(a: bf16[n, k], b: bf16[k, m]) -> bf16[n, m]:\n    return a @ b\n"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forked import COMMANDS, Done, run_forked
+
 TOOLS = """\
 import os, subprocess, sys
 
@@ -52,7 +54,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def flowc(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
+def flowc(*words: str, out: Path | None = None) -> Done:
+    """Runs the command; its descriptors are files."""
+    return run_forked("from flowc.cli import main; main()", ("flowc", *words), ahead=COMMANDS, out=out)
+
+
+def redirected(*words: str, redirect: str) -> subprocess.CompletedProcess[str]:
     command = f'"$0" -c "from flowc.cli import main; main()" "$@" {redirect}'
     return subprocess.run(
         ["sh", "-c", command, sys.executable, *words], capture_output=True, text=True, check=False, timeout=60
@@ -61,20 +68,20 @@ def flowc(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
 
 def test_what_tools_and_their_children_print_goes_to_stderr() -> None:
     done = flowc("run", "main.flow", "x=3", "--flow", "main", "--output-format=json")
-    assert json.loads(done.stdout)["result"] == 4
+    assert json.loads(done.out)["result"] == 4
     for words in ("printed", "written", "by a child", "by descriptor"):
-        assert words in done.stderr
+        assert words in done.err
 
 
 def test_a_batch_keeps_stdout_for_its_lines(folder: Path) -> None:
     (folder / "three.jsonl").write_text('{"x": 1}\n{"x": 2}\n{"x": 3}\n')
     done = flowc("run", "main.flow", "--flow", "main", "--batch", "three.jsonl")
-    assert [json.loads(line)["result"] for line in done.stdout.splitlines()] == [2, 3, 4]
+    assert [json.loads(line)["result"] for line in done.out.splitlines()] == [2, 3, 4]
 
 
 def test_a_closed_stderr_or_stdout_ends_no_run() -> None:
-    assert flowc("run", "main.flow", "x=3", "--flow", "main", redirect="2>&-").stdout == "4\n"
-    assert flowc("run", "main.flow", "x=3", "--flow", "main", redirect=">&-").returncode == 0
+    assert redirected("run", "main.flow", "x=3", "--flow", "main", redirect="2>&-").stdout == "4\n"
+    assert redirected("run", "main.flow", "x=3", "--flow", "main", redirect=">&-").returncode == 0
 
 
 def test_a_reader_that_goes_away_is_no_failure() -> None:
@@ -96,38 +103,38 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_full_disk_under_stdout_is_said(folder: Path) -> None:
     for words in (["run", "main.flow", "x=3", "--flow", "half"], ["compile", "main.flow", "--emit=tree"]):
-        done = flowc(*words, redirect=">/dev/full")
-        assert done.returncode == 2
-        assert "error[E0682]" in done.stderr
-        assert "internal" not in done.stderr
+        done = flowc(*words, out=Path("/dev/full"))
+        assert done.status == 2
+        assert "error[E0682]" in done.err
+        assert "internal" not in done.err
 
 
 def test_whole_numbers_of_any_length_are_printed_and_read() -> None:
     done = flowc("run", "main.flow", "x=3", "--flow", "huge")
-    assert done.stdout == "1" + "0" * 5000 + "\n"
+    assert done.out == "1" + "0" * 5000 + "\n"
     given = flowc("run", "main.flow", "x=" + "9" * 5000, "--flow", "main")
-    assert given.stdout == "1" + "0" * 5000 + "\n"
+    assert given.out == "1" + "0" * 5000 + "\n"
 
 
 def test_half_a_surrogate_pair_is_printed_escaped() -> None:
-    assert flowc("run", "main.flow", "x=3", "--flow", "half").stdout == "\\ud800é\n"
+    assert flowc("run", "main.flow", "x=3", "--flow", "half").out == "\\ud800é\n"
     done = flowc("run", "main.flow", "x=3", "--flow", "half", "--output-format=json")
-    assert json.loads(done.stdout)["result"] == "\ud800é"
+    assert json.loads(done.out)["result"] == "\ud800é"
 
 
 def test_a_run_that_fails_before_its_first_step_is_still_one_object(folder: Path) -> None:
     (folder / "none.flow").write_text("tool f(x: int) -> int pure\n\nflow main() -> int:\n    return f(1)\n")
     done = flowc("run", "none.flow", "--output-format=json")
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["status"], found["code"]) == (3, "failed", "E0803")
-    assert "error[E0803]" in done.stderr
+    found = json.loads(done.out)
+    assert (done.status, found["status"], found["code"]) == (3, "failed", "E0803")
+    assert "error[E0803]" in done.err
 
 
 def test_a_timeline_that_cannot_be_written_loses_no_result() -> None:
     done = flowc("run", "main.flow", "--flow", "main", "x=3", "--trace", "missing/t.json")
-    assert done.stdout == "4\n"
-    assert done.returncode == 2
-    assert "error[E0682]" in done.stderr
+    assert done.out == "4\n"
+    assert done.status == 2
+    assert "error[E0682]" in done.err
 
 
 def test_the_package_runs_as_a_module_does() -> None:

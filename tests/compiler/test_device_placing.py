@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flowc.compiler import device_placing
 from flowc.compiler.backends.cuda.emulated_device import DeviceArray, EmulatedDevice
-from flowc.compiler.device_placing import Placer, kernel_decisions, placer, placer_of_text
+from flowc.compiler.device_placing import Placer, kernel_decisions, placer, placer_of_text, work_of
 from flowc.compiler.driver import check_text
 from flowc.compiler.python.jit_device import Back, DeviceJit
 from flowc.compiler.tuning.device_ceilings import measured_card
+from flowc.dialects.array.kernel import KernelOp
 from flowc.passes.cost.device_card import CARDS, Card
 from flowc.runtime.device import placing
 from flowc.runtime.device.failures import no_device
@@ -27,6 +29,7 @@ kernel added(x: f32[n], a: f32) -> f32[n]:
 kernel picked(x: f32[n], k: int) -> f32[k]:
     return topk(x, k).values
 """
+WORKS: dict[str, device_placing.Work | None] = {}
 H200 = next(card for card in CARDS if card.name == "H200")
 
 
@@ -34,9 +37,18 @@ H200 = next(card for card in CARDS if card.name == "H200")
 def place(monkeypatch: pytest.MonkeyPatch) -> Placer:
     monkeypatch.setattr(placing, "on_device", on_device)
     monkeypatch.setattr("flowc.compiler.device_placing.on_device", on_device)
+    monkeypatch.setattr(device_placing, "work_of", work)
     found = placer(check_text(TEXT, "main.flow"))
     found.card = lambda: H200
     return found
+
+
+def work(kernel: KernelOp, level: int) -> device_placing.Work | None:
+    """What a kernel of TEXT does, found out once for all tests."""
+    name = kernel.sym_name.data
+    if name not in WORKS:
+        WORKS[name] = work_of(kernel, level)
+    return WORKS[name]
 
 
 def on_device(each: object) -> bool:

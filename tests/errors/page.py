@@ -15,17 +15,16 @@ import ast
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 from attrs import frozen
 from click.testing import CliRunner
 
 from flowc.cli import main
-from tests.errors.forked import run_forked
+from tests.forked import run_forked
 
 _PLAIN = {"NO_COLOR": "1", "COLUMNS": "100"}
+_AHEAD = "from tests.imported import fork_flowc; fork_flowc()"
 _FENCE = re.compile(r"^```(?P<language>\w+)[ \t]*(?P<name>\S*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PIECE = re.compile(r'(?P<text>".*")(?: \* (?P<count>\d+)| indented (?P<levels>\d+) times)?')
 
@@ -122,20 +121,16 @@ def _printed(output: str) -> str:
 
 
 def _python(words: list[str], folder: Path) -> Outcome:
-    if len(words) == 1 and words != ["without.py"]:  # this one needs a process in which nothing is imported
-        printed, status = run_forked(folder / words[0], os.environ | _PLAIN)
-        return Outcome(_printed(printed), status)
-    result = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=os.environ | _PLAIN,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
+    done = run_forked(
+        (folder / words[0]).read_text(encoding="utf-8"),
+        tuple(words),
+        ahead=_AHEAD,
+        folder=folder,
+        environment=os.environ | _PLAIN,
+        together=True,
+        at_once=True,
     )
-    return Outcome(_printed(result.stdout), result.returncode)
+    return Outcome(_printed(done.out), done.status)
 
 
 def recorded(section: Section) -> Outcome:

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from flowc.cli import main
 
 HEAVY = {"xdsl", "lark", "numpy", "llvmlite", "openai", "rich", "asyncio"}
 
@@ -52,13 +55,10 @@ flow main(i: int) -> f32:
 """
 
 
-@pytest.mark.parametrize("module", ["xdsl", "lark"])
-def test_an_artifact_runs_without_the_compiler(tmp_path: Path, module: str) -> None:
+def test_an_artifact_runs_without_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "main.flow").write_text(PROGRAM)
     (tmp_path / "tools.py").write_text("def work(i: int) -> int:\n    return i + 1\n")
-    flowc = str(Path(sys.executable).with_name("flowc"))
-    subprocess.run(
-        [flowc, "compile", "main.flow", "-o", "main.flowc"], cwd=tmp_path, check=True, capture_output=True
-    )
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["compile", "main.flow", "-o", "main.flowc"]).exit_code == 0
     code = _command("run", "main.flowc", "i=1")
-    assert module not in _imported(code, cwd=tmp_path)
+    assert not {"xdsl", "lark"} & _imported(code, cwd=tmp_path)

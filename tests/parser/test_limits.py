@@ -1,8 +1,6 @@
 """Hostile text ends soon, in little memory, with a diagnostic."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from flowc.compiler.formatter import format_program
 from flowc.compiler.parser import parse
 from flowc.compiler.parser.limits import recursion_room
+from tests.forked import run_forked
 
 MIB = 2**20
 FLOW = b"flow f() -> int:\n    return "
@@ -49,12 +48,18 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "three million lines": (lambda: b"flow\n" * (3 * MIB), "E0043"),
 }
 
+AHEAD = """
+import json, re, resource, sys, time
+from flowc.compiler.diagnostics.model import CompileError
+from flowc.compiler.diagnostics.render import render_plain
+from flowc.compiler.parser import parse_bytes
+"""
 CHILD = """
 import json, re, resource, sys, time
 from flowc.compiler.diagnostics.model import CompileError
 from flowc.compiler.diagnostics.render import render_plain
 from flowc.compiler.parser import parse_bytes
-data = sys.stdin.buffer.read()
+data = open(sys.argv[1], "rb").read()
 resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
 begin = time.process_time()
 codes, size = [], 0
@@ -75,16 +80,9 @@ def test_hostile_text_ends_within_a_second_and_256_mb(name: str, tmp_path: Path)
     make, code = HOSTILE[name]
     path = tmp_path / "hostile.flow"
     path.write_bytes(make())
-    with path.open("rb") as file:
-        child = subprocess.run(
-            [sys.executable, "-c", CHILD],
-            stdin=file,
-            capture_output=True,
-            timeout=30,
-            check=True,
-            env=dict(os.environ),
-        )
-    said = json.loads(child.stdout)
+    child = run_forked(CHILD, ("-c", str(path)), ahead=AHEAD, at_once=True)
+    assert (child.status, child.err) == (0, "")
+    said = json.loads(child.out)
     assert said["codes"][0] == code
     assert said["seconds"] < 1
     assert said["mib"] < 256

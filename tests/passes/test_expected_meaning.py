@@ -34,7 +34,7 @@ def expectations(draw: st.DrawFn, module: ModuleOp) -> Expectations:
     return Expectations(calls, draw(EXPECTATIONS).models, steps)
 
 
-@settings(max_examples=20)
+@settings(max_examples=14)
 @given(programs(), st.integers(0, 4), st.data())
 def test_programs_give_the_same_with_any_history(text: str, n: int, data: st.DataObject) -> None:
     wanted = outcome(module_at(text, 0), n)

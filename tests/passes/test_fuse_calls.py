@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from flowc.compiler import driver
 from flowc.compiler.reference import evaluate
 from flowc.dialects.agent.calls import GenerateOp
+from flowc.dialects.agent.declarations import LlmOp
 from flowc.passes.fuse_calls import FuseCallsPass
 from flowc.passes.pipelines import optimise
 from flowc.testing.oracles.worlds import AnsweringWorld
@@ -65,7 +66,7 @@ def chains(draw: st.DrawFn) -> str:
     return "\n".join([*lines, f"    return {' + '.join(kept)}"]) + "\n"
 
 
-@settings(max_examples=60 * MORE, deadline=None)
+@settings(max_examples=40 * MORE, deadline=None)
 @given(chains())
 def test_fused_chains_give_what_the_chain_gives(text: str) -> None:
     checked = driver.check_text(text, "chain.flow")
@@ -100,3 +101,24 @@ flow main(q: str) -> str:
     assert remark.line == 9
     assert "would save about 310 ms" in remark.message
     assert "`second` would have to say `@fusable`" in remark.message
+
+
+def test_a_fused_answer_has_room_for_all_its_parts() -> None:
+    text = '''\
+@fusable
+@model("small", max_tokens=100)
+llm first(text: str) -> str:
+    """Outline {text}"""
+
+@fusable
+@model("small", max_tokens=200)
+llm second(text: str) -> str:
+    """Write {text}"""
+
+flow main(q: str) -> str:
+    return second(first(q))
+'''
+    module = driver.optimised(driver.check_text(text, "chain.flow"), driver.Options(level=1))
+    optimise(module, (FuseCallsPass(),))
+    (fused,) = [op for op in module.walk() if isinstance(op, LlmOp) and "_then_" in op.sym_name.data]
+    assert fused.setting["max_tokens"] == 300

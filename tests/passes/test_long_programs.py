@@ -73,6 +73,10 @@ def short_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+DECIDES = Options.__dict__["decides"]
+"""As it is where the cost model decides about kernels: that too must take its time in proportion."""
+
+
 class Written(Exception):
     """The text of a module, instead of its code."""
 
@@ -90,6 +94,7 @@ def effort(function: Definition[..., Any], monkeypatch: pytest.MonkeyPatch) -> t
 
     with monkeypatch.context() as patch:
         patch.setattr(llvm, "assemble", written)
+        patch.setattr(Options, "decides", DECIDES)
         sys.setprofile(counted)
         try:
             function(X)

@@ -44,7 +44,7 @@ def assert_same(first: Outcome, second: Outcome) -> None:
     oracles.assert_same(first, second, idempotent=IDEMPOTENT)
 
 
-@settings(max_examples=20 * MORE, deadline=None)
+@settings(max_examples=14 * MORE, deadline=None)
 @given(programs(), st.integers(0, 4))
 def test_every_level_gives_what_the_sequential_reading_gives(text: str, n: int) -> None:
     wanted = outcome(module_at(text, 0), n)
@@ -52,7 +52,7 @@ def test_every_level_gives_what_the_sequential_reading_gives(text: str, n: int) 
         assert_same(wanted, outcome(module_at(text, level), n))
 
 
-@settings(max_examples=12 * MORE, deadline=None)
+@settings(max_examples=8 * MORE, deadline=None)
 @given(programs(), st.integers(0, 4))
 def test_the_runtime_gives_what_the_reference_gives(text: str, n: int) -> None:
     wanted = outcome(module_at(text, 0), n)
@@ -66,7 +66,7 @@ def test_the_runtime_gives_what_the_reference_gives(text: str, n: int) -> None:
             assert world.writes() == writes_by_name(wanted.trace)
 
 
-@settings(max_examples=6 * MORE, deadline=None)
+@settings(max_examples=4 * MORE, deadline=None)
 @given(programs())
 def test_printing_and_parsing_is_the_identity_after_every_pass(text: str) -> None:
     checked = driver.check_text(text, "generated.flow")
@@ -97,7 +97,7 @@ def assert_round_trip(module: ModuleOp, printed: str) -> None:
     assert driver.print_ir(again, locations=True).count("loc(") == printed.count("loc(")
 
 
-@settings(max_examples=15 * MORE, deadline=None)
+@settings(max_examples=10 * MORE, deadline=None)
 @given(programs())
 def test_every_operation_knows_its_line_after_every_pass(text: str) -> None:
     checked = driver.check_text(text, "generated.flow")

@@ -168,6 +168,15 @@ def test_attention_is_recognised_and_nothing_else(body: Body, found: int) -> Non
     np.testing.assert_allclose(evaluate_kernel(kernel, arguments)[0], before, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("stretched", ["q", "k", "v"])
+def test_stacks_that_are_stretched_stay_as_they_are_written(stretched: str) -> None:
+    dims: dict[str, tuple[str | int, ...]]
+    dims = {"q": ("h", "s", "d"), "k": ("h", "t", "d"), "v": ("h", "t", "e")}
+    dims[stretched] = (1, *dims[stretched][1:])
+    kernel = make_kernel({name: array_type("f32", each) for name, each in dims.items()}, _operator)
+    assert recognise_attention(as_module(kernel)) == 0
+
+
 def test_the_scores_are_gone() -> None:
     kernel = kernel_of(_operator)
     recognise_attention(as_module(kernel))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+from functools import lru_cache
 
 import pytest
 from hypothesis import given, settings
@@ -47,8 +48,13 @@ def test_slow_calls_give_and_write_at_o3_what_the_sequential_reading_does(
 
 def paid(text: str, level: int, seed: int, longest: int) -> tuple[RunResult, Paid]:
     provider = Paid(seed, longest)
-    compiled = driver.compile_text(text, "paying.flow", level=level)
-    return virtually(compiled.plan, provider.environment(), q="what"), provider
+    return virtually(paying(text, level).plan, provider.environment(), q="what"), provider
+
+
+@lru_cache(4)
+def paying(text: str, level: int) -> driver.Compiled:
+    """A program that is run several times."""
+    return driver.compile_text(text, "paying.flow", level=level)
 
 
 @settings(max_examples=60 * MORE, deadline=None)

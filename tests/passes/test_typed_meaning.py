@@ -1,12 +1,10 @@
 """A pass keeps meaning, on typed programs: records, races, votes, people, kernels."""
 
 import os
-from contextlib import suppress
 from random import Random
 
-from hypothesis import Phase, find, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample
 from xdsl.dialects.builtin import ModuleOp
 
 from flowc.compiler import driver, syntax
@@ -17,7 +15,7 @@ from flowc.dialects.agent.calls import ExecuteOp
 from flowc.passes.pipelines import O2, O3, optimise
 from flowc.testing.oracles import programs as oracles
 from flowc.testing.oracles.running import Way, ways
-from flowc.testing.strategies.programs import typed_programs
+from flowc.testing.strategies.programs import random_program, typed_programs
 from tests.passes.test_meaning import round_trips
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
@@ -33,22 +31,18 @@ def outcome(module: ModuleOp) -> Outcome:
 
 def test_programs_are_generated_in_which_passes_fire_and_plans_are_executed() -> None:
     missing = {"prune", "batch-calls", "stream", "plans"}
-
-    def has_the_last(program: syntax.Program) -> bool:
-        module = driver.lowered(checked_program(program), driver.Options())
+    for seed in range(73, 573):  # the first twenty of these have all, and some of the next if they change
+        module = driver.lowered(checked_program(random_program(Random(seed))), driver.Options())
         if any(isinstance(op, ExecuteOp) for op in module.walk()):
             missing.discard("plans")
         statistics = optimise(module, O2, verify=False).statistics
         missing.difference_update(each.name for each in statistics if each.fired)
-        return not missing
-
-    generate = settings(max_examples=500, phases=[Phase.generate], derandomize=True, database=None)
-    with suppress(NoSuchExample):
-        find(typed_programs(), has_the_last, settings=generate)
-    assert not missing
+        if not missing:
+            return
+    raise AssertionError(f"no program has {missing}")
 
 
-@settings(max_examples=20 * MORE, deadline=None)
+@settings(max_examples=14 * MORE, deadline=None)
 @given(typed_programs())
 def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Program) -> None:
     checked = checked_program(program)
@@ -57,7 +51,7 @@ def test_every_level_gives_what_the_sequential_reading_gives(program: syntax.Pro
         oracles.assert_same(wanted, outcome(driver.optimised(checked, driver.Options(level=level))))
 
 
-@settings(max_examples=8 * MORE, deadline=None)
+@settings(max_examples=6 * MORE, deadline=None)
 @given(typed_programs(6))
 def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.Program) -> None:
     module = driver.lowered(checked_program(program), driver.Options())
@@ -66,7 +60,7 @@ def test_printing_and_parsing_is_the_identity_after_every_pass(program: syntax.P
     optimise(module, O3, watch=lambda _, current: watch(current))
 
 
-@settings(max_examples=8 * MORE, deadline=None)
+@settings(max_examples=6 * MORE, deadline=None)
 @given(typed_programs(), st.integers(0, 2**32))
 def test_the_runtime_gives_what_the_reference_gives(program: syntax.Program, number: int) -> None:
     given = oracles.subject(program)

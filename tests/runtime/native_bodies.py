@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 
 from attrs import frozen
 
@@ -82,6 +83,7 @@ class Bodies:
     memory: object
 
 
+@cache
 def bodies() -> Bodies:
     """The launchers, compiled."""
     text = f'target triple = "{host().triple}"\n' + _TEXT.replace("WORK", str(LONG))

@@ -1,14 +1,10 @@
 """The thread pool of kernels. What could crash or hang runs in a process of its own."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import run_forked
 
+_AHEAD = "from tests.runtime.native_bodies import bodies; bodies()"
 _START = """
 import os, sys, threading, time
 import numpy as np
@@ -38,19 +34,16 @@ def workers():
 """
 
 
-def child(script: str, **environment: str) -> str:
-    """Runs a script that has the launchers as `run`; gives what it prints. Silence on stderr is required."""
-    done = subprocess.run(
-        [sys.executable, "-c", _START + script],
-        cwd=ROOT,
-        env=os.environ | {"MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
+def child(script: str) -> None:
+    """Runs a script that has the launchers as `run`. Silence is required."""
+    assert run_forked(_START + script, ahead=_AHEAD) == (0, "", "")
+
+
+def printed(script: str) -> str:
+    """What a script prints that has the launchers as `run`. Silence on stderr is required."""
+    done = run_forked(_START + script, ahead=_AHEAD)
+    assert (done.status, done.err) == (0, "")
+    return done.out
 
 
 def test_each_chunk_runs_once_whatever_the_extent_the_grain_and_the_number_of_threads() -> None:
@@ -112,7 +105,7 @@ check(1000, 10, times=50)
 
 
 def test_no_more_threads_are_made_than_asked_for() -> None:
-    out = child("""
+    out = printed("""
 for threads, expected in ((1, 0), (2, 1), (5, 4), (2, 4)):
     native.set_threads(threads)
     check(1000, 1, times=50)
@@ -184,7 +177,7 @@ assert blocked(os.getpid()) == set()
 
 
 def test_where_the_system_gives_no_threads_the_caller_does_the_work() -> None:
-    out = child("""
+    out = printed("""
 import resource
 check(100, 1, work=0)
 pages = int(open("/proc/self/statm").read().split()[0])
@@ -237,6 +230,8 @@ def test_a_fork_while_another_thread_is_inside_a_kernel_leaves_the_child_a_whole
     child(
         _FORK
         + """
+import warnings
+warnings.simplefilter("ignore")
 word = np.ones(1, np.int64)
 other = threading.Thread(target=run.stay, args=(word.ctypes.data, 4, 1, LONG))
 other.start()
@@ -258,8 +253,7 @@ word[0] = 0
 stop.set()
 other.join(); busy.join()
 check(1000, 1, times=100)
-""",
-        PYTHONWARNINGS="ignore",
+"""
     )
 
 
@@ -291,5 +285,5 @@ def launch():
         check(100_000, 100)
 for _ in range(2):
     threading.Thread(target=launch, daemon=True).start()
-check(1000, 1, times=200)
+check(1000, 1, times=40)
 """)

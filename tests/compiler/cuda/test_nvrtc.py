@@ -1,6 +1,8 @@
 """Text of kernels is machine code for every GPU, and what the compiler says of it is read."""
 
 import re
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,13 +46,19 @@ TOGETHER = (
 """Kernels whose threads work together, and those that copy and combine."""
 
 
+@cache
+def texts() -> tuple[tuple[Sequence[Kernel], str], ...]:
+    """Kernels for every op, and those of TOGETHER, with their text: to make it takes seconds."""
+    everything = [op.kernel for op in operations.everything()]
+    return tuple((part, text_of(*part)) for part in (everything, TOGETHER))
+
+
 @pytest.mark.alike(2)
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_op_compiles(architecture: str) -> None:
-    kernels = [op.kernel for op in operations.everything()]
-    for part in (kernels, TOGETHER):
-        made = nvrtc.compile_text(text_of(*part), architecture)
+    for part, text in texts():
+        made = nvrtc.compile_text(text, architecture)
         assert made.cubin.startswith(b"\x7fELF")
         assert f".target {architecture}".encode() in made.ptx
         assert {each.kernel for each in made.figures} == {kernel.name for kernel in part}
@@ -61,7 +69,7 @@ def test_every_op_compiles(architecture: str) -> None:
 def test_tensor_cores_are_reached_on_every_card() -> None:
     """bf16 has none before sm_80, and is multiplied by shuffles there."""
     for architecture, shapes in (("sm_75", ("m16n8k8", "m8n8k16")), ("sm_80", ("m16n8k16", "m16n8k32"))):
-        ptx = nvrtc.compile_text(text_of(*TOGETHER), architecture).ptx.decode()
+        ptx = nvrtc.compile_text(texts()[1][1], architecture).ptx.decode()
         assert all(f".{shape}." in ptx for shape in shapes)
         assert ("cp.async.cg" in ptx) == (architecture == "sm_80")
         assert "ldmatrix.sync.aligned.m8n8.x4.trans" in ptx

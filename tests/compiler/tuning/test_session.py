@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from flowc.cli import main
 from flowc.compiler.tuning import ceilings, session
+from flowc.compiler.tuning import fit as fitting
 from flowc.compiler.tuning import measure as measuring
 from flowc.compiler.tuning.fit import fit, margin_of
 from flowc.compiler.tuning.measure import Arrays, Sample
@@ -101,6 +102,7 @@ def test_measurements_that_took_no_time_are_left_out(machine: Path, monkeypatch:
             yield sample if number % 5 else Sample("rows", sample.text, {}, 1, 0.0, 1e-3, sample.features)
 
     monkeypatch.setattr(session, "measure", measure)
+    monkeypatch.setattr(fitting, "TREES", (3, 3, 3))
     _hours(monkeypatch, 8)
     found = session.tune(10, [1], lambda done, count: None)
     assert (found.left_out, found.model.samples) == (80, 320)
@@ -171,6 +173,7 @@ def test_every_family_is_measured_in_turn(machine: Path, monkeypatch: pytest.Mon
         yield from map(_sample, range(len(asked), len(asked) + 60))
 
     monkeypatch.setattr(session, "measure", measure)
+    monkeypatch.setattr(fitting, "TREES", (3, 3, 3))
     _hours(monkeypatch, 3)
     session.tune(10, [1], lambda done, count: None)
     assert asked == [*FAMILIES] * 3

@@ -48,7 +48,7 @@ def wandered(checked: Checked, chance: Random) -> Pipeline:
     return pipeline
 
 
-@settings(max_examples=20 * MORE, deadline=None)
+@settings(max_examples=14 * MORE, deadline=None)
 @given(typed_programs(), st.integers(0, 2**32))
 def test_every_pipeline_of_the_space_gives_what_the_sequential_reading_gives(
     program: syntax.Program, seed: int
@@ -59,7 +59,7 @@ def test_every_pipeline_of_the_space_gives_what_the_sequential_reading_gives(
     oracles.assert_same(wanted, outcome(module))
 
 
-@settings(max_examples=12 * MORE, deadline=None)
+@settings(max_examples=8 * MORE, deadline=None)
 @given(programs(), st.integers(0, 4), st.integers(0, 2**32))
 def test_every_plan_of_the_space_does_what_the_sequential_reading_does(text: str, n: int, seed: int) -> None:
     checked = driver.check_text(text, "generated.flow")

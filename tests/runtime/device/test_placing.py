@@ -1,6 +1,5 @@
 """Targets: where kernels run, why, and what is imported for it."""
 
-import subprocess
 import sys
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from flowc.runtime.device.code import DeviceCode
 from flowc.runtime.device.failures import no_device, not_installed, old_driver
 from flowc.runtime.device.placing import PlacedKernel, Placement, placed_kernels, placements_text
 from flowc.runtime.errors import FlowError
+from tests.forked import COMMANDS, run_forked
 
 
 class OnDevice:
@@ -177,10 +177,9 @@ def test_nothing_of_cuda_is_imported_where_no_gpu_kernel_runs(tmp_path: Any, tar
         "print([n for n in sys.modules if n.startswith(('cupy', 'flowc.compiler.backends.cuda'))])\n"
         "print('flowc.runtime.device.kernel' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
-    )
-    lines = done.stdout.splitlines()
+    done = run_forked(code, ahead=COMMANDS, folder=tmp_path)
+    assert done.status == 0, done.err
+    lines = done.out.splitlines()
     assert lines[:2] == ["6.0", "[]"]
     if not target:
         assert lines[2] == "False"

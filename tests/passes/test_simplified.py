@@ -1,0 +1,39 @@
+"""What looks almost like something simpler is computed as it is written."""
+
+from itertools import product
+
+import pytest
+
+from flowc.compiler import driver
+from flowc.runtime.execute import run
+from tests.passes.running import RecordingWorld
+
+CONDITIONS = {"true": (True, True), "false": (False, False), "x": (False, True)}
+"""What is written, and its values where `x` does not hold and where it does."""
+
+
+def _results(text: str, arguments: dict[str, object]) -> list[object]:
+    """What a program gives as it is written, and optimised."""
+    plans = (driver.compile_text(text, "simple.flow", level=level).plan for level in (0, 3))
+    return [run(plan, "main", arguments, environment=RecordingWorld().environment()).result for plan in plans]
+
+
+@pytest.mark.parametrize(("first", "second"), [*product(CONDITIONS, repeat=2)])
+def test_a_choice_of_conditions_is_no_other_condition(first: str, second: str) -> None:
+    text = f"flow main(c: bool, x: bool) -> bool:\n    return {first} if c else {second}\n"
+    for c, x in product((False, True), repeat=2):
+        assert _results(text, {"c": c, "x": x}) == [CONDITIONS[first if c else second][x]] * 2
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3])
+def test_values_that_change_places_in_each_round_are_carried(rounds: int) -> None:
+    text = """flow main(a: str, b: str, n: int) -> str:
+    left = a
+    right = b
+    for i in range(n):
+        before = left
+        left = right
+        right = before
+    return left + right
+"""
+    assert _results(text, {"a": "a", "b": "b", "n": rounds}) == ["ba" if rounds % 2 else "ab"] * 2
