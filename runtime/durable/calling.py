@@ -13,6 +13,9 @@ from flowc.runtime.scheduler.failure import STOPPED
 from flowc.runtime.scheduler.frames import Frame, step_of
 from flowc.runtime.scheduler.keeping import Part, is_reading, is_repeatable
 
+_FREE = encode_json((0, 0.0))
+"""What calls that cost nothing hold of the budgets, as nearly all but those of models do."""
+
 
 class Calling(Kept):
     """Keeps calls."""
@@ -57,8 +60,8 @@ class Calling(Kept):
             arguments = "{" + ",".join(named) + "}"
         self.intended[step] = repeatable
         head = f'["intent",{self._now()},{quoted(step)},{quoted(name)},{attempt}'
-        more = encode_json([*held, [*asked]] if asked else held)[1:]
-        return self._append_text(f"{head},{'true' if repeatable else 'false'},{arguments},{more}", blobs)
+        more = _FREE if held == (0, 0.0) and not asked else encode_json([*held, [*asked]] if asked else held)
+        return self._append_text(f"{head},{'true' if repeatable else 'false'},{arguments},{more[1:]}", blobs)
 
     def flush(self, position: int) -> None:
         """See `Keeper`."""
