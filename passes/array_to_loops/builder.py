@@ -121,8 +121,10 @@ class LoopBuilder:
         return op.results[0]
 
     def index(self, value: Index) -> SSAValue:
-        """The index as an SSA value. A number is written once a block: equal ones there are one value."""
-        if not isinstance(value, int):
+        """The index as an SSA value. A number is written once a block, which only grows meanwhile: equal ones
+        there are one value, so positions are not told apart by theirs.
+        """
+        if isinstance(value, SSAValue):
             return value
         key = (self.block, value)
         found = self._indices.get(key)

@@ -28,7 +28,7 @@ from flowc.runtime.journal.store import DAMAGED, Row, Segment, address, consecut
 
 _AT_ONCE = 16
 """Segments that are read at once: no reader holds the log's end for long."""
-_GREATEST = 2**63 // ENTRY - 1
+_GREATEST = (2**63 - 1) // ENTRY - 1
 """The greatest number of a run: the file beside the journal has a mark of each."""
 _SEALED = struct.Struct("<QQQd")
 _INSERT = (
@@ -36,7 +36,7 @@ _INSERT = (
 )
 _BEGIN = (
     "INSERT INTO runs (number, run, head, seal) "
-    "VALUES (1 + max(?, (SELECT coalesce(max(number), 0) FROM runs)), ?, ?, ?)"
+    f"VALUES (1 + max(?, (SELECT coalesce(max(number), 0) FROM runs WHERE number < {_GREATEST})), ?, ?, ?)"
 )
 _SEGMENTS = (
     "SELECT first, records, status, changed, seal, body FROM segments "
@@ -47,7 +47,8 @@ _ROWS = (
     "LEFT JOIN segments AS s ON s.run = r.number AND s.first = "
     "(SELECT max(first) FROM segments WHERE run = r.number AND status <> '')"
 )
-_NEWEST = "ORDER BY r.number DESC LIMIT ?"
+_NEWEST = "ORDER BY r.number DESC"
+_IMPOSSIBLE = f"SELECT count(*) FROM runs WHERE number < 1 OR number > {_GREATEST}"
 
 
 class SqliteStore:
@@ -142,7 +143,8 @@ class SqliteStore:
         if number is None:
             self._check_unknown(run, last)
             return
-        least = self._beside.marked(number, run)  # before anything is read: the run may be growing
+        with coded(self._where):
+            least = self._beside.marked(number, run)  # before anything is read: the run may be growing
         yield from consecutive(run, first, self._read(run, number, first), least)
 
     def _last(self) -> int:
@@ -172,9 +174,10 @@ class SqliteStore:
 
     def rows(self, limit: int | None = None) -> list[Row]:
         last = self._last()
-        found = [_row(*each) for each in self._asked(f"{_ROWS} {_NEWEST}", -1 if limit is None else limit)]
+        shown = f"{_ROWS} {_NEWEST} LIMIT ? + ({_IMPOSSIBLE})"  # which are the last of all in the end
+        found = [_row(*each) for each in self._asked(shown, 2**62 if limit is None else limit)]
         numbers = {row.number for row in found if row.number}
-        is_whole = limit is None or len(found) < limit
+        is_whole = limit is None or len(numbers) < limit
         first = 1 if is_whole else min(numbers, default=last + 1)
         with coded(self._where):
             lost = [number for number in self._beside.begun(first, last) if number not in numbers]
