@@ -1,7 +1,8 @@
 """Python programs in forks of a process that has run what they begin with, mostly imports, and nothing else:
 that takes most of the time of a short program. Run by its path, this file is that process.
 
-A fork ends as Python ends, threads, finalizers and all, unless it is told to leave at once.
+A fork ends as Python ends, threads, finalizers and all, unless it is told to leave at once. That a program
+itself imports all that it needs does not show in one: examples for readers run in processes of their own.
 """
 
 import gc

@@ -1,5 +1,5 @@
-"""What programs in documents and on error pages import, ahead of their forks (`tests/forked.py`); a page's
-program that runs `python -m flowc` in a process of its own gets a fork as well."""
+"""What programs on error pages import, ahead of their forks (`tests/forked.py`); one that runs `python -m
+flowc` in a process of its own gets a fork as well."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ _MODULES = (
     "flowc.cli.run", "flowc.compiler.backends.cuda", "flowc.compiler.backends.llvm",
     "flowc.compiler.checker", "flowc.compiler.driver", "flowc.compiler.lower", "flowc.compiler.parser",
     "flowc.compiler.python.execution", "flowc.passes.pipelines", "flowc.runtime.durable",
-    "flowc.runtime.execute", "hypothesis", "numpy", "pytest",
+    "flowc.runtime.execute", "numpy",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -47,8 +47,10 @@ _ROWS = (
     "LEFT JOIN segments AS s ON s.run = r.number AND s.first = "
     "(SELECT max(first) FROM segments WHERE run = r.number AND status <> '')"
 )
-_NEWEST = "ORDER BY r.number DESC"
-_IMPOSSIBLE = f"SELECT count(*) FROM runs WHERE number < 1 OR number > {_GREATEST}"
+_NEWEST = (  # and those that come last because their numbers are none of a run
+    f"{_ROWS} ORDER BY r.number DESC "
+    f"LIMIT ? + (SELECT count(*) FROM runs WHERE number < 1 OR number > {_GREATEST})"
+)
 
 
 class SqliteStore:
@@ -174,8 +176,7 @@ class SqliteStore:
 
     def rows(self, limit: int | None = None) -> list[Row]:
         last = self._last()
-        shown = f"{_ROWS} {_NEWEST} LIMIT ? + ({_IMPOSSIBLE})"  # which are the last of all in the end
-        found = [_row(*each) for each in self._asked(shown, 2**62 if limit is None else limit)]
+        found = [_row(*each) for each in self._asked(_NEWEST, _GREATEST if limit is None else limit)]
         numbers = {row.number for row in found if row.number}
         is_whole = limit is None or len(numbers) < limit
         first = 1 if is_whole else min(numbers, default=last + 1)

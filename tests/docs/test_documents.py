@@ -9,6 +9,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +19,9 @@ from attrs import frozen
 from click.testing import CliRunner
 
 from flowc.cli import main
-from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
-_IMPORTED = {"PYTEST_ADDOPTS": "-W ignore::pytest.PytestAssertRewriteWarning"}
-"""What a fork has imported ahead is not rewritten by pytest."""
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -55,17 +54,8 @@ def output(command: str) -> str:
     if words[0] == "flowc":
         return CliRunner().invoke(main, words[1:]).output
     assert words[0] == "python", f"a document may run flowc and python, not {words[0]}"
-    match words[1:]:
-        case ["-c", text, *_]:
-            pass
-        case ["-m", "pytest", *_]:
-            text = f"import pytest, sys; sys.exit(pytest.main({words[3:]}))"
-        case [name, *_]:
-            text = Path(name).read_text(encoding="utf-8")
-    done = run_forked(
-        text, tuple(words[1:]), ahead="import tests.imported", environment=os.environ | _IMPORTED
-    )
-    return done.out + done.err
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

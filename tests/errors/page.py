@@ -15,6 +15,8 @@ import ast
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from attrs import frozen
@@ -121,6 +123,18 @@ def _printed(output: str) -> str:
 
 
 def _python(words: list[str], folder: Path) -> Outcome:
+    if len(words) > 1 or words == ["without.py"]:  # this one needs a process in which nothing is imported
+        result = subprocess.run(
+            [sys.executable, *words],
+            cwd=folder,
+            env=os.environ | _PLAIN,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return Outcome(_printed(result.stdout), result.returncode)
     done = run_forked(
         (folder / words[0]).read_text(encoding="utf-8"),
         tuple(words),

@@ -54,7 +54,7 @@ class Tree:
     """A tree in which tests and campaigns run, with a process that runs pytest sooner than a new one."""
 
     root: Path
-    _warm: "subprocess.Popen[str] | None" = field(default=None, init=False)
+    _warm: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -119,14 +119,13 @@ class Tree:
                 env={**os.environ, **self._environment()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
+                bufsize=0,  # an answer that is there must be seen by `select`, not lie in a buffer
                 start_new_session=True,
             )
         asked, told = self._warm.stdin, self._warm.stdout
         assert asked is not None
         assert told is not None
-        asked.write(json.dumps(request) + "\n")
+        asked.write(json.dumps(request).encode() + b"\n")
         child = int(told.readline())
         late = True
         try:
@@ -165,7 +164,7 @@ def _kill(group: int) -> None:
         return
 
 
-def _end(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
+def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ends a process and all that it has begun."""
     _kill(process.pid)
     process.wait()
