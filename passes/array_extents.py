@@ -293,9 +293,11 @@ class ExtentAnalysis:
         return self.extent(op.right, right - 1)
 
 
-def says_extent(op: ops.ElementwiseOp, axis: int) -> bool:
-    """Whether the type of an operand says how long an axis of the result is. Where none does, the operands
-    are checked to be equally long: only an axis that is proved to be 1 stretches beside them."""
+def says_extent(op: ops.ElementwiseOp | ops.BroadcastOp, axis: int) -> bool:
+    """Whether an extent, or the type of an operand, says how long an axis of the result is. Where none does,
+    the operands are checked to be equally long: only an axis that is proved to be 1 stretches beside them."""
+    if isinstance(op, ops.BroadcastOp):
+        return True
     rank = len(shape_of(op.result.type))
     places = [(operand, axis - rank + len(shape_of(operand.type))) for operand in op.inputs]
     return any(own >= 0 and shape_of(operand.type)[own] not in (1, "") for operand, own in places)

@@ -192,10 +192,15 @@ def _require_equal_or_one(
 
 
 def _check_stretch(s: Lowering, checks: Checks, op: ops.BroadcastOp) -> None:
-    offset = len(op.extents) - len(shape_of(op.source.type))
+    """Each axis is as long as the result's, or 1; the types leave this open only where the run says it."""
+    said = shape_of(op.source.type)
+    offset = len(op.extents) - len(said)
     for axis, extent in enumerate(s.extents.shape(op.source)):
-        if extent != 1:
-            require_equal(s, checks, s.extents.extent(op.result, axis + offset), extent, op)
+        whole = s.extents.extent(op.result, axis + offset)
+        if said[axis] == "":
+            _require_equal_or_one(s, checks, whole, extent, op)
+        elif extent != 1:
+            require_equal(s, checks, whole, extent, op)
 
 
 def _check_not_negative(s: Lowering, checks: Checks, numbers: Iterable[SSAValue], op: Operation) -> None:

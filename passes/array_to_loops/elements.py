@@ -235,7 +235,7 @@ class Lowering:
             case ops.ConcatOp():
                 return self._joined(op, at)
             case ops.BroadcastOp():
-                return self.element(op.source, self.aligned(op.source, at))
+                return self.element(op.source, self.stretched(op, op.source, at))
             case ops.IotaOp():
                 return self.b.to_integer(at[0])
             case ops.DimOp():
@@ -310,7 +310,7 @@ class Lowering:
         own = at[len(at) - len(extents) :]
         return tuple(0 if extent == 1 else i for extent, i in zip(extents, own, strict=True))
 
-    def stretched(self, op: ops.ElementwiseOp, operand: SSAValue, at: Indices) -> Indices:
+    def stretched(self, op: ops.ElementwiseOp | ops.BroadcastOp, operand: SSAValue, at: Indices) -> Indices:
         """The position in an operand; where it may turn out to have extent 1, the run stretches it."""
         place = list(self.aligned(operand, at))
         offset = len(at) - len(place)

@@ -149,7 +149,7 @@ def _own_slope(s: Lowering, value: SSAValue, whole: tuple[Expression, Expression
                 return inner
             return None if inner[0] else (inner[1], 0) if from_end == 1 else (0, inner[1])
         case ops.BroadcastOp() as op:
-            return _own_slope(s, op.source, whole)
+            return _slope(s, op.source, whole)
         case ops.ElementwiseOp() as op if op.kind.data in ("add", "sub"):
             sign = 1 if op.kind.data == "add" else -1
             one, other = (_slope(s, each, whole) for each in op.inputs)

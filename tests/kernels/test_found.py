@@ -9,6 +9,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from flowc.compiler.backends import llvm
 from flowc.dialects.array import build, irregular_build, products_build
+from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
 from flowc.runtime.kernels import load
 from flowc.testing.oracles.roundings import assert_agrees
@@ -52,3 +53,19 @@ def test_attention_takes_values_that_are_a_number_seen_as_a_matrix() -> None:
         return add(products_build.attention(matrix, matrix, turned, add(build.constant(0.5, "f32"))))
 
     agrees({"x": array_type("f32", ())}, body, 1.25)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_axis_that_turns_out_to_be_1_long_is_stretched_to_the_extent_that_is_said(count: int) -> None:
+    def body(add: Add, x: SSAValue, count: SSAValue, y: SSAValue) -> Sequence[SSAValue]:
+        extents = [add(build.dim(y, axis)) for axis in range(2)]
+        part = add(build.slices(x, parse_slice(":$0"), [count]))
+        whole = add(build.broadcast(part, ("m", "n"), extents))
+        stretched = add(build.elementwise("mul", [whole, y]))
+        return stretched, add(build.reduce("sum", whole, (1,)))
+
+    parameters = {
+        "x": array_type("f64", ("a",)), "count": array_type("i64", ()), "y": array_type("f64", ("m", "n"))
+    }  # fmt: skip
+    columns = 5 if count == 1 else count
+    agrees(parameters, body, np.arange(1.0, 4), count, np.full((2, columns), 2.0))

@@ -108,6 +108,16 @@ def test_a_long_sum_may_lose_more_than_a_short_one_but_no_number() -> None:
         assert problem(made, [x], lambda each, least=least: each + least)
 
 
+def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computing() -> None:
+    """A product that is rounded is infinite, and one that a fused operation keeps is not."""
+    made = kernel(lambda add, x, y: add(build.contract(x, y)), "f64", "f64")
+    greatest = np.finfo(np.float64).max
+    arguments = [np.array([greatest, greatest]), np.array([greatest, -greatest])]
+    assert not problem(made, arguments, lambda each: np.full_like(each, -np.inf))
+    arguments = [np.array([1e150, 2.0]), np.array([0.0, 1.0])]
+    assert problem(made, arguments, lambda each: each + 1)
+
+
 def test_a_nan_an_infinity_and_another_shape_are_told() -> None:
     made = kernel(elementwise("exp"), "f32")
     argument = np.arange(3, dtype=np.float32)

@@ -138,8 +138,8 @@ class Moving:
             return evaluate(op, inputs, wide=True)
         given, fits = self._with_moved_addends(op, inputs)
         (result,) = evaluate(op, given, wide=True)
-        if not fits and self.way == 1:
-            return (np.full_like(result, np.nan),)
+        if not fits and self.way:  # no number, and one, so that neither can be asked for
+            return (np.full_like(result, np.nan if self.way == 1 else 0),)
         if _is_even(name, given, result, result_dtype):
             return (result,)
         if self.way < 1 and all(np.isfinite(each).all() for each in given):
