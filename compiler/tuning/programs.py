@@ -95,7 +95,7 @@ def _reductions(random: Random) -> _Draft:
     names = "ab"[: random.randint(1, 2)]
     parameters = [_Parameter(name, dtype, dims) for name in names]
     body, last = _chain(random, names, random.randint(0, 4))
-    kind = random.choice(("sum", "sum", "mean", "max", "min"))
+    kind = _reduction(random)
     if len(dims) == 1 or random.random() < 0.2:
         return _Draft(parameters, dtype, [*body, f"return {kind}({last})"])
     axis = random.choice((0, 1, 1))
@@ -159,7 +159,7 @@ def _gathers(random: Random) -> _Draft:
     dtype, dims = _dtype(random), random.choice((("n",), ("n", "m")))
     body, last = _chain(random, ["t"], random.randint(0, 3))
     reduced = len(dims) == 2 and random.random() < 0.5
-    end = f"return sum({last}, axis=1)" if reduced else f"return {last}"
+    end = f"return {_reduction(random)}({last}, axis=1)" if reduced else f"return {last}"
     result = "k, m" if len(dims) == 2 and not reduced else "k"
     parameters = [_Parameter("a", dtype, dims), _Parameter("i", "i64", ("k",))]
     return _Draft(parameters, f"{dtype}[{result}]", ["t = a[i]", *body, end], {"i": "n"})
@@ -201,25 +201,31 @@ def _layouts(random: Random) -> _Draft:
     dtype = _dtype(random)
     body, x = _chain(random, ["t"], random.randint(1, 3))
     five = "a[2:, 1:-1] + a[:-2, 1:-1] + a[1:-1, 2:] + a[1:-1, :-2] - 4.0 * a[1:-1, 1:-1]"
+    kind = _reduction(random)
     result, lines = random.choice((
         ("[m, n]", ["t = a.T", *body, f"return {x}"]),
-        ("", ["t = a[:, 2:] - 2.0 * a[:, 1:-1] + a[:, :-2]", *body, f"return sum({x})"]),
-        ("", [f"t = {five}", *body, f"return sum({x})"]),
-        ("[n]", ["t = a[:, ::2]", *body, f"return sum({x}, axis=1)"]),
+        ("", ["t = a[:, 2:] - 2.0 * a[:, 1:-1] + a[:, :-2]", *body, f"return {kind}({x})"]),
+        ("", [f"t = {five}", *body, f"return {kind}({x})"]),
+        ("[n]", ["t = a[:, ::2]", *body, f"return {kind}({x}, axis=1)"]),
     ))  # fmt: skip
     return _Draft([_Parameter("a", dtype, ("n", "m"))], dtype + result, lines)
 
 
 def _passes(random: Random) -> _Draft:
-    """Reductions of a chain that the chain needs again: loops one after the other over the same array."""
+    """Reductions of a chain that needs them again: loops one after the other over the same arrays."""
     dtype, axis = _dtype(random), random.choice((0, 1))
-    body, x = _chain(random, "a", random.randint(0, 2))
+    names = "ab"[: random.choice((1, 1, 2))]
+    body, x = _chain(random, names, random.randint(0, 4))
     body += [
-        f"u = mean({x}, axis={axis}, keepdims=true)",
+        f"u = {_reduction(random)}({x}, axis={axis}, keepdims=true)",
         f"v = max(abs({x} - u), axis={axis}, keepdims=true)",
-        random.choice((f"return ({x} - u) / (v + 0.001)", f"return ({x} - u) * 0.5 + v")),
     ]
-    return _Draft([_Parameter("a", dtype, ("n", "m"))], f"{dtype}[n, m]", body)
+    result, end = random.choice((
+        ("n, m", f"({x} - u) / (v + 0.001)"), ("n, m", f"({x} - u) * 0.5 + v"),
+        ("nm"[1 - axis], f"{_reduction(random)}({x} / (v + 0.001), axis={axis})"),
+    ))  # fmt: skip
+    parameters = [_Parameter(name, dtype, ("n", "m")) for name in names]
+    return _Draft(parameters, f"{dtype}[{result}]", [*body, f"return {end}"])
 
 
 FAMILIES: Mapping[str, Callable[[Random], _Draft]] = {
@@ -247,6 +253,10 @@ def _chain(random: Random, names: Sequence[str], steps: int) -> tuple[list[str],
         body.append(f"t{number} = {filled}")
         last = f"t{number}"
     return body, last
+
+
+def _reduction(random: Random) -> str:
+    return random.choice(("sum", "sum", "mean", "max", "min"))
 
 
 def _number(random: Random) -> str:

@@ -40,7 +40,8 @@ class AttentionOp(ArrayOperation):
 
     h is a multiple of g: as many neighbouring heads of queries share a head of keys. The last query stands
     at the last key: query i at position i + t - s. With `causal` it sees no key after its position, with
-    `window` w only those less than w away. A query that sees nothing gives zeros.
+    `window` w only those less than w away. A query that sees nothing gives zeros. What it does not see has
+    the weight 0: whether that is multiplied with an infinite or NaN value, which gives NaN, is left open.
 
     `steps` change the scores before that, one after the other: each is the kind of an elementwise operator
     that takes the score first, and the next of `others` if it takes two. A `where` takes one of `others` as

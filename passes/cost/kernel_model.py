@@ -43,6 +43,10 @@ SPEEDS, SECONDS = (1e3, 1e18), (1e-15, 1e3)
 """Between what bytes and operations a second lie, and the seconds of a call and of a row."""
 MOST_CORRECTION = 64
 """Of a leaf: so many times by two more or less than the roofline."""
+LEAST_ERROR = math.log(2) / 2.5631**2
+"""By how much the number of the least relative error lies below the median, as binary logarithms, for the
+square of what lies between the 10 and 90 percent points: of times that are log-normal it is the median times
+e to minus their variance (Gneiting, "Making and evaluating point forecasts", JASA 2011)."""
 UNSURE = 4.0
 """How many times more or less a call may take of which nothing but the roofline is known."""
 _BY_MEMORY = FEATURES.index("by memory")
@@ -86,8 +90,8 @@ class KernelModel:
 
 @frozen
 class Prediction:
-    """Seconds expected, and between which they lie in four cases of five; what the roofline alone says, and
-    the share of it that is by memory; `why` there is nothing else to go by, where that is so. Where so many
+    """Seconds expected, with the least relative error, and between which they lie in four cases of five; what
+    the roofline alone says, and the share of it that is by memory; `why` there is nothing else to go by, where that is so. Where so many
     `samples` of this very kernel's calls are known, the model is corrected by a `factor` that follows from
     them.
     """
@@ -124,9 +128,10 @@ def _foretold(model: KernelModel, found: Features, unlike: str) -> Prediction:
     why = unlike or outside
     if unlike or outside.startswith(_NEVER):
         return Prediction(roof, roof / UNSURE, roof * UNSURE, roof, by_memory, why)
+    least, median, most = evaluate(model.forest, found.row).tolist()
+    middle = max(min(least, median), median - LEAST_ERROR * (most - least) ** 2)
     low, middle, high = [
-        roof * 2.0 ** min(max(logarithm, -MOST_CORRECTION), MOST_CORRECTION)
-        for logarithm in evaluate(model.forest, found.row).tolist()
+        roof * 2.0 ** min(max(c, -MOST_CORRECTION), MOST_CORRECTION) for c in (least, middle, most)
     ]
     if why:
         middle = max(middle, roof)

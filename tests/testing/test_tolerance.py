@@ -108,6 +108,15 @@ def test_a_long_sum_may_lose_more_than_a_short_one_but_no_number() -> None:
         assert problem(made, [x], lambda each, least=least: each + least)
 
 
+def test_a_product_may_vanish_where_a_part_of_it_does() -> None:
+    made = kernel(lambda add, x: add(build.reduce("prod", x)), "f32")
+    tiny = np.array([-0.025, 4e-45, 498.0], np.float32)  # the first two come to 0
+    assert not problem(made, [tiny], lambda each: 0 * each)
+    assert problem(made, [tiny], lambda each: 3 * each)
+    small = np.array([-0.025, 4e-30, 498.0], np.float32)
+    assert problem(made, [small], lambda each: 0 * each)
+
+
 def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computing() -> None:
     """A product that is rounded is infinite, and one that a fused operation keeps is not."""
     made = kernel(lambda add, x, y: add(build.contract(x, y)), "f64", "f64")

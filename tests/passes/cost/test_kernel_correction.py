@@ -50,10 +50,10 @@ def said(count: int, by: KernelModel | None = None) -> Prediction:
     return predict(by or model(), COUNTS, 1, called_with(f"{count},{count}"))
 
 
-def seen(times: float, *sizes: int, each: int = 3) -> KernelExpectation:
+def seen(times: float, *sizes: int, each: int = 3, by: KernelModel | None = None) -> KernelExpectation:
     """Calls that took so many times longer than the model says."""
     samples = [
-        KernelSample("k", this_machine(), f"{size},{size}", 1, times * said(size).seconds)
+        KernelSample("k", this_machine(), f"{size},{size}", 1, times * said(size, by).seconds)
         for size in sizes
         for _ in range(each)
     ]
@@ -88,8 +88,9 @@ def test_the_fewer_calls_and_the_farther_off_the_less_they_count() -> None:
 
 
 def test_a_model_that_is_sure_of_itself_is_corrected_less() -> None:
-    expectation = seen(4.0, 10_000, each=1)
-    sure, unsure = (foretold(10_000, expectation, model(spread)).factor for spread in (0.1, 2.0))
+    sure, unsure = (
+        foretold(10_000, seen(4.0, 10_000, each=1, by=by), by).factor for by in (model(0.1), model(2.0))
+    )
     assert 1.0 < sure < unsure < 4.0
 
 

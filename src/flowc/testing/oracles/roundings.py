@@ -24,6 +24,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _WAYS = (1, -1, 0, 0)
 _MORE = (0,) * 40
 """Up, down, and at random; what does not agree with the few is tried with more."""
+_NEXT_TO_NOTHING = float(np.finfo(np.float32).tiny)
+"""Weights of attention that are 0 in the f32 in which code computes them."""
 _EVEN: Mapping[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "sqrt": np.sqrt,
 }  # fmt: skip
@@ -138,6 +140,10 @@ class Moving:
             return evaluate(op, inputs, wide=True)
         given, fits = self._with_moved_addends(op, inputs)
         (result,) = evaluate(op, given, wide=True)
+        if isinstance(op, products.AttentionOp) and self.way == -1:
+            result = _without_unseen(op, given, result)
+        if name == "prod" and self.way == -1:
+            result = np.where(_may_vanish(op, given[0]), 0 * result, result)
         if not fits and self.way:  # no number, and one, so that neither can be asked for
             return (np.full_like(result, np.nan if self.way == 1 else 0),)
         if _is_even(name, given, result, result_dtype):
@@ -203,6 +209,22 @@ def _summed(op: Operation, given: Sequence[Array]) -> int:
     return max((extent for each in given for extent in np.shape(each)), default=1)
 
 
+def _without_unseen(op: products.AttentionOp, given: Sequence[Array], result: Array) -> Array:
+    """The result of attention in which infinite and NaN values of keys that a query does not see are not
+    multiplied with 0: whether they are is left open."""
+    query, key, value, *rest = given
+    if np.isfinite(value).all():
+        return result
+    ones = np.broadcast_to(np.eye(key.shape[-2], dtype=value.dtype), (*key.shape[:-1], key.shape[-2]))
+    (weights,) = evaluate(op, [query, key, ones, *rest], wide=True)
+    if value.ndim > 2:
+        value = np.repeat(value, query.shape[-3] // key.shape[-3], axis=-3)
+    parts = weights[..., None] * value[..., None, :, :]
+    return np.asarray(
+        np.where(weights[..., None] <= _NEXT_TO_NOTHING, 0, parts).sum(axis=-2).astype(result.dtype)
+    )
+
+
 def _stays_finite(op: Operation, given: Sequence[Array], count: int) -> bool:
     """Whether no order of summation overflows."""
     dtype = compute_dtype(dtype_of(op.results[0].type))
@@ -210,6 +232,19 @@ def _stays_finite(op: Operation, given: Sequence[Array], count: int) -> bool:
     powers = np.log2(sizes) if sizes else np.zeros(1)
     largest = max(powers) * count if _name_of(op) == "prod" else sum(powers) + np.log2(max(count, 1))
     return bool(largest < np.log2(np.finfo(numpy_dtypes[dtype]).max))
+
+
+def _may_vanish(op: Operation, values: Array) -> Array:
+    """Of which products a part, multiplied in some order, is below the normal numbers."""
+    sizes = np.abs(values.astype(np.longdouble))
+    powers = np.log2(np.where((sizes > 0) & (sizes < 1), sizes, 1))
+    if isinstance(op, ops.ReduceOp):
+        axes = tuple(int(axis) for axis in op.axes.get_values())
+        least = powers.sum(axis=axes, keepdims=op.keepdims is not None)
+    else:
+        least = powers.sum()
+    dtype = numpy_dtypes[compute_dtype(dtype_of(op.results[0].type))]
+    return np.asarray(least < np.log2(np.finfo(dtype).tiny))
 
 
 def _is_even(name: str, given: Sequence[Array], result: Array, dtype: str) -> bool:
