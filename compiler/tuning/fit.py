@@ -97,7 +97,8 @@ def trees_of(
 
 
 def _flat(node: Mapping[str, Any]) -> Tree:
-    """A tree as `forest_of` takes it, its numbers rounded to what single precision holds."""
+    """A tree as `forest_of` takes it, its leaves rounded to what single precision holds. A threshold lies
+    between two values of a feature, which may be as near to each other as 1/3 and 1/3 + 1e-8 are."""
     features: list[int] = []
     numbers: list[float] = []
     pending = [node]
@@ -108,10 +109,10 @@ def _flat(node: Mapping[str, Any]) -> Tree:
             numbers.append(_rounded(current["leaf_value"]))
         else:
             features.append(current["split_feature"])
-            numbers.append(_rounded(current["threshold"]))
+            numbers.append(_rounded(current["threshold"], 12))
             pending += [current["right_child"], current["left_child"]]
     return {"features": features, "numbers": numbers}
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+def _rounded(value: float, digits: int = 6) -> float:
+    return float(f"{value:.{digits}g}")

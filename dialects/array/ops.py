@@ -270,7 +270,11 @@ class ExpandOp(ArrayOperation):
 @irdl_op_definition
 class BroadcastOp(ArrayOperation):
     """`source` stretched to the extents given, one i64 per axis of the result; of a number, an array full of
-    it."""
+    it.
+
+    An axis that is 1 long stretches, also where only the run knows that it is; one whose extent has a name is
+    as long as the result's.
+    """
 
     name = "array.broadcast"
     source = operand_def()

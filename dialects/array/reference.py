@@ -340,7 +340,13 @@ def _topk(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
 
 
 def _broadcast(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:
-    return [np.broadcast_to(inputs[0], tuple(extent_of(extent) for extent in inputs[1:]))]
+    """An extent that has a name stands for itself: it does not stretch where it happens to be 1."""
+    source, extents = inputs[0], tuple(extent_of(extent) for extent in inputs[1:])
+    declared = reversed(shape_of(op.source.type))
+    for said, own, wanted in zip(declared, reversed(source.shape), reversed(extents), strict=False):
+        if said not in (1, "") and own != wanted:
+            raise KernelFault(f"extents {own} and {wanted} differ")
+    return [np.broadcast_to(source, extents)]
 
 
 def _concat(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:

@@ -50,7 +50,8 @@ ROLLED = "loops.rolled"
 UNPREDICTABLE = "loops.unpredictable"
 """Marks an `arith.select` between which no processor foresees: it shall not become a branch."""
 MASKED = "loops.masked"
-"""Marks an `scf.for` of a known number of rounds that become whole vectors and a masked one, written out."""
+"""Marks an `scf.for` whose rounds become whole vectors and a masked one; written out where their number is
+known."""
 LANES = "loops.lanes"
 """Has the number of rounds of an `scf.for` that become one vector. LLVM alone would take as many as the
 widest numbers fill a vector with, also where those that are read are narrower."""

@@ -28,7 +28,7 @@ from xdsl.dialects.utils import FastMathFlag
 from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
-from flowc.dialects.loops import LANES, PLAIN, ROLLED, UNPREDICTABLE, EndOp, ParallelOp, StepOp
+from flowc.dialects.loops import LANES, MASKED, PLAIN, ROLLED, UNPREDICTABLE, EndOp, ParallelOp, StepOp
 
 Index = int | SSAValue
 
@@ -255,11 +255,12 @@ class LoopBuilder:
         plain: bool = False,
         rolled: bool = False,
         lanes: int = 0,
+        masked: bool = False,
     ) -> tuple[SSAValue, ...]:
         """`for i in range(low, high, step)`: the body maps the carried values; gives them after the last
         round. A `plain` loop is left as it is written, neither made vectors of nor unrolled: it is short, or
         its body has vectors already. The rounds of a `rolled` one, of a number known now, become vectors.
-        A vector is made of `lanes` rounds, if that is not 0."""
+        A vector is made of `lanes` rounds, if that is not 0; the last of a `masked` loop of fewer."""
         first, end, stride = self.index(low), self.index(high), self.index(step)
         inner = Block(arg_types=[index_type, *(value.type for value in carried)])
         outer, self.block = self.block, inner
@@ -271,7 +272,7 @@ class LoopBuilder:
             result_types=[value.type for value in carried],
             regions=(Region(inner),),
         )
-        for name, wanted in ((PLAIN, plain), (ROLLED, rolled)):
+        for name, wanted in ((PLAIN, plain), (ROLLED, rolled), (MASKED, masked)):
             if wanted:
                 loop.attributes[name] = UnitAttr()
         if lanes:

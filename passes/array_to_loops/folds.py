@@ -14,7 +14,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.kinds import reduction_dtype
-from flowc.dialects.array.types import dtype_of, is_float, shape_of
+from flowc.dialects.array.types import bits, dtype_of, is_float, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
@@ -28,7 +28,10 @@ from flowc.passes.array_to_loops.reductions import (
     identity,
 )
 from flowc.passes.array_to_loops.short_extremes import accumulate_extremes, are_short_extremes
+from flowc.passes.array_to_loops.short_loops import MASKS
 
+FEW_VECTORS = 4
+"""Vectors of columns, in rows of fewer of which the last one has a mask."""
 ROWS_AT_ONCE = 8
 """Rows of the source added to one another before their sum is added to the partial row."""
 CHEAP = 12
@@ -206,6 +209,22 @@ def _with_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> Fold:
 
 
 def _sweep_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> None:
+    """Adds all rows. How many columns they have the run may find out: where they are few, what is left over
+    of whole vectors would take most of the time."""
+    here = [along for along in ranges if not along.single][-1]
+    columns = s.b.sub(here.high, here.low)
+    if isinstance(columns, int) or s.vector_bits < MASKS:
+        _sweep_columns(s, fold, ranges, masked=False)
+        return
+    few = s.b.compare("slt", s.b.index(columns), s.b.index(FEW_VECTORS * s.vector_bits // 32))
+    s.b.either(
+        few,
+        lambda: _sweep_columns(s, fold, ranges, masked=True),
+        lambda: _sweep_columns(s, fold, ranges, masked=False),
+    )
+
+
+def _sweep_columns(s: Lowering, fold: Fold, ranges: Sequence[Range], masked: bool) -> None:
     op, rows = fold.op, fold.rows
     assert rows is not None
     reducer, wide = reducer_of(op), wide_dtype(op)
@@ -216,6 +235,8 @@ def _sweep_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> None:
     last = max(axis for axis, along in enumerate(ranges) if not along.single)
     # What is read is narrower than the sums: whole vectors of it, each for two of sums.
     lanes = s.vector_bits // 32 if wide == "f64" and reducer.held == f32 else 0
+    if masked and not lanes:
+        lanes = s.vector_bits // max(bits(reducer.dtype), 32)
 
     def add(at: Sequence[Index], rows_at_once: int) -> None:
         values = [
@@ -243,13 +264,16 @@ def _sweep_rows(s: Lowering, fold: Fold, ranges: Sequence[Range]) -> None:
                 level((*at, ranges[axis].low))
             else:
                 along = Range(low, high) if axis == blocked else ranges[axis]
-                stride, together = step if axis == blocked else 1, lanes if axis == last else 0
+                stride = step if axis == blocked else 1
 
                 def inside(i: SSAValue, _: Carried) -> Sequence[SSAValue]:
                     level((*at, i))
                     return ()
 
-                s.b.loop(along.low, along.high, (), inside, stride, lanes=together)
+                if axis == last:
+                    s.b.loop(along.low, along.high, (), inside, lanes=lanes, masked=masked)
+                else:
+                    s.b.loop(along.low, along.high, (), inside, stride)
 
         level(())
 

@@ -43,10 +43,10 @@ SPEEDS, SECONDS = (1e3, 1e18), (1e-15, 1e3)
 """Between what bytes and operations a second lie, and the seconds of a call and of a row."""
 MOST_CORRECTION = 64
 """Of a leaf: so many times by two more or less than the roofline."""
-LEAST_ERROR = math.log(2) / 2.5631**2
+LEAST_ERROR = 0.04
 """By how much the number of the least relative error lies below the median, as binary logarithms, for the
-square of what lies between the 10 and 90 percent points: of times that are log-normal it is the median times
-e to minus their variance (Gneiting, "Making and evaluating point forecasts", JASA 2011)."""
+square of what lies between the 10 and 90 percent points (Gneiting, "Making and evaluating point forecasts",
+JASA 2011). It would be 0.11 if times were log-normal; more of them than that are near the median."""
 UNSURE = 4.0
 """How many times more or less a call may take of which nothing but the roofline is known."""
 _BY_MEMORY = FEATURES.index("by memory")
@@ -91,9 +91,9 @@ class KernelModel:
 @frozen
 class Prediction:
     """Seconds expected, with the least relative error, and between which they lie in four cases of five; what
-    the roofline alone says, and the share of it that is by memory; `why` there is nothing else to go by, where that is so. Where so many
-    `samples` of this very kernel's calls are known, the model is corrected by a `factor` that follows from
-    them.
+    the roofline alone says, and the share of it that is by memory; `why` there is nothing else to go by,
+    where that is so. Where so many `samples` of this very kernel's calls are known, the model is corrected by
+    a `factor` that follows from them.
     """
 
     seconds: float

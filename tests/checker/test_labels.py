@@ -62,6 +62,8 @@ def test_a_bound_forbids_exactly_the_higher_labels_of_its_chains(
         'x = search("a")[0]\ny = x + "!"\nsend(y, "hi")',
         'x = "a"\nfor i in range(3):\n    send(x, "hi")\n    x = search(x)[0]',
         'x = "a"\nif flag:\n    x = search("a")[0]\nsend(x, "hi")',
+        'x = search("a")[0]\nif flag:\n    x = "b"\nsend(x, "hi")',
+        'x = search("a")[0]\nfor i in range(3):\n    x = "b"\nsend(x, "hi")',
         'x = "a"\nfor i in range(3):\n    x = search("a")[0]\n    if flag:\n        break\n'
         '    x = "b"\n    if flag:\n        break\nsend(x, "hi")',
         'x = [f"{y}" for y in search("a")]\nsend(x[0], "hi")',

@@ -9,8 +9,11 @@ from xdsl.ir import Attribute, SSAValue
 
 from flowc.compiler.backends import llvm
 from flowc.dialects.array import build, irregular_build, products_build
+from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
+from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
 from flowc.testing.oracles.roundings import assert_agrees
 from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
@@ -69,3 +72,17 @@ def test_an_axis_that_turns_out_to_be_1_long_is_stretched_to_the_extent_that_is_
     }  # fmt: skip
     columns = 5 if count == 1 else count
     agrees(parameters, body, np.arange(1.0, 4), count, np.full((2, columns), 2.0))
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_named_extent_that_happens_to_be_1_is_not_stretched(rows: int) -> None:
+    def body(add: Add, x: SSAValue, count: SSAValue) -> SSAValue:
+        return add(build.broadcast(x, ("",), [count]))
+
+    made = make_kernel({"x": array_type("f64", ("m",)), "count": array_type("i64", ())}, body)
+    code = llvm.compile_kernels(as_module(made), llvm.Options(level=1, cached=False))
+    kernel = load(code.object_code, code.signatures)["k"]
+    for run in (kernel, lambda *given: evaluate_kernel(made, given)):
+        assert np.shape(run(np.ones(rows), np.int64(rows))) in ((rows,), (1, rows))
+        with pytest.raises((FlowError, KernelFault)):
+            run(np.ones(rows), np.int64(3))

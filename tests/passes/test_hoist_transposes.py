@@ -144,3 +144,16 @@ def test_kernels_whose_order_of_arithmetic_is_bound_stay(bound: str) -> None:
     made = kernel(back)
     made.attributes[bound] = UnitAttr()
     assert hoist_transposes(as_module(made)) == 0
+
+
+def test_what_a_reduction_leaves_of_four_axes_stands_in_its_order() -> None:
+    axes = (3, 1, 0, 2)
+    made = make_kernel(
+        {"x": array_type("f64", ("a", "b", "c", "d"))},
+        lambda add, x: add(build.reduce("sum", turned(add, x, axes), [1])),
+    )
+    array = array_of("f64", (2, 3, 4, 5), 1)
+    assert hoist_transposes(as_module(made)) > 0
+    made.verify()
+    wanted = array.transpose(axes).sum(axis=1)
+    np.testing.assert_allclose(evaluate_kernel(made, [array])[0], wanted, rtol=1e-12, strict=True)

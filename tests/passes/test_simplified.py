@@ -37,3 +37,8 @@ def test_values_that_change_places_in_each_round_are_carried(rounds: int) -> Non
     return left + right
 """
     assert _results(text, {"a": "a", "b": "b", "n": rounds}) == ["ba" if rounds % 2 else "ab"] * 2
+
+
+def test_a_filtered_list_may_be_shorter_than_the_one_it_is_made_of() -> None:
+    text = "flow main(xs: list[int]) -> int:\n    return len([x for x in xs if x > 1])\n"
+    assert _results(text, {"xs": [0, 1, 2, 3, 4]}) == [3, 3]

@@ -25,9 +25,10 @@ _AS_WRITTEN = (
 )
 _ROLLED = ("!6 = distinct !{!6, !3}", _AS_WRITTEN[2])
 _WRITTEN_OUT = ("!4 = distinct !{!4, !5}", '!5 = !{!"llvm.loop.unroll.full"}')
+_PREDICATED = '!9 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}'
 _MASKED = (
     "!8 = distinct !{!8, !9, !10}",
-    '!9 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}',
+    _PREDICATED,
     '!10 = !{!"llvm.loop.vectorize.followup_vectorized", !5}',
     _WRITTEN_OUT[1],
 )
@@ -126,23 +127,27 @@ def _advice(e: FunctionEmitter, op: scf.ForOp) -> str:
     if loops.ROLLED in op.attributes:
         e.called.update(_ROLLED)
         return ", !llvm.loop !6"
-    if loops.MASKED in op.attributes:
+    bounds = [e.operand(value) for value in (op.lb, op.ub, op.step)]
+    known = all(map(_is_number, bounds))
+    masked = loops.MASKED in op.attributes
+    if masked and known:
         e.called.update(_MASKED)
         return ", !llvm.loop !8"
-    bounds = [e.operand(value) for value in (op.lb, op.ub, op.step)]
-    if all(map(_is_number, bounds)) and len(range(*map(int, bounds))) <= FEW:
+    if known and len(range(*map(int, bounds))) <= FEW:
         e.called.update(_WRITTEN_OUT)
         return ", !llvm.loop !4"
     lanes = op.attributes.get(loops.LANES)
     if isinstance(lanes, IntegerAttr):
-        return _vectors_of(e, lanes.value.data)
+        return _vectors_of(e, lanes.value.data, masked)
     return ""
 
 
-def _vectors_of(e: FunctionEmitter, lanes: int) -> str:
-    own, width = f"!{100 + lanes}", f"!{200 + lanes}"
-    e.called.add(f"{own} = distinct !{{{own}, {width}}}")
+def _vectors_of(e: FunctionEmitter, lanes: int, masked: bool) -> str:
+    own, width = f"!{(300 if masked else 100) + lanes}", f"!{200 + lanes}"
     e.called.add(f'{width} = !{{!"llvm.loop.vectorize.width", i32 {lanes}}}')
+    if masked:
+        e.called.add(_PREDICATED)
+    e.called.add(f"{own} = distinct !{{{own}, {width}{', !9' if masked else ''}}}")
     return f", !llvm.loop {own}"
 
 

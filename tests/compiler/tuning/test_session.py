@@ -48,6 +48,14 @@ def test_what_is_fitted_to_samples_says_what_others_like_them_take() -> None:
     assert 0.7 < np.mean((found[:, 0] <= wanted) & (wanted <= found[:, 2])) < 0.95
 
 
+def test_a_tree_tells_values_apart_that_lie_as_near_to_each_other_as_shares_of_large_sizes() -> None:
+    rows = np.repeat([1 / 3, 1 / 3 + 1e-8], 100)[:, None]
+    values = np.repeat([0.0, 1.0], 100)
+    forest = forest_of([fitting.trees_of(rows, values, {"bagging_fraction": 1.0}, 60)])
+    found = np.array([evaluate(forest, row)[0] for row in rows])
+    np.testing.assert_allclose(found, values, atol=0.05)
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine that takes no time to measure, with one thread, and a place for its model."""

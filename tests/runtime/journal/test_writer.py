@@ -198,9 +198,10 @@ def test_a_segment_holds_all_records_of_a_run_and_its_last_status() -> None:
 def test_blobs_come_with_their_records() -> None:
     store = Watched()
     made = opened(store)
-    body = b"large" * 1000
-    made.wait(made.append("run", b"x", blobs=[(address(body), body)]), sync=True)
-    assert store.without_power(1).blob(address(body)) == body
+    bodies = [b"large" * 1000, b"larger" * 1000, b"other" * 1000]
+    made.wait(made.append("run", b"x", blobs=[(address(body), body) for body in bodies]), sync=True)
+    left = store.without_power(1)
+    assert [left.blob(address(body)) for body in bodies] == bodies
     made.close()
 
 
