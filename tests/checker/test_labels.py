@@ -78,10 +78,17 @@ def test_a_bound_forbids_exactly_the_higher_labels_of_its_chains(
         'letter = Letter("a", vault(), "c")\nsend("a", letter.to)',
         'x = "a"\nx += search("a")[0]\nsend(x, "hi")',
         'send("a", clean(vault()))',
+        'x: list[list[secret str]] = [["a"]]\nsend("a", x[0][0])',
     ],
 )
 def test_a_value_does_not_reach_a_parameter_that_forbids_its_label(statements: str) -> None:
     assert codes(TOOLS + body(statements, "flag: bool")) == ["E0303"]
+
+
+@pytest.mark.parametrize("declared", ["public str", "list[public str]", "dict[str, list[public str]]"])
+def test_a_variable_holds_no_label_that_its_type_forbids_however_deep_inside(declared: str) -> None:
+    value = {"public str": "vault()", "list[public str]": "[vault()]"}.get(declared, '{"a": [vault()]}')
+    assert codes(TOOLS + body(f"x: {declared} = {value}")) == ["E0308"]
 
 
 @pytest.mark.parametrize(

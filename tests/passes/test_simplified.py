@@ -42,3 +42,14 @@ def test_values_that_change_places_in_each_round_are_carried(rounds: int) -> Non
 def test_a_filtered_list_may_be_shorter_than_the_one_it_is_made_of() -> None:
     text = "flow main(xs: list[int]) -> int:\n    return len([x for x in xs if x > 1])\n"
     assert _results(text, {"xs": [0, 1, 2, 3, 4]}) == [3, 3]
+
+
+@pytest.mark.parametrize("position", [-3, -2, -1, 0, 1, 2])
+def test_a_list_that_was_just_made_is_read_from_either_end(position: int) -> None:
+    text = f"flow main(a: str, b: str, c: str) -> str:\n    return [a, b, c][{position}]\n"
+    assert _results(text, {"a": "a", "b": "b", "c": "c"}) == ["abc"[position]] * 2
+
+
+def test_texts_are_joined_in_the_order_in_which_they_are_written() -> None:
+    text = "flow main(a: str, b: str) -> list[str]:\n    return [a + b, b + a, a + b]\n"
+    assert _results(text, {"a": "x", "b": "y"}) == [["xy", "yx", "xy"]] * 2

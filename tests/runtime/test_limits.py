@@ -55,3 +55,15 @@ def test_what_was_not_spent_can_be_held_again() -> None:
     with pytest.raises(FlowError) as found:
         held(own, 50)
     assert found.value.problem.code == "E0723"
+
+
+def test_the_end_of_one_call_gives_back_what_it_held_and_no_more() -> None:
+    own = Budget("f", Limits(tokens=1000))
+    first, second = held(own, 400), held(own, 400)
+    assert isinstance(first, Reservation)
+    assert isinstance(second, Reservation)
+    settle(first, 100, 0.0)
+    assert (own.tokens, own.held_tokens) == (100, second.tokens)
+    third = held(own, 2000)
+    assert isinstance(third, Reservation)
+    assert third.tokens <= 1000 - 100 - second.tokens
