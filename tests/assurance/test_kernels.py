@@ -23,7 +23,8 @@ Change = Callable[[ModuleOp], None]
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "MANY", 12)
+    for sizes in ("MANY", "SOME"):
+        monkeypatch.setattr(kernels, sizes, 12)
     monkeypatch.setattr(batches, "ATTEMPTS", 3)
 
 

@@ -86,3 +86,11 @@ def test_a_named_extent_that_happens_to_be_1_is_not_stretched(rows: int) -> None
         assert np.shape(run(np.ones(rows), np.int64(rows))) in ((rows,), (1, rows))
         with pytest.raises((FlowError, KernelFault)):
             run(np.ones(rows), np.int64(3))
+
+
+@pytest.mark.parametrize("rows", [1, "n"])
+def test_a_row_times_itself_is_cast_where_it_is_multiplied(rows: int | str) -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        return add(build.cast(add(build.contract(x, add(build.transpose(x)))), "f64"))
+
+    agrees({"x": array_type("i16", (rows, "m"))}, body, np.array([[1, -3, -4, 1, 4]], np.int16))

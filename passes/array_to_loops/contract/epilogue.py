@@ -8,7 +8,7 @@ from flowc.dialects.array import ops
 from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_loops.builder import Index
 from flowc.passes.array_to_loops.contract.lower import lower_product
-from flowc.passes.array_to_loops.elements import Lowering, Place, aligned
+from flowc.passes.array_to_loops.elements import Lowering, Place
 
 
 def epilogue_of(op: ops.ContractOp, computed: Set[Operation]) -> Operation | None:
@@ -39,7 +39,8 @@ def lower_with_epilogue(s: Lowering, op: ops.ContractOp, epilogue: Operation, pl
     value = epilogue.results[0]
 
     def finish(element: SSAValue, at: tuple[Index, ...]) -> None:
-        s.assume(op.result, aligned(op.result, at), element)
-        s.store(s.element(value, at), place, at)
+        position = s.aligned(value, at)
+        s.assume(op.result, position, element)
+        s.store(s.element(value, position), place, at)
 
     lower_product(s, op, finish)
