@@ -84,7 +84,10 @@ def _only_write(value: SSAValue) -> memory.WriteOp | None:
 def _reads(
     value: SSAValue, target: SSAValue, ref: SSAValue, aligned: bool, seen: set[tuple[SSAValue, bool]]
 ) -> bool:
-    """Whether `value` reads `ref`, unless at each position just what the target shows there."""
+    """Whether `value` reads `ref`, unless at each position just what the target shows there.
+
+    What is computed element by element from what the target shows has its extents, since it fits in there.
+    """
     if not shape_of(value.type):  # numbers are read before anything is stored
         return False
     if (value, aligned) in seen or (aligned and same_positions(value, target)):
@@ -96,10 +99,7 @@ def _reads(
         return False
     seen.add((value, aligned))
     inside = aligned and isinstance(owner, ops.ElementwiseOp | ops.CastOp)
-    return any(
-        _reads(operand, target, ref, inside and shape_of(operand.type) == shape_of(value.type), seen)
-        for operand in owner.operands
-    )
+    return any(_reads(operand, target, ref, inside, seen) for operand in owner.operands)
 
 
 def same_positions(first: SSAValue, second: SSAValue) -> bool:

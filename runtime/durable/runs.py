@@ -1,6 +1,7 @@
 """Runs in a journal: begun, taken up again, looked at, told something."""
 
 import json
+import math
 import secrets
 import time
 import zlib
@@ -263,20 +264,30 @@ def _read(store: Store, run: str, *, whole: bool = False) -> tuple[Past, tuple[i
 def _with_shared(
     store: Store, head: Mapping[str, Any], own: Iterator[tuple[int, bytes]]
 ) -> Iterator[tuple[int, bytes]]:
-    """The records of a run behind those that it shares with the run it was forked from."""
+    """The records of a run behind those that it shares with the run it was forked from, and so on; those of
+    runs that are forked in a circle cannot be told.
+    """
+    parts, names, end = [(_shared_by(head), math.inf, own)], set[str](), math.inf
+    while forked := head.get("forked"):
+        origin = forked["run"]
+        if origin in names:
+            raise ValueError(f"it is forked from run {origin}, which is forked from itself")
+        names.add(origin)
+        head, end = head_of(store, origin), min(end, forked["records"])
+        parts.append((_shared_by(head), end, unframe(store.segments(origin))))
+    for base, end, records in reversed(parts):
+        for number, payload in records:
+            if base + number >= end:
+                break
+            if records is own or not payload.startswith(b'["until"'):  # what is not over begins anew
+                yield base + number, payload
+
+
+def _shared_by(head: Mapping[str, Any]) -> int:
+    """How many records a run shares with another."""
     forked = head.get("forked")
-    if forked is None:
-        yield from own
-        return
-    base = forked["records"]
-    origin = forked["run"]
-    for number, payload in _with_shared(store, head_of(store, origin), unframe(store.segments(origin))):
-        if number >= base:
-            break
-        if not payload.startswith(b'["until"'):  # what is not over begins anew
-            yield number, payload
-    for number, payload in own:
-        yield base + number, payload
+    shared: int = forked["records"] if forked else 0
+    return shared
 
 
 def plan_of(store: Store, head: Mapping[str, Any]) -> Plan:

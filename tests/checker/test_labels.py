@@ -79,6 +79,19 @@ def test_a_bound_forbids_exactly_the_higher_labels_of_its_chains(
         'x = "a"\nx += search("a")[0]\nsend(x, "hi")',
         'send("a", clean(vault()))',
         'x: list[list[secret str]] = [["a"]]\nsend("a", x[0][0])',
+        'send("a", f"{flag} {vault()}")',
+        'send("a", "x" + vault())',
+        'send("a", "x" if flag else vault())',
+        'send("a", "x".replace("y", vault()))',
+        'send("a", ["x", vault()][0])',
+        'send("a", "abc"[len(vault())])',
+        'send("a", "abc"[0 : len(vault())])',
+        'send("a", f"{1 < len(vault())}")',
+        'send("a", f"{flag and flag and not len(vault()) == 1}")',
+        'x = try "x" else vault()\nsend("a", x)',
+        'x = {"k": "v", "l": vault()}\nsend("a", x["k"])',
+        'x = {vault(): "v"}\nsend("a", x.get("k", ""))',
+        'x = [vault() for y in ["a"]]\nsend("a", x[0])',
     ],
 )
 def test_a_value_does_not_reach_a_parameter_that_forbids_its_label(statements: str) -> None:
@@ -124,6 +137,11 @@ def test_a_flow_is_checked_again_under_the_labels_of_each_call() -> None:
     said = [label.text for label in error.labels]
     assert any("`vault`" in text for text in said)
     assert any("`text` of `forward`" in text for text in said)
+
+
+def test_calls_that_differ_in_a_later_argument_are_checked_each() -> None:
+    helper = 'flow forward(name: str, text: str) -> str:\n    send("a", text)\n    return name\n\n'
+    assert codes(TOOLS + helper + body('forward("b", "x")\nforward("b", vault())')) == ["E0303"]
 
 
 def test_the_result_of_a_flow_has_the_labels_of_this_call_alone() -> None:

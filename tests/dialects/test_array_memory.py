@@ -74,6 +74,22 @@ class RunningTotal(Builder):
         return [loop.results[0]]
 
 
+class ReadBeforeLoop(Builder):
+    """old = x; for i in range(k): total += old[i]; x[1] = total; return total"""
+
+    def __call__(self, block: Block, x: SSAValue, k: SSAValue) -> list[SSAValue]:
+        zero, one = add(block, build.constant(0, "i64")), add(block, build.constant(1, "i64"))
+        start, old = add(block, build.constant(0.0, "f64")), add(block, memory.read(x))
+        inner = Block(arg_types=[i64, start.type])
+        place, total = inner.args
+        new = add(inner, build.elementwise("add", [total, add(inner, build.index(old, place))]))
+        inner.add_op(memory.write(new, add(inner, build.index(add(inner, memory.read(x)), one))))
+        inner.add_op(scf.YieldOp(new))
+        loop = scf.ForOp(zero, k, one, [start], Region(inner))
+        block.add_op(loop)
+        return [loop.results[0]]
+
+
 class Halving(Builder):
     """while k > 1: k = k // 2; x[0] = k; return k"""
 
@@ -92,7 +108,7 @@ class Halving(Builder):
         return [loop.results[0]]
 
 
-BODIES = [ReadThenWrite(), RunningTotal(), Halving()]
+BODIES = [ReadThenWrite(), RunningTotal(), ReadBeforeLoop(), Halving()]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
@@ -119,6 +135,7 @@ def test_memory_and_control_flow_round_trip_through_text(body: Builder) -> None:
 
 def test_a_value_that_outlives_a_write_is_copied_once() -> None:
     assert settle_reads(ModuleOp([kernel_with(ReadThenWrite())])) == 1
+    assert settle_reads(ModuleOp([kernel_with(ReadBeforeLoop())])) == 1
     assert settle_reads(ModuleOp([kernel_with(RunningTotal())])) == 0
 
 

@@ -431,6 +431,28 @@ def test_a_fork_of_all_that_is_kept_shares_it() -> None:
     assert runs.past_of(machine.store, "fork").sessions == [{"at": 1.0}]
 
 
+def test_forks_of_forks_share_what_each_took_over_however_many_they_are() -> None:
+    machine = kept(
+        "flow main(n: int) -> int:\n    return put(n)\n", *[["session", {"at": at}] for at in range(3)]
+    )
+    head, origin = runs.head_of(machine.store, RUN), RUN
+    for number, shared in enumerate((3, *[2] * 2000, 9)):
+        forked = {"forked": {"run": origin, "records": shared}}
+        machine.store.begin(origin := f"fork{number}", encode_json(head | forked).encode())
+    assert runs.past_of(machine.store, "fork0").sessions == [{"at": at} for at in range(3)]
+    assert runs.past_of(machine.store, origin).sessions == [{"at": at} for at in range(2)]
+
+
+def test_runs_that_are_forked_in_a_circle_are_damage() -> None:
+    machine = kept("flow main(n: int) -> int:\n    return put(n)\n")
+    head = runs.head_of(machine.store, RUN)
+    for name, origin in (("a", "b"), ("b", "a")):
+        forked = {"forked": {"run": origin, "records": 1}}
+        machine.store.begin(name, encode_json(head | forked).encode())
+    with pytest.raises(FlowError, match=r"E0910(.|\n)*forked from itself"):
+        runs.past_of(machine.store, "a")
+
+
 @pytest.mark.parametrize("changed", [lambda whole: zlib.compress(bytes(1 << 20)), lambda whole: whole[:-5]])
 def test_a_text_that_grows_beyond_all_bounds_or_is_cut_is_damage(
     changed: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch

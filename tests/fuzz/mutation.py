@@ -32,6 +32,7 @@ _VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**400, 0.0, -0.0, 1e308, 5e-324,
     float("nan"), float("inf"), -float("inf"), [], {}, [[]], {"": {}}, [None], [0, 0], {"a": 1},
 )  # fmt: skip
+LARGE = 10**300
 _NUMBER = re.compile(rb"-?[0-9][0-9_.]*(?:[eE][+-]?[0-9]+)?")
 _OPENING = (b"(", b"[", b"{", b"<", b"[{", b'{"a":', b"-", b"not ", b"- ", b"a.", b"f(", b"&a [", b"if x:\n ")
 _WORD = re.compile(rb"[A-Za-z_]+|[0-9]+|\s+|[^A-Za-z0-9_\s]")
@@ -138,7 +139,8 @@ def _near(chance: Random, value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return int(bool(value))
     if isinstance(value, int):
-        return chance.choice((value + 1, value - 1, -value, float(min(value, 10**300)), str(value)[:50]))
+        as_float = float(min(max(value, -LARGE), LARGE))
+        return chance.choice((value + 1, value - 1, -value, as_float, str(value)[:50]))
     if isinstance(value, float):
         return chance.choice((-value, value * 1e300, str(value)))
     return [value] if isinstance(value, str) else str(value)[:50]

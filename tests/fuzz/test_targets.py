@@ -117,6 +117,11 @@ def test_mutations_depend_on_the_seed_alone_and_differ() -> None:
         assert len(set(drawn[0])) > 150
 
 
+def test_numbers_beyond_all_floats_are_mutated() -> None:
+    least = [b"[-1" + b"0" * 400 + b"]"]
+    assert {by_json()(Random(seed), least)[:20] for seed in range(1000)} >= {b"[-1e+300]"}
+
+
 def test_a_campaign_of_a_bad_reader_ends_with_its_input(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -180,6 +180,11 @@ def each_everywhere(a: Any) -> Any:
     return a
 
 
+def moved(x: Any, i: Any, j: Any) -> Any:
+    x[i : i + 9] = x[j : j + 9] * 2
+    return x
+
+
 def total_of_a_write(x: Any, z: Any, a: Any) -> Any:
     y = np.zeros(x.shape)
     totals = np.sum(a, axis=1)
@@ -208,6 +213,7 @@ def total_of_a_write(x: Any, z: Any, a: Any) -> Any:
         (first_everywhere, (A.astype(np.float16),)),
         (first_below, (A,)),
         (each_everywhere, (A,)),
+        (moved, (X, 1, 0)),
         (total_of_a_write, (X, X - 3, A)),
     ],
 )

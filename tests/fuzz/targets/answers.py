@@ -133,6 +133,6 @@ def _texts() -> list[bytes]:
 
 TARGETS = (
     Target("answer", _typed, _texts, WORDS, share=1.0),
-    Target("told", _told, _texts, WORDS, share=2.0),
+    Target("told", _told, _texts, WORDS, share=1.2),
     Target("stream", _stream, _texts, WORDS, share=0.25),
 )

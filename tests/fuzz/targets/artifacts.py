@@ -152,6 +152,6 @@ def _entries() -> list[bytes]:
 
 TARGETS = (
     Target("artifact", _artifact, _artifacts, _repacked, share=0.7),
-    Target("plan", _plan, plans, PLAN_WORDS, share=1.2),
+    Target("plan", _plan, plans, PLAN_WORDS, share=2.4),
     Target("object-cache", _cached, _entries, by_bytes, share=2.5),
 )

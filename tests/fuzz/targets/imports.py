@@ -175,7 +175,7 @@ def _graphs() -> list[bytes]:
 
 
 TARGETS = (
-    Target("halo", _reading("halo"), _graphs, YAML, share=0.3),
-    Target("llmcompiler", _reading("llmcompiler"), lambda: [PLAN.encode()], OF_PLANS, share=0.45),
+    Target("halo", _reading("halo"), _graphs, YAML, share=0.7),
+    Target("llmcompiler", _reading("llmcompiler"), lambda: [PLAN.encode()], OF_PLANS, share=0.7),
     Target("wfcommons", _wfcommons, _workflows, _packed, share=0.45),
 )

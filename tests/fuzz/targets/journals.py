@@ -208,9 +208,9 @@ def _histories() -> list[bytes]:
 
 TARGETS = (
     Target("frames", _frames, _segments, by_bytes, share=20.0),
-    Target("records", _records, _lines, RECORDS, share=1.5),
+    Target("records", _records, _lines, RECORDS, share=1.8),
     Target("journal-file", _file, lambda: [_whole()["closed"]], by_bytes, share=0.5),
     Target("journal-log", _log, lambda: [_whole()["-wal"]], by_bytes, share=0.5),
-    Target("journal-marks", _marks, lambda: [_whole()[BESIDE]], by_bytes, share=0.5),
-    Target("history", _history, _histories, by_bytes, share=3.0),
+    Target("journal-marks", _marks, lambda: [_whole()[BESIDE]], by_bytes, share=0.2),
+    Target("history", _history, _histories, by_bytes, share=1.5),
 )

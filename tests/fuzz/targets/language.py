@@ -216,9 +216,9 @@ def _pipelines(chance: Random | None = None) -> list[bytes]:
 
 
 TARGETS = (
-    Target("check", _check, programs, WORDS, share=0.25),
-    Target("compile", _compile, programs, WORDS, share=0.1),
-    Target("format", _format, programs, WORDS, share=0.15),
+    Target("check", _check, programs, WORDS, share=0.7),
+    Target("compile", _compile, programs, WORDS, share=0.4),
+    Target("format", _format, programs, WORDS, share=0.4),
     Target("ir", _ir, lambda: [IR.encode()], OF_IR, share=1.5),
     Target(
         "pipeline",

@@ -1,6 +1,7 @@
 """Damaged files: each gives what was written, or an error; never something else, and never less."""
 
 import random
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import settings
 
 from flowc.runtime.errors import FlowError
 from flowc.runtime.journal import beside
-from flowc.runtime.journal.frames import unframe
+from flowc.runtime.journal.frames import Framer, start, unframe
 from flowc.runtime.journal.sqlite import SqliteStore
 from flowc.runtime.journal.store import DAMAGED, address
 from tests.runtime.journal.images import BLOB, Held, Image, held, image_of, laid_out, seen, written
@@ -116,15 +117,20 @@ def test_a_row_that_cannot_be_believed_says_so_and_hides_no_other(unsynced: Path
 
 
 def test_a_segment_that_cannot_be_believed_is_an_error(unsynced: Path) -> None:
-    store = written(unsynced / "journal.db", 2)
-    for change in ("status = 'x'", "records = 3", "body = 'text'", "body = x'00'"):
+    store = written(unsynced / "journal.db", 0)
+    framer = Framer("first", 0, start("first"))
+    for status in ("at 0", ""):
+        store.append([framer.frame([b"one", b""], status)], {}, sync=True)
+    changes = ("status = 'x'", "changed = changed + 1", "records = 3", "body = 'text'", "body = x'00'")
+    for change, first in product(changes, (0, 2)):
         store._base.execute("SAVEPOINT s")
-        store._base.execute(f"UPDATE segments SET {change} WHERE run = 1")
+        changed = store._base.execute(f"UPDATE segments SET {change} WHERE run = 1 AND first = {first}")
+        assert changed.rowcount == 1
         with pytest.raises(FlowError) as error:
             list(unframe(store.segments("first")))
         assert error.value.problem.code == "E0910"
         store._base.execute("ROLLBACK TO s")
-    assert len(list(unframe(store.segments("first")))) == 2
+    assert len(list(unframe(store.segments("first")))) == 4
     store.close()
 
 

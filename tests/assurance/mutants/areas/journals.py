@@ -88,13 +88,6 @@ MUTANTS = (
         "records that are missing at the end of a segment are not missed",
     ),
     Mutant(
-        "journal-half-record",
-        FRAMES,
-        '            raise damaged(run, number, "its segment ends within it")\n        (length,)',
-        "            return\n        (length,)",
-        "half a record at the end of a segment is passed over",
-    ),
-    Mutant(
         "journal-acknowledged",
         STORE,
         "    if first < least:\n",
@@ -248,9 +241,16 @@ MUTANTS = (
     Mutant(
         "durable-shared-records",
         RUNS,
-        "        if number >= base:\n            break",
-        "        if number > base:\n            break",
+        "            if base + number >= end:\n",
+        "            if base + number > end:\n",
         "a fork shares one record too many",
+    ),
+    Mutant(
+        "durable-fork-of-fork",
+        RUNS,
+        'min(end, forked["records"])',
+        'forked["records"]',
+        "a fork of a fork shares what the first did not",
     ),
     Mutant(
         "durable-arguments-last",

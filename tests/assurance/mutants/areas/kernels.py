@@ -93,11 +93,11 @@ MUTANTS = (
         "a write inside the loop that reads a value is not seen",
     ),
     Mutant(
-        "kernel-overlap-shape",
+        "kernel-overlap-turned",
         OVERLAP,
-        "_reads(operand, target, ref, inside and shape_of(operand.type) == shape_of(value.type), seen)",
-        "_reads(operand, target, ref, inside, seen)",
-        "a row that is stretched over what is written is read while it changes",
+        "    inside = aligned and isinstance(owner, ops.ElementwiseOp | ops.CastOp)\n",
+        "    inside = aligned\n",
+        "what is turned round is read while it changes",
     ),
     Mutant(
         "kernel-overlap-views",
