@@ -43,11 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out cases of tests that are marked `alike`, and half of the examples of property tests, unless
-    the long form runs or a test is named."""
+    """Leaves out cases of tests that are marked `alike`, and most examples of property tests, unless the long
+    form runs or a test is named."""
     if settings.get_current_profile_name() == "long" or any("::" in argument for argument in config.args):
         return
-    _halve({item.function for item in items if isinstance(item, pytest.Function)})
+    _draw_less({item.function for item in items if isinstance(item, pytest.Function)})
     cases = defaultdict[tuple[str, str], list[pytest.Item]](list)
     counts: dict[tuple[str, str], int] = {}
     for item in items:
@@ -60,13 +60,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left]
 
 
-def _halve(tests: Iterable[Any]) -> None:
-    """Has property tests draw half of what they ask for: campaigns (tests/assurance) draw from the same
+def _draw_less(tests: Iterable[Any]) -> None:
+    """Has property tests draw a third of what they ask for: campaigns (tests/assurance) draw from the same
     strategies without end."""
     for test in tests:
         asked: settings | None = getattr(test, _ASKED, None)
         if asked is not None:
-            setattr(test, _ASKED, settings(asked, max_examples=(asked.max_examples + 1) // 2))
+            setattr(test, _ASKED, settings(asked, max_examples=(asked.max_examples + 2) // 3))
 
 
 def _spread(items: Sequence[pytest.Item], count: int) -> set[pytest.Item]:

@@ -53,7 +53,7 @@ def arrays(dtype: Any, heads: int, shared: int, queries: int, keys: int, feature
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
     ("causal", "window", "mask"),
     [

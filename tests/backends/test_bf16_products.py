@@ -175,7 +175,7 @@ def test_a_product_of_which_only_maxima_are_wanted_has_the_same_sums(form: str) 
             same(product(form, a, b, last="max"), in_order(a, b).max(axis=1))
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("at_end", [False, True])
 def test_nothing_beyond_an_operand_is_read(form: str, at_end: bool) -> None:

@@ -121,7 +121,7 @@ def _matrices(form: str) -> Any:
     return make_kernel(types, body)
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(
     ("form", "target"), [("a @ b", processor.host()), *(("a @ b.T", target) for target in levels())]
 )

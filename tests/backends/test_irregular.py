@@ -86,7 +86,7 @@ def numbers(dtype: str, shape: Sequence[int], seed: int) -> Any:
     return np.where(rng.random(shape) < 0.4, odd[rng.integers(0, len(odd), shape)], values)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sort_and_argsort_are_numpys_stable_ones(dtype: str) -> None:
     _, native = sorter(dtype, 1, -1)
@@ -117,7 +117,7 @@ def test_a_long_vector_is_sorted_in_pieces(length: int) -> None:
             np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", ["f64", "f32", "f16", "i32", "u8", "bool"])
 def test_scans_follow_the_reference_along_every_axis(dtype: str) -> None:
     def body(add: Any, x: Any, y: Any) -> list[Any]:

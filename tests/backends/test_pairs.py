@@ -85,7 +85,7 @@ def module_of(function: Function, dtype: Any, **options: bool) -> ModuleOp:
     return kernel_of(compiled, compiled.names, found.types, compiled.options)
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_pairs_of_any_number_give_what_numpy_does(function: Function, dtype: Any) -> None:

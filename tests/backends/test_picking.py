@@ -46,7 +46,7 @@ def picks(dtype: str, bits: int) -> Kernel:
     return loaded(types, lambda add, x, mask: add(build.pick(x, mask)), bits)
 
 
-@pytest.mark.alike(6)
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_neighbours_in_order_are_those_of_the_sorted_line(dtype: str, bits: int) -> None:

@@ -8,7 +8,7 @@ from benchmarks.agents.batches import BAR_PREFILL, BAR_SPEED, row
 pytest.importorskip("duckdb")
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("steady", [False, True])
 @pytest.mark.parametrize("name", ["small", *halo.FILES])
 def test_a_batch_makes_each_operation_once_and_computes_each_beginning_once(name: str, steady: bool) -> None:

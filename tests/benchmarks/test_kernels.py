@@ -24,7 +24,7 @@ def forms() -> list[Any]:
     ]
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize(("kernel", "library"), forms())
 def test_every_form_that_is_timed_gives_the_expected_result(kernel: Kernel, library: str) -> None:
     if library == "c":

@@ -62,7 +62,7 @@ def test_a_run_that_dies_at_a_record_ends_as_if_it_had_not(program: Program) -> 
             assert_as_if_undisturbed(program, machine(program, Fuse(place, keeps)))
 
 
-@pytest.mark.alike(10)
+@pytest.mark.alike(6)
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_the_process_that_goes_on_may_die_too(program: Program) -> None:
     _, records = undisturbed(program)
@@ -72,7 +72,7 @@ def test_the_process_that_goes_on_may_die_too(program: Program) -> None:
             assert_as_if_undisturbed(program, machine(program, *fuses))
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_any_number_of_threads_may_go_on(program: Program) -> None:
     _, records = undisturbed(program)

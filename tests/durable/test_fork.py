@@ -33,7 +33,7 @@ def forked(machine: Machine, step: str, **values: object) -> str:
         journal.writer.close()
 
 
-@pytest.mark.alike(10)
+@pytest.mark.alike(6)
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_a_fork_at_any_step_comes_to_what_the_run_came_to(
     program: Program, monkeypatch: pytest.MonkeyPatch

@@ -431,6 +431,20 @@ def test_a_fork_of_all_that_is_kept_shares_it() -> None:
     assert runs.past_of(machine.store, "fork").sessions == [{"at": 1.0}]
 
 
+def test_a_call_that_is_made_again_after_it_was_cancelled_is_in_doubt() -> None:
+    intent = ["intent", 1.0, "main/0:put", "put", 1, False, None, 0, 0.0]
+    cancelled = ["cancelled", 2.0, "main/0:put", None]
+    text = "flow main(n: int) -> int:\n    return put(n)\n"
+    for records, doubts in (([intent], 1), ([intent, cancelled], 0), ([intent, cancelled, intent], 1)):
+        assert len(runs.past_of(kept(text, *records).store, RUN).in_doubt()) == doubts
+
+
+def test_what_was_in_flight_at_a_crash_is_taken_to_have_cost_what_it_held() -> None:
+    intent = ["intent", 1.0, "main/0:put", "put", 1, True, None, 100, 0.5]
+    past = runs.past_of(kept("flow main(n: int) -> int:\n    return put(n)\n", intent, intent).store, RUN)
+    assert past.spent["main/0:put"] == Spending(2, 100, 0.5)
+
+
 def test_forks_of_forks_share_what_each_took_over_however_many_they_are() -> None:
     machine = kept(
         "flow main(n: int) -> int:\n    return put(n)\n", *[["session", {"at": at}] for at in range(3)]

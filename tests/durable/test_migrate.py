@@ -59,7 +59,7 @@ def gone_on(machine: Machine, plan: Plan) -> Machine:
     return machine
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_the_program_itself_fits_a_run_that_is_broken_off_anywhere(program: Program) -> None:
     for machine in broken_off(program, PLACES):

@@ -18,7 +18,7 @@ SEEDS = 5000 if LONG else 200
 PART = 25
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
 def test_a_seed_gives_the_same_journal_again(first: int) -> None:
     for seed in range(first, first + PART):
@@ -71,7 +71,7 @@ flow main(n: int) -> int:
 """
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("first", [0.0, YEAR, -YEAR])
 @pytest.mark.parametrize("second", [0.0, YEAR, -YEAR])
 @pytest.mark.parametrize("third", [0.0, YEAR, -YEAR])

@@ -64,7 +64,7 @@ def on(level: Processor, function: Callable[..., Any], *arguments: Any, **flags:
         return flat(flowc.jit(**flags)(function)(*arguments))  # type: ignore[call-overload]
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("name", ALMOST_ALL)
 def test_reproducible_bits_are_the_same_on_every_processor(name: str) -> None:
     function, arguments = FUNCTIONS[name]
@@ -82,7 +82,7 @@ def test_reproducible_bits_are_those_of_vectors_of_every_width(name: str) -> Non
     assert all(list(map(bits, each)) == list(map(bits, found[0])) for each in found)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("name", THREADED)
 def test_results_do_not_depend_on_the_number_of_threads(name: str) -> None:
     function, arguments = FUNCTIONS[name]
@@ -152,7 +152,7 @@ def written(x: Any, y: Any) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("level", [0, 2])
 def test_a_precise_kernel_rounds_each_operation_as_numpy_does(dtype: str, level: int) -> None:
@@ -239,7 +239,7 @@ def flags_in(text: str) -> set[str]:
     return words & set(FLAGS)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("name", THREADED)
 def test_nothing_is_assumed_about_nan_infinities_or_divisions(name: str) -> None:
     function, arguments = FUNCTIONS[name]

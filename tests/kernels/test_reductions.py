@@ -51,7 +51,7 @@ def numbers(count: int, dtype: str) -> Any:
     return (drawn if dtype in FLOATS else drawn.clip(0, 120)).astype(dtype)
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS)
 def test_a_vector_has_its_sum_and_extremes_wherever_it_begins(dtype: str) -> None:
     for length in LENGTHS:

@@ -211,7 +211,7 @@ def test_results_whose_lines_lie_otherwise_are_streamed_all_or_none(
             assert (whole[offset + length :] == 1).all()
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("shape", [(3, 5000), (5000, 3), (0, 2000), (700, 1500), (1, 513)])
 def test_columns_are_reduced_whichever_side_is_the_larger(shape: tuple[int, int]) -> None:
     def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
@@ -234,7 +234,7 @@ def nearest_rows(add: Add, r: SSAValue, q: SSAValue) -> Sequence[SSAValue]:
     return [best.values, best.indices]
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("shape", [(300, 7), (7, 300), (65, 65), (3, 1), (60, 0)])
 def test_norms_of_the_rows_go_along_with_a_product_whichever_side_is_long(shape: tuple[int, int]) -> None:
     rows, queries = shape
@@ -385,7 +385,7 @@ def test_the_nearest_are_found_whichever_side_is_the_larger(shape: tuple[int, in
     check(make_kernel({"x": MATRIX, "c": QUERIES}, assignment), queries, rows)
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("dtype", ["f64", "f32", "i32", "bool"])
 @pytest.mark.parametrize("kind", REDUCTIONS)

@@ -178,7 +178,7 @@ def kernel_for(function: Function, given: tuple[Any, Any], **options: bool) -> M
     return kernel_of(compiled, compiled.names, found.types, compiled.options)
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("function", TOGETHER)
 def test_products_with_the_rows_of_a_matrix_are_one_product(function: Function) -> None:
     assert batched(function) > 0
@@ -194,7 +194,7 @@ def test_products_stay_where_an_order_of_operations_is_asked_for(option: str) ->
     assert batched(rows, **{option: True}) == 0
 
 
-@pytest.mark.alike(6)
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("function", [*TOGETHER, *APART])
 def test_rounds_give_what_they_did(function: Function) -> None:
     compiled = flowc.jit(function)

@@ -174,7 +174,7 @@ DAMAGED = {
 }
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_model_is_left_alone_and_kernels_compile(folder: Path, text: str) -> None:
     (folder / "choices.json").write_text(text)

@@ -124,7 +124,7 @@ def listed(results: Any) -> tuple[Any, ...]:
     return results if isinstance(results, tuple) else (results,)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("step", [log_sums, exchanged, in_place, recalled])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_parted_loops_give_what_numpy_gives(step: Any, dtype: Any) -> None:

@@ -95,7 +95,7 @@ CASES: list[tuple[Callable[..., Any], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(("body", "axes"), CASES, ids=lambda case: getattr(case, "__name__", ""))
 @pytest.mark.parametrize("offset", [0, 3, 16])
 def test_several_rows_at_a_time_go_out_in_lines(

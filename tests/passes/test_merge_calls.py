@@ -11,6 +11,7 @@ tool look(key: str) -> str reads db
 tool put(key: str) -> none writes db
 tool keep(key: str) -> none writes shelf idempotent
 tool clear() -> none writes shelf
+tool both(key: str) -> none writes shelf idempotent, writes box idempotent
 tool undone(key: str) -> none writes box idempotent undo take
 tool take(key: str) -> none writes box idempotent
 @cached
@@ -71,6 +72,19 @@ def test_remarks_name_the_line_the_reason_and_what_would_license_it(
 ) -> None:
     found = remarks(*lines)
     assert any(at == line and said in message for at, message in found), found
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("look(key)", "put(key)", "look(key)", "put(key)", "look(key)"),
+        ("both(key)", "clear()", "both(key)"),
+        ("both(key)", "take(key)", "both(key)"),
+    ],
+)
+def test_each_write_in_between_ends_what_was_known(lines: tuple[str, ...]) -> None:
+    assert not [message for _, message in remarks(*lines) if "one call" in message]
+    assert [message for _, message in remarks(lines[0], *lines) if "one call" in message]
 
 
 @pytest.mark.parametrize("lines", [("", "    "), ("    ", "")])

@@ -61,7 +61,7 @@ def test_kernels_that_promise_their_bits_are_never_cut(mark: str) -> None:
     assert row_axes(kernel(f"{mark}\n{text}")) == ()
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("text", ALONG)
 def test_parts_of_a_call_are_those_of_the_whole(text: str) -> None:
     compiled = compile_kernels(kernels_module(check_text(text, "rows.flow"), Options()))

@@ -67,6 +67,15 @@ def wanted_twice(add: Add, x: SSAValue, at: SSAValue, v: SSAValue) -> SSAValue:
     return add(build.elementwise("add", [made, add(memory.read(ref))]))
 
 
+def read_in_between(add: Add, x: SSAValue, at: SSAValue, v: SSAValue) -> SSAValue:
+    ref = add(memory.variable(x))
+    base = add(memory.read(ref))
+    made = add(irregular_build.scatter("set", base, at, v))
+    total = add(build.reduce("sum", base))
+    store(made, base)
+    return add(build.elementwise("add", [add(memory.read(ref)), total]))
+
+
 def lowered(body: Body) -> tuple[bool, ModuleOp]:
     """Whether the one scatter is done in place, and the kernel's loops."""
     parameters = {
@@ -90,7 +99,7 @@ def test_a_scatter_back_to_its_own_memory_needs_no_other(body: Body) -> None:
     assert sum(isinstance(op, memref.AllocOp) for op in module.walk()) == variable
 
 
-@pytest.mark.parametrize("body", [from_itself, to_another, wanted_twice])
+@pytest.mark.parametrize("body", [from_itself, to_another, wanted_twice, read_in_between])
 def test_a_scatter_is_made_apart_where_what_was_there_is_still_read(body: Body) -> None:
     in_place, module = lowered(body)
     assert not in_place

@@ -158,7 +158,7 @@ def test_norms_that_a_product_needs_come_before_it() -> None:
         compare(kernel, run, [1 + np.abs(array_of("f32", (n, m), 1)), array_of("f32", (q, m), 2)])
 
 
-@pytest.mark.alike(7)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("near", [0, kernel_choices.DEFAULT.near], ids=["shared", "alone"])
 @pytest.mark.parametrize("form", [*ORDERS, "extremes"])
 def test_both_ways_give_what_the_reference_gives(

@@ -111,7 +111,7 @@ def test_the_order_in_a_row_does_not_depend_on_how_many_rows_there_are(columns: 
         assert len(compiled.specialisations) == 2
 
 
-@pytest.mark.alike(6)
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("columns", [2, 3, 8, 9])
 @pytest.mark.parametrize("rows", [(1,), (257,), (512,), (513,), (1600,), (2, 3, 1025)])
 def test_whatever_the_number_of_rows_the_numbers_are_numpys(columns: int, rows: tuple[int, ...]) -> None:
@@ -124,7 +124,7 @@ def test_whatever_the_number_of_rows_the_numbers_are_numpys(columns: int, rows: 
             np.testing.assert_array_equal(own, numpys, strict=True)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("columns", [15, 17, 31, 40])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "u1"])
 def test_rows_that_end_within_a_vector_are_those_of_numpy(columns: int, dtype: str) -> None:

@@ -81,7 +81,7 @@ VIEWS: dict[str, Function] = {
 }
 
 
-@pytest.mark.alike(8)
+@pytest.mark.alike(5)
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("lie", VIEWS)
 @pytest.mark.parametrize("shape", [(5, 7), (0, 3)])

@@ -14,6 +14,7 @@ from flowc.runtime.errors import fail
 from flowc.runtime.execute import run_plan
 from flowc.runtime.plan import Effect, Json, Limits, Region
 from flowc.runtime.result import RunResult
+from flowc.runtime.scheduler.failure import UNCATCHABLE
 from flowc.runtime.types import INT, STR
 from tests.runtime.plans import Builder, plan, tool
 from tests.runtime.worlds import in_virtual_time, virtually
@@ -212,6 +213,21 @@ def test_a_block_is_tried_again_as_a_whole() -> None:
     assert virtually(of, Environment(tools={"call": call})).result == 3
 
 
+def test_a_block_whose_time_is_up_while_it_waits_is_not_tried_again() -> None:
+    call, times = flaky(1)
+    inner, tried = Builder(), Builder()
+    limited = tried.one(
+        "limit", regions=[inner.region(inner.tool("call"))], retries=1, backoff=9.0, timeout=2
+    )
+    body = Builder()
+    of = plan(
+        body.region(body.one("attempt", regions=[tried.region(limited), waiting(2, 60)])),
+        operations=[WAIT, tool("call")],
+    )
+    result = virtually(of, World().environment(call=call))
+    assert (result.result, result.wall_ms, times) == (2, pytest.approx(62_000), [0])
+
+
 def test_a_budget_of_calls_holds_over_retries() -> None:
     call, times = flaky(9)
     inner = Builder()
@@ -219,12 +235,47 @@ def test_a_budget_of_calls_holds_over_retries() -> None:
     body = Builder()
     of = plan(
         body.region(body.one("limit", regions=[inner.region(called)], calls=4)),
-        operations=[tool("call", limits=Limits(retries=9))],
+        operations=[tool("call", limits=Limits(retries=9, backoff=1.0))],
     )
     result = virtually(of, Environment(tools={"call": call}))
     assert result.problem is not None
     assert (result.status, result.problem.code, len(times)) == ("over-budget", "E0721", 4)
     assert result.exit_code == 3
+    assert result.wall_ms <= 15_000  # four pauses: that the budget is spent is no reason to try again
+
+
+def test_a_block_that_ended_in_time_is_left_alone_when_its_time_is_up() -> None:
+    body = Builder()
+    limited = body.one("limit", regions=[waiting(1, 1)], timeout=2)
+    of = plan(
+        body.region(body.one("list", limited, body.tool("wait", body.constant(2), body.constant(5)))),
+        operations=[WAIT],
+    )
+    result = virtually(of, World().environment())
+    assert (result.result, result.wall_ms) == ([1, 2], pytest.approx(5000))
+
+
+def test_all_tries_of_a_block_share_its_budget() -> None:
+    call, times = flaky(9)
+    inner, body = Builder(), Builder()
+    tried = body.one("limit", regions=[inner.region(inner.tool("call"))], calls=3, retries=9)
+    result = virtually(plan(body.region(tried), operations=[tool("call")]), Environment(tools={"call": call}))
+    assert result.problem is not None
+    assert (result.status, result.problem.code, len(times)) == ("over-budget", "E0721", 3)
+
+
+@pytest.mark.parametrize("code", sorted(UNCATCHABLE))
+def test_what_ends_a_run_is_not_tried_again(code: str) -> None:
+    times: list[int] = []
+
+    async def call() -> int:
+        times.append(1)
+        raise fail(code, "this is the end")
+
+    body = Builder()
+    of = plan(body.region(body.tool("call")), operations=[tool("call", limits=Limits(retries=2))])
+    assert virtually(of, Environment(tools={"call": call})).problem is not None
+    assert len(times) == 1
 
 
 def test_a_budget_of_calls_holds_for_quick_plain_tools() -> None:

@@ -213,6 +213,12 @@ flow loser() -> int:
         b = wait(9)
     return a + b
 
+flow breaking() -> int:
+    with transaction:
+        a = slow(1) + slow(2)
+        b = fail(a - 2)
+    return b
+
 """
 
 
@@ -235,6 +241,13 @@ def test_a_race_goes_on_once_its_losers_are_taken_back(level: int) -> None:
     result, world = raced("a = race(loser(), wait(3))\nb = pay(a)\nreturn b", level)
     assert result.result == 3
     assert world.done == ["slow 1", "drop 1", "pay 3"]
+
+
+@pytest.mark.parametrize(("level", "seconds"), [(0, 5), (2, 4)])
+def test_a_race_waits_for_a_loser_that_was_being_taken_back_already(level: int, seconds: int) -> None:
+    result, world = raced(f"a = race(breaking(), wait({seconds}))\nb = pay(a)\nreturn b", level)
+    assert result.result == seconds
+    assert world.done == ["slow 1", "slow 2", "drop 2", "drop 1", f"pay {seconds}"]
 
 
 @pytest.mark.parametrize("level", [0, 2])

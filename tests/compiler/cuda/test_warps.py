@@ -116,7 +116,7 @@ def test_a_barrier_orders_shared_memory(order: str) -> None:
     assert np.array_equal(out, x[::-1])
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("wait", ["", "device.sync_warp", "device.fence"])
 def test_without_a_barrier_there_is_a_race(wait: str, order: str) -> None:

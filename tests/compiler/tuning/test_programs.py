@@ -17,7 +17,7 @@ def test_every_program_is_one_that_the_checker_takes_and_most_are_different(fami
     assert len(texts) > 20
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_calls_have_arguments_within_the_bounds_and_are_counted(family: str) -> None:
     drawn = trial(family, 0, 3)

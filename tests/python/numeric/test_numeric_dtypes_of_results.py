@@ -26,7 +26,7 @@ def several_shares(x):
     return np.nanquantile(x, np.array([0.3, 0.5])), np.percentile(x, [30, 50.0])
 
 
-@pytest.mark.alike(6)
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("function", [spread_of_numbers, shares_of_numbers, shares, several_shares])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
 def test_the_dtype_of_a_statistic_is_that_of_numpy(function: Any, dtype: Any) -> None:

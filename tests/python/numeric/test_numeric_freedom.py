@@ -29,7 +29,7 @@ def of_pairs(x: Any) -> Any:
     return np.cov(x), np.cov(x, ddof=3), np.cov(x[0], x[1], ddof=2)
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("columns", [0, 1, 2, 3, 5])
 @pytest.mark.parametrize("function", [of_all, of_rows, of_picked, of_numbers, of_pairs])

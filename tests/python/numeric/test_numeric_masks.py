@@ -45,7 +45,7 @@ def by_positions(x, m, n):
     return x[np.flatnonzero(m)] - x[np.nonzero(n)[0]]
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("function", [added, reduced, chosen, stored, beside_an_array, by_positions])
 def test_what_two_masks_pick_stands_beside_each_other_where_it_is_as_long(function: Any) -> None:
     agrees(function, [X, HIGH, LOW])
@@ -204,7 +204,7 @@ def added_in_place(x, m, z):
     z += x[m]
 
 
-@pytest.mark.alike(4)
+@pytest.mark.alike(3)
 @pytest.mark.parametrize(
     "function",
     [stored_everywhere, stored_in_a_part, stored_at_positions, stretched_to_a_shape, added_in_place],

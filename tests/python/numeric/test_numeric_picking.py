@@ -193,7 +193,7 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
 ]
 
 
-@pytest.mark.alike(12)
+@pytest.mark.alike(8)
 @pytest.mark.parametrize(("function", "arguments"), CASES)
 def test_picking_agrees_with_numpy(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
     agrees(function, arguments)

@@ -36,7 +36,7 @@ def of_two(y):
     return np.power(2, y)
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("function", [powers, in_place, one_by_one])
 @pytest.mark.parametrize("level", [0, 2])
 def test_a_negative_exponent_ends_the_call(function: Any, level: int) -> None:

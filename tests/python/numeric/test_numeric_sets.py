@@ -15,7 +15,7 @@ def among(values, others):
     return np.isin(values, others)
 
 
-@pytest.mark.alike(6)
+@pytest.mark.alike(4)
 @pytest.mark.parametrize("dtype", ["i8", "f4", "?"])
 @pytest.mark.parametrize("count", [0, 1, sets.FEW, sets.FEW + 1, sets.SOME, sets.SOME + 1])
 def test_elements_are_found_among_few_and_among_many(dtype: str, count: int) -> None:

@@ -66,7 +66,7 @@ def test_the_times_of_first_tokens_tell_the_prefill_where_latencies_hide_it() ->
     assert with_ < without
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize(("batch", "rate"), [(1, 0.2), (4, 0.6), (4, 1.0), (13, 1.3)])
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_the_largest_batch_is_found_where_calls_waited_for_it(batch: int, rate: float, noise: float) -> None:
@@ -79,7 +79,7 @@ def test_the_largest_batch_is_found_where_calls_waited_for_it(batch: int, rate: 
     assert found.median_error < 0.05 + 2 * noise
 
 
-@pytest.mark.alike(3)
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 2.0])
 def test_no_largest_batch_is_made_up_where_no_call_waited(rate: float, noise: float) -> None:

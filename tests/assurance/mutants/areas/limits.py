@@ -124,11 +124,11 @@ MUTANTS = (
         "a block is tried once more than it may be",
     ),
     Mutant(
-        "limit-deadline-of-tries",
+        "limit-time-after-the-end",
         CHOICES,
-        "        if self.over or self.frame.scope.cancelled:\n            return\n        self.tries += 1",
-        "        if self.frame.scope.cancelled:\n            return\n        self.tries += 1",
-        "a block is tried again after its time is up",
+        "        if self.over:\n            return\n        self.over = True\n",
+        "        self.over = True\n",
+        "a block that has ended in time fails when its time is up",
     ),
     Mutant(
         "limit-budget-of-tries",
