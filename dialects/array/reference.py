@@ -1,6 +1,7 @@
 """Reference semantics by NumPy: slow, obvious, and the oracle of every back end.
 
-Between load and store the half formats are held in f32, so a value rounds once where it is stored or cast.
+Between load and store the half formats are held in f32, so a value rounds once where it is stored or cast;
+in precise kernels where it is computed.
 """
 
 import operator
@@ -19,7 +20,7 @@ from flowc.dialects.array.faults import extent_of
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.interpreter import Evaluate, Interpreter
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
-from flowc.dialects.array.kernel import KernelOp, LaunchOp
+from flowc.dialects.array.kernel import PRECISE, KernelOp, LaunchOp
 from flowc.dialects.array.kinds import COMPARISON, compute_dtype, reduction_dtype
 from flowc.dialects.array.products_reference import evaluators as product_evaluators
 from flowc.dialects.array.reshape import ReshapeOp
@@ -48,13 +49,13 @@ def evaluate_kernel(
     """The results of a kernel on NumPy arguments; raises KernelFault as the compiled kernel fails.
 
     Arguments that the kernel changes are arrays of their own dtype, and are changed. `pure` evaluates the
-    operators that give values in place of `evaluate`.
+    operators that give values in place of `evaluate`. A precise kernel rounds what each operator gives.
     """
 
     def fresh(ref: SSAValue, extents: Sequence[int]) -> NumpyArray:
         return np.zeros(extents, numpy_dtypes[dtype_of(ref.type)])
 
-    interpreter = Interpreter(pure or partial(evaluate, wide=True), fresh)
+    interpreter = Interpreter(pure or partial(evaluate, wide=PRECISE not in kernel.attributes), fresh)
     for parameter, value in zip(kernel.body.block.args, arguments, strict=True):
         array = np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
         if isinstance(parameter.type, RefType):

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.compiler.backends import llvm
 from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.kernel import PRECISE
 from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
@@ -86,6 +88,20 @@ def test_a_named_extent_that_happens_to_be_1_is_not_stretched(rows: int) -> None
         assert np.shape(run(np.ones(rows), np.int64(rows))) in ((rows,), (1, rows))
         with pytest.raises((FlowError, KernelFault)):
             run(np.ones(rows), np.int64(3))
+
+
+@pytest.mark.parametrize("precise", [False, True])
+def test_only_in_a_precise_kernel_is_a_half_rounded_where_it_is_computed(precise: bool) -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        return add(build.reduce("all", add(build.reduce("prod", x)), ()))
+
+    kernel = make_kernel({"x": array_type("f16", ("n",))}, body)
+    if precise:
+        kernel.attributes[PRECISE] = UnitAttr()
+    x = np.full(3, 0.001, np.float16)
+    code = llvm.compile_kernels(as_module(kernel), llvm.Options(level=1, cached=False))
+    found = load(code.object_code, code.signatures)["k"](x)
+    assert found == evaluate_kernel(kernel, [x])[0] == (not precise)
 
 
 @pytest.mark.parametrize("rows", [1, "n"])
