@@ -105,12 +105,15 @@ def test_flows_do_not_call_themselves_through_each_other() -> None:
 
 
 def test_a_flow_with_retries_may_not_write_unless_idempotent() -> None:
-    assert codes(TOOLS + "@retry(2)\n" + body("put(1)")) == ["E0413"]
-    assert codes(TOOLS + "@retry(2)\n" + body("safe(1)")) == []
+    for retries in (1, 2):
+        assert codes(f"{TOOLS}@retry({retries})\n" + body("put(1)")) == ["E0413"]
+        assert codes(f"{TOOLS}@retry({retries})\n" + body("safe(1)")) == []
+        assert codes(f"@retry({retries})\ntool put(x: int) -> int writes db\n" + body("put(1)")) == ["E0413"]
 
 
 UNDONE = """
 tool put(x: int) -> int writes db
+tool safe(x: int) -> int writes db idempotent
 tool keep(x: int) -> int writes db undo drop, reads web
 tool drop(x: int, result: int) -> none writes db
 tool both(x: int) -> int writes db undo drop, writes mail
@@ -131,6 +134,10 @@ flow fine() -> int:
 flow planned() -> none:
     execute(arrange("a"))
 
+flow mixed() -> none:
+    keep(1)
+    execute(arrange("a"))
+
 """
 
 
@@ -147,6 +154,8 @@ flow planned() -> none:
         ("inner()", ["E0416"]),
         ('execute(arrange("a"))', ["E0416"]),
         ("planned()", ["E0416"]),
+        ("mixed()", ["E0416"]),
+        ("safe(1)", ["E0416"]),
         ("with transaction:\n    put(1)", ["E0416"]),
     ],
 )

@@ -81,6 +81,7 @@ def test_a_bound_forbids_exactly_the_higher_labels_of_its_chains(
         'x: list[list[secret str]] = [["a"]]\nsend("a", x[0][0])',
         'x = vault()\nx += "a"\nsend("a", x)',
         'x = "a"\nif flag:\n    x = "b"\nelif not flag:\n    x = vault()\nelse:\n    x = "c"\nsend("a", x)',
+        'x = "a"\nif flag:\n    x = "b"\nelif not flag:\n    x = "c"\nelse:\n    x = vault()\nsend("a", x)',
         'x = "a"\nfor i, y in enumerate([vault()]):\n    x = y\nsend("a", x)',
         'send("a", f"{flag} {vault()}")',
         'send("a", "x" + vault())',
@@ -140,6 +141,11 @@ def test_a_flow_is_checked_again_under_the_labels_of_each_call() -> None:
     said = [label.text for label in error.labels]
     assert any("`vault`" in text for text in said)
     assert any("`text` of `forward`" in text for text in said)
+
+
+def test_each_result_of_a_flow_counts() -> None:
+    helper = 'flow either(flag: bool) -> str:\n    if flag:\n        return vault()\n    return "a"\n\n'
+    assert codes(TOOLS + helper + body('send("a", either(flag))', "flag: bool")) == ["E0303"]
 
 
 def test_calls_that_differ_in_a_later_argument_are_checked_each() -> None:

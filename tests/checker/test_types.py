@@ -260,3 +260,19 @@ def test_both_ways_of_a_choice_in_a_kernel_have_one_shape(choice: str, wanted: l
 
 def test_a_choice_in_a_flow_may_give_either_shape() -> None:
     assert codes(body("return a if c else b", "c: bool, a: f32[3], b: f32[4]", "f32[n]")) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "given"),
+    [("float", "float?"), ("float", "int?"), ("int", "int?"), ("str", "str?"), ("f32", "f32?")],
+)
+def test_what_may_be_none_is_no_value_of_its_type(declared: str, given: str) -> None:
+    assert codes(body(f"y: {declared} = a", f"a: {given}")) == ["E0120"]
+
+
+def test_a_plan_goes_where_all_its_tools_are_allowed() -> None:
+    tools = "".join(f"tool {name}(x: int) -> int reads web\n" for name in ("keep", "put", "see"))
+    arrange = 'llm arrange(goal: str) -> plan[keep, put]:\n    """{goal}"""\n\n'
+    for allowed, expected in (("keep, see", ["E0105"]), ("keep", ["E0105"]), ("see, put, keep", [])):
+        use = f"flow use(p: plan[{allowed}]) -> none:\n    execute(p)\n\n"
+        assert codes(tools + arrange + use + body('use(arrange("a"))')) == expected

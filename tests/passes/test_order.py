@@ -1,5 +1,6 @@
 """The order of effects: what must wait waits, what need not does not."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,7 +8,7 @@ from flowc.compiler import driver
 from flowc.dialects.agent.calls import AskOp, GenerateOp, ToolCallOp
 from flowc.dialects.flow.control import AttemptOp
 from flowc.dialects.flow.declarations import FuncOp
-from flowc.dialects.flow.effects import Effects
+from flowc.dialects.flow.effects import Effects, Summary
 from flowc.passes.order import effect_order
 
 HEADER = """\
@@ -43,6 +44,13 @@ def order_of(names: list[str]) -> list[set[int]]:
         direct = {position[each] for each in edges[op] if each in position}
         closed.append(direct.union(*(closed[each] for each in direct)))
     return closed
+
+
+@pytest.mark.parametrize("kind", ["human", "unknown", "sleep"])
+def test_what_asks_people_writes_or_waits_keeps_its_order_with_itself(kind: str) -> None:
+    assert not Summary(**{kind: True}).commutes_with_itself
+    assert not Summary(writes=frozenset("a")).commutes_with_itself
+    assert Summary(reads=frozenset("a"), llm=True).commutes_with_itself
 
 
 def conflict(first: str, second: str) -> bool:

@@ -37,6 +37,17 @@ def remarks(body: str) -> list[str]:
     return [remark.message for remark in compiled.remarks if remark.pass_name == "prune"]
 
 
+def test_every_call_counts() -> None:
+    read, whole = "    v = judge(t)\n", "    w = judge(t + t)\n"
+    result = "    return w if v.score > 1 else Verdict(t, 1, t)\n"
+    for body in (read + whole + result, whole + read + result):
+        assert any("goes on whole" in each for each in remarks(f"flow main(t: str) -> Verdict:\n{body}"))
+    main = "flow main(t: str, xs: list[str]) -> int:\n"
+    assert any("no hole" in each for each in remarks(f"{main}    return judge(t, xs).score\n"))
+    called = remarks(f"{main}    return judge(xs[0], xs).score + judge(t, xs).score\n")
+    assert not any("no hole" in each for each in called), "one of the prompts is made of it"
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -373,6 +373,12 @@ def test_a_remark_says_what_begins_with_a_part_of_a_text(body: str, said: str) -
     assert said in remarks(text)
 
 
+def test_a_text_that_a_branch_splits_is_split_once_the_branch_is_taken() -> None:
+    split = "return len([search(s) for s in t.lines()])"
+    text = f'flow main(big: bool) -> int:\n    t = essay("x")\n    if big:\n        {split}\n    return 0\n'
+    assert "its whole text: it is split in another block" in remarks(text)
+
+
 def test_what_a_batch_makes_in_turn_does_not_run_ahead_of_it() -> None:
     """The pass marks nothing in a batch; a plan from elsewhere may."""
     body = "flow main() -> list[str]:\n    return [ask(outline(topic).title) for topic in notes]\n"

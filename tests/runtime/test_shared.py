@@ -148,3 +148,12 @@ def test_what_looks_alike_and_is_not_has_different_fingerprints() -> None:
     ]
     assert len({fingerprint(value) for value in values}) == len(values)
     assert fingerprint(ones) == fingerprint(numpy.ones((4, 2), dtype="float32")[:, 0])
+
+
+def test_a_write_is_the_same_only_while_it_is_the_last_of_each_of_its_resources() -> None:
+    for other in (bytes([number]) for number in range(20)):  # whatever their order in a set
+        table = Shared(tells_failures=False)
+        first = table.stamp(("a", "b"), b"k")
+        assert table.stamp(("a", "b"), b"k") == first
+        table.stamp(("b",), other)
+        assert table.stamp(("a", "b"), b"k") != first

@@ -205,6 +205,18 @@ return a + b + x
     assert result.wall_ms == pytest.approx(4000)
 
 
+@pytest.mark.parametrize("level", [0, 2])
+def test_what_comes_after_a_failure_is_not_written_where_the_failure_is_caught(level: int) -> None:
+    result, world = ran("with transaction:\n    a = fail(3)\n    b = pay(7)\nreturn a + b", level)
+    assert (code(result), world.done) == ("E0801", [])
+    inner = "flow inner(n: int) -> int:\n    a = fail(n)\n    b = pay(7)\n    return a + b\n\n"
+    outer = "flow outer(n: int) -> int:\n    return inner(n) + inner(n + 1)\n\n"
+    main = "flow main() -> int:\n    x = try outer(1) + outer(2) else 0\n    return x\n"
+    world = World()
+    result = virtually(compiled(f"{TOOLS}{inner}{outer}{main}", level).plan, world.environment())
+    assert (result.result, world.done) == (0, [])
+
+
 RACE = TOOLS.replace("writes queue undo", "writes queue idempotent undo")
 LOSER = """\
 flow loser() -> int:

@@ -8,7 +8,7 @@ import pytest
 from xdsl.ir import SSAValue
 
 from flowc.compiler.backends.llvm.mathematics import BOUNDS
-from flowc.dialects.array import KernelOp, build, kinds
+from flowc.dialects.array import KernelOp, build, kinds, products_build
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type
 from flowc.runtime.dtypes import FLOATS
@@ -125,6 +125,21 @@ def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computi
     assert not problem(made, arguments, lambda each: np.full_like(each, -np.inf))
     arguments = [np.array([1e150, 2.0]), np.array([0.0, 1.0])]
     assert problem(made, arguments, lambda each: each + 1)
+
+
+def test_attention_may_lose_of_each_score_what_f32_does_and_no_more() -> None:
+    types = {name: array_type("f32", (33, 33)) for name in "qkv"}
+
+    def body(add: Any, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
+        result: SSAValue = add(products_build.attention(q, k, v, add(build.constant(0.17, "f32"))))
+        return result
+
+    made = make_kernel(types, body)
+    as_module(made)
+    q = np.random.default_rng(0).integers(0, 4, (33, 33)).astype(np.float32)
+    wanted = evaluate_kernel(made, [q, q, q])
+    for error, agrees in ((1e-6, True), (1e-4, False)):
+        assert (not judged(made, [q, q, q], [wanted[0] * np.float32(1 + error)], wanted).problem) == agrees
 
 
 def test_a_nan_an_infinity_and_another_shape_are_told() -> None:

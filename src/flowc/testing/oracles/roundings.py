@@ -183,6 +183,8 @@ class Moving:
                 dtype = dtype_of(op.operands[place].type)
                 held = given[place] if is_float(dtype) else given[place].astype(np.float64)
                 units = addend_ulp(count) * ulp_of(held, dtype if is_float(dtype) else "f64")
+                if isinstance(op, products.AttentionOp) and place == 1:
+                    units *= 2  # keys are multiplied with queries that the scale was multiplied into
                 given[place] = self._moved(held, units)
         return given, _stays_finite(op, given, count)
 
@@ -209,8 +211,10 @@ def _addends(op: Operation) -> tuple[int, ...]:
             return (0,)
         case irregular.SegmentOp() | irregular.HistogramOp():
             return (2,)
-        case irregular.ScatterOp() | products.AttentionOp():
+        case irregular.ScatterOp():
             return (0, 2)
+        case products.AttentionOp():
+            return (0, 1, 2)  # what the scores of one query lose differs from key to key
     return ()
 
 
