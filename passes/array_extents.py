@@ -175,7 +175,7 @@ class ExtentAnalysis:
         stop = position(bounds.stop, high if step > 0 else low)
         span = combine("sub", stop, start) if step > 0 else combine("sub", start, stop)
         count = combine("floordiv", combine("add", span, abs(step) - 1), abs(step))
-        full = isinstance(start, int) and start == low and stop == high
+        full = step > 0 and isinstance(start, int) and start == low and stop == high
         return start, step, count if full else combine("max", count, 0)
 
     def declared(self, extent: int | str) -> Expression | None:

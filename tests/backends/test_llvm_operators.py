@@ -1,6 +1,7 @@
 """Each operator, compiled, against the reference: all kinds, all dtypes, the corners of each."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,10 @@ def test_a_sum_of_f64_keeps_what_plain_addition_loses() -> None:
     x[0], x[2000], x[4500] = 1e17, 1.0, -1e17
     assert native(x) == 1.0
     assert native(np.array([np.inf, 1.0])) == np.inf
+    for places in permutations(range(500, 9 * 1024, 2048), 3):
+        x = np.zeros(9 * 1024)
+        x[[*places]] = 1e17, 1.0, -1e17
+        assert native(x) == 1.0
 
 
 @pytest.mark.parametrize("kind", ["argmax", "argmin"])

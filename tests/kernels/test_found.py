@@ -110,3 +110,25 @@ def test_a_row_times_itself_is_cast_where_it_is_multiplied(rows: int | str) -> N
         return add(build.cast(add(build.contract(x, add(build.transpose(x)))), "f64"))
 
     agrees({"x": array_type("i16", (rows, "m"))}, body, np.array([[1, -3, -4, 1, 4]], np.int16))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 17])
+def test_a_slice_backwards_from_before_the_first_element_is_empty(count: int) -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        few = add(build.slices(x, parse_slice("-1:-4:-1")))
+        return add(build.elementwise("neg", [add(build.slices(few, parse_slice("-4:-1:-2")))]))
+
+    agrees({"x": array_type("f64", ("n",))}, body, np.arange(float(count)))
+
+
+@pytest.mark.parametrize("stacks", [("", ""), ("", 3), (2, "")])
+def test_stacks_that_differ_are_an_error(stacks: tuple[int | str, int | str]) -> None:
+    types = {
+        name: array_type("f64", (2, stack, *axes))
+        for name, stack, axes in zip("xy", stacks, (("n", "k"), ("k", "m")), strict=True)
+    }
+    made = make_kernel(types, lambda add, x, y: add(build.contract(x, y)))
+    code = llvm.compile_kernels(as_module(made), llvm.Options(level=1, cached=False))
+    kernel = load(code.object_code, code.signatures)["k"]
+    with pytest.raises(FlowError, match="E0753"):
+        kernel(np.ones((2, 2, 5, 4)), np.ones((2, 3, 4, 6)))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from flowc.compiler.reference import evaluate
 from flowc.dialects.agent.calls import GenerateOp
 from flowc.dialects.agent.declarations import LlmOp
 from flowc.passes.fuse_calls import FuseCallsPass
-from flowc.passes.pipelines import optimise
+from flowc.passes.pipelines import optimise, parse_pipeline
 from flowc.testing.oracles.worlds import AnsweringWorld
 
 MORE = int(os.environ.get("FLOWC_EXAMPLES", "1"))
@@ -122,3 +123,24 @@ flow main(q: str) -> str:
     optimise(module, (FuseCallsPass(),))
     (fused,) = [op for op in module.walk() if isinstance(op, LlmOp) and "_then_" in op.sym_name.data]
     assert fused.setting["max_tokens"] == 300
+
+
+@pytest.mark.parametrize(
+    ("heads", "said"),
+    [
+        (('@model("a", temperature=0)', '@model("a", temperature=0.5)'), "their temperature differs"),
+        (('@model("a")', '@model("b")'), "their model differs"),
+        (('@model("a", temperature=0)', '@model("a", temperature=0)'), ""),
+    ],
+)
+def test_calls_that_are_asked_in_other_ways_stay_apart(heads: tuple[str, str], said: str) -> None:
+    llms = "".join(
+        f'@fusable\n{head}\nllm {name}(text: str) -> str:\n    """{name}: {{text}}"""\n\n'
+        for name, head in zip(LLMS, heads, strict=False)
+    )
+    text = f"{llms}flow main(q: str) -> str:\n    return second(first(q))\n"
+    module = driver.lowered(driver.check_text(text, "main.flow"), driver.Options())
+    findings = optimise(module, parse_pipeline("cse,fuse-calls"))
+    messages = [each.message for each in findings.remarks if each.pass_name == "fuse-calls"]
+    assert any(said in each for each in messages)
+    assert (len([op for op in module.walk() if isinstance(op, GenerateOp)]) == 1) == (not said)

@@ -1,9 +1,14 @@
-"""The seal of an artifact: any changed byte is refused, wherever it stands."""
+"""The seal of an artifact: any changed byte is refused, wherever it stands; so is what leads out of it."""
 
+import hashlib
+import io
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from flowc.runtime import artifact
 from flowc.runtime.artifact import Artifact, read, write
 from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Parameter
@@ -35,3 +40,40 @@ def test_an_artifact_cut_short_or_with_bytes_around_it_is_refused(tmp_path: Path
         path.write_bytes(content)
         with pytest.raises(FlowError):
             read(path)
+
+
+def _with_member(name: str, content: bytes) -> bytes:
+    """An artifact that somebody who knows how has sealed, with a member more."""
+    with zipfile.ZipFile(io.BytesIO(_sealed())) as archive:
+        found = {each: archive.read(each) for each in archive.namelist()}
+    manifest = json.loads(found["manifest.json"])
+    manifest["members"][name] = hashlib.sha256(content).hexdigest()
+    found |= {"manifest.json": json.dumps(manifest).encode(), name: content}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for each, inside in found.items():
+            archive.writestr(zipfile.ZipInfo(each), inside)
+        archive.comment = bytes(64)
+    made = buffer.getvalue()[:-64]
+    return made + hashlib.sha256(made).hexdigest().encode()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "a\\b"])
+def test_a_member_whose_name_leads_out_of_the_artifact_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "out.flowc"
+    path.write_bytes(_with_member("source/x.py", b"pass"))
+    read(path)
+    path.write_bytes(_with_member(name, b"pass"))
+    with pytest.raises(FlowError, match="leads out of it"):
+        read(path)
+
+
+def test_a_member_that_is_too_large_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.flowc"
+    path.write_bytes(_with_member("source/x.py", bytes(200_000)))
+    read(path)
+    monkeypatch.setattr(artifact, "LARGEST_MEMBER", 100_000)
+    with pytest.raises(FlowError, match="larger than 100,000 bytes"):
+        read(path)
