@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from flowc.runtime.blocking import cancelled
 from flowc.runtime.durable import runs, telling
 from flowc.runtime.durable.codec import encode_json
 from flowc.runtime.durable.keeper import _release
+from flowc.runtime.durable.kept import Kept
 from flowc.runtime.durable.past import FAR, Past, Spending, read_past
 from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.memory import MemoryStore
@@ -443,6 +445,26 @@ def test_what_was_in_flight_at_a_crash_is_taken_to_have_cost_what_it_held() -> N
     intent = ["intent", 1.0, "main/0:put", "put", 1, True, None, 100, 0.5]
     past = runs.past_of(kept("flow main(n: int) -> int:\n    return put(n)\n", intent, intent).store, RUN)
     assert past.spent["main/0:put"] == Spending(2, 100, 0.5)
+
+
+def test_what_an_attempt_cost_is_kept_and_ends_of_writes_alone_are_synced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept_as: dict[str, bool] = {}
+    append = Kept._append_text
+
+    def noted(keeping: Kept, text: str, *more: Any, sync: bool = False) -> int:
+        if text.startswith('["done"'):
+            kept_as[json.loads(text)[3]] = sync
+        return append(keeping, text, *more, sync=sync)
+
+    monkeypatch.setattr(Kept, "_append_text", noted)
+    text = "flow main(n: int) -> int:\n    return guess(n) + put(look(n))\n"
+    machine = Machine(program(text), {"n": 3}, {})
+    assert machine.last().status == "ok"
+    assert kept_as == {"look": False, "guess": False, "put": True}
+    records = [json.loads(payload) for _, payload in runs.records_of(machine.store, RUN)]
+    assert [each[-1] for each in records if each[0] == "tried"] == [[0, 0, 0.0, 0, 0.0]]
 
 
 def test_forks_of_forks_share_what_each_took_over_however_many_they_are() -> None:
