@@ -40,6 +40,10 @@ class Option:
     wants: str
 
 
+MOST = 10**15
+"""What no amount, in seconds, dollars, bytes, tokens or calls, is above."""
+
+
 def _seconds(value: Constant) -> Value | None:
     return _amount(value.value) if value.kind == "duration" else None
 
@@ -54,11 +58,12 @@ def _bytes(value: Constant) -> Value | None:
 
 
 def _amount(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float | Decimal) and value > 0 else None
+    return float(value) if isinstance(value, int | float | Decimal) and 0 < value <= MOST else None
 
 
 def _count(value: Constant) -> Value | None:
-    return value.value if value.kind == "int" and isinstance(value.value, int) and value.value > 0 else None
+    fine = value.kind == "int" and isinstance(value.value, int) and 0 < value.value <= MOST
+    return value.value if fine else None
 
 
 def _retries(value: Constant) -> Value | None:
