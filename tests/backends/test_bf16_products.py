@@ -105,7 +105,7 @@ NUMBERS: dict[str, Callable[[tuple[int, int], int], Any]] = {
 }
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("kind", NUMBERS)
 def test_sums_are_those_of_fused_operations_step_after_step(kind: str) -> None:
     for m, k, n in SHAPES:
@@ -117,7 +117,7 @@ def test_sums_are_those_of_fused_operations_step_after_step(kind: str) -> None:
             same(product(form, a, b), wanted)
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @needs_dots
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("flag", ["", REPRODUCIBLE])

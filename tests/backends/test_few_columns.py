@@ -28,6 +28,7 @@ def compiled(kernel: KernelOp) -> Kernel:
     return load(code.object_code, code.signatures)["k"]
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("dtype", ["f32", "f64", "f16", "i32"])
 def test_any_number_of_columns_is_reduced_and_nothing_beside_them_is_read(dtype: str) -> None:
     kernel = made(dtype)

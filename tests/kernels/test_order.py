@@ -75,6 +75,7 @@ def test_reproducible_bits_are_the_same_on_every_processor(name: str) -> None:
         assert list(map(bits, other)) == list(map(bits, first))
 
 
+@pytest.mark.alike(1)
 @pytest.mark.parametrize("name", ["softmax", "matmul"])
 def test_reproducible_bits_are_those_of_vectors_of_every_width(name: str) -> None:
     function, arguments = FUNCTIONS[name]

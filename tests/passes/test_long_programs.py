@@ -109,6 +109,7 @@ LENGTHS = (40, 160) if settings.get_current_profile_name() == "long" else (20, 8
 """Statements of two programs."""
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("kind", CHAINS)
 def test_four_times_as_many_statements_take_about_four_times_as_much(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -53,7 +53,7 @@ def texts() -> tuple[tuple[Sequence[Kernel], str], ...]:
     return tuple((part, text_of(*part)) for part in (everything, TOGETHER))
 
 
-@pytest.mark.alike(2)
+@pytest.mark.alike(1)
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_op_compiles(architecture: str) -> None:
