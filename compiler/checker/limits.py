@@ -62,8 +62,9 @@ def _amount(value: object) -> float | None:
 
 
 def _count(value: Constant) -> Value | None:
-    fine = value.kind == "int" and isinstance(value.value, int) and 0 < value.value <= MOST
-    return value.value if fine else None
+    if value.kind == "int" and isinstance(value.value, int) and 0 < value.value <= MOST:
+        return value.value
+    return None
 
 
 def _retries(value: Constant) -> Value | None:
@@ -243,11 +244,14 @@ def _read(
     if read is not None:
         found[option.setting] = read
         return
+    number = constant.value if isinstance(constant, Constant) else 0
+    too_large = isinstance(number, int | float | Decimal) and number > MOST
+    known = f"no limit is above {MOST:,} (seconds, dollars, bytes)" if too_large else ""
     report.error(
         "E0502",
         f"`{option.name}` of `{sign}{name}` must be {option.wants}",
         value.span,
-        why="" if isinstance(constant, Constant) else "limits are known when the program is compiled",
+        why=known if isinstance(constant, Constant) else "limits are known when the program is compiled",
         help=f"as in `{sign}{_EXAMPLES[name]}`",
     )
 

@@ -276,6 +276,8 @@ def _with_shared(
         head, end = head_of(store, origin), min(end, forked["records"])
         parts.append((_shared_by(head), end, unframe(store.segments(origin))))
     for base, end, records in reversed(parts):
+        if base >= end:
+            continue  # of its own records nothing is shared: nothing has to be read
         for number, payload in records:
             if base + number >= end:
                 break

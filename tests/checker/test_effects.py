@@ -212,3 +212,12 @@ def test_an_undo_takes_the_arguments_and_the_result_of_the_write() -> None:
     assert codes(book + "tool cancel(room: str, result: int) -> none writes diary\n") == []
     assert codes(book + "tool cancel(booking: int) -> none writes diary\n") == ["E0405"]
     assert codes(book) == ["E0405"]
+
+
+@pytest.mark.parametrize("limit", ["budget(tokens={})", "budget(calls={})", "memory({}B)", "timeout({}s)"])
+def test_a_limit_above_all_that_can_be_is_refused_and_says_so(limit: str) -> None:
+    assert codes(f"@{limit.format(10**15)}\n" + body("pass")) == []
+    for most in (10**15 + 1, 10**18):
+        (error,) = found(f"@{limit.format(most)}\n" + body("pass"))
+        assert error.code == "E0502"
+        assert "no limit is above 1,000,000,000,000,000" in error.why

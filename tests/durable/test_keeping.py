@@ -20,7 +20,7 @@ from flowc.runtime.durable.kept import Kept
 from flowc.runtime.durable.past import FAR, Past, Spending, read_past
 from flowc.runtime.errors import FlowError
 from flowc.runtime.journal.memory import MemoryStore
-from flowc.runtime.journal.store import DAMAGED, Row, address
+from flowc.runtime.journal.store import DAMAGED, Row, Segment, address
 from flowc.runtime.journal.writer import Writer
 from flowc.runtime.scheduler.engine import Engine
 from flowc.runtime.scheduler.steady import LINE, in_line
@@ -476,6 +476,8 @@ def test_forks_of_forks_share_what_each_took_over_however_many_they_are() -> Non
         forked = {"forked": {"run": origin, "records": shared}}
         machine.store.begin(origin := f"fork{number}", encode_json(head | forked).encode())
     assert runs.past_of(machine.store, "fork0").sessions == [{"at": at} for at in range(3)]
+    damaged = Segment("fork0", 0, 1, b"what is not shared need not be sound")
+    machine.store.append([damaged], {}, sync=True)
     assert runs.past_of(machine.store, origin).sessions == [{"at": at} for at in range(2)]
 
 

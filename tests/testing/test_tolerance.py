@@ -127,19 +127,26 @@ def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computi
     assert problem(made, arguments, lambda each: each + 1)
 
 
-def test_attention_may_lose_of_each_score_what_f32_does_and_no_more() -> None:
-    types = {name: array_type("f32", (33, 33)) for name in "qkv"}
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])
+def test_attention_may_lose_of_each_score_what_f32_does_and_no_more(dtype: str) -> None:
+    types = {name: array_type(dtype, ("m", "n")) for name in "qkv"}
 
     def body(add: Any, q: SSAValue, k: SSAValue, v: SSAValue) -> SSAValue:
-        result: SSAValue = add(products_build.attention(q, k, v, add(build.constant(0.17, "f32"))))
+        wide = [add(build.cast(each, "f32")) for each in (q, k, v)] if dtype == "f32" else [q, k, v]
+        result: SSAValue = add(products_build.attention(*wide, add(build.constant(0.17, "f32"))))
         return result
 
     made = make_kernel(types, body)
     as_module(made)
-    q = np.random.default_rng(0).integers(0, 4, (33, 33)).astype(np.float32)
+    chance = np.random.default_rng(0)
+    q = chance.integers(0, 4, (33, 33)).astype(numpy_dtypes[dtype])
     wanted = evaluate_kernel(made, [q, q, q])
-    for error, agrees in ((1e-6, True), (1e-4, False)):
-        assert (not judged(made, [q, q, q], [wanted[0] * np.float32(1 + error)], wanted).problem) == agrees
+    scores = q.astype(np.float64) @ q.astype(np.float64).T * 0.17
+    for error, agrees in ((3e-6, True), (0.1, False)):  # of each score, another one from key to key
+        weights = np.exp(scores - scores.max(1, keepdims=True) + error * chance.uniform(-1, 1, scores.shape))
+        got = weights / weights.sum(1, keepdims=True) @ q.astype(np.float64)
+        found = judged(made, [q, q, q], [got.astype(numpy_dtypes[dtype])], wanted)
+        assert (not found.problem) == agrees, found.problem
 
 
 def test_a_nan_an_infinity_and_another_shape_are_told() -> None:

@@ -182,9 +182,11 @@ class Moving:
             if place < len(given):
                 dtype = dtype_of(op.operands[place].type)
                 held = given[place] if is_float(dtype) else given[place].astype(np.float64)
-                units = addend_ulp(count) * ulp_of(held, dtype if is_float(dtype) else "f64")
                 if isinstance(op, products.AttentionOp) and place == 1:
-                    units *= 2  # keys are multiplied with queries that the scale was multiplied into
+                    # scores are computed in f32, of queries that the scale was multiplied into
+                    units = 2 * addend_ulp(count) * ulp_of(held, compute_dtype(dtype))
+                else:
+                    units = addend_ulp(count) * ulp_of(held, dtype if is_float(dtype) else "f64")
                 given[place] = self._moved(held, units)
         return given, _stays_finite(op, given, count)
 
