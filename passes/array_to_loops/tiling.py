@@ -290,8 +290,8 @@ def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Inde
     by_lines = isinstance(value.owner, ops.TopKOp | ops.SoftmaxOp | ScanOp)  # never held in a register
     for axis, size in enumerate(s.sizes(value)):
         side = sides.get(axis, tiling.tile)
-        if (axis in axes and side == 1) or (size == 1 and not by_lines):
-            continue
-        sizes.append(side or size if axis in axes else size)
+        if side == 1 if axis in axes else size == 1 and not by_lines:
+            continue  # along a track there is a loop, even of one round, behind which no register is seen
+        sizes.append(side or size if axis in axes and size != 1 else size)
         kept.append(axis)
     return sizes, kept

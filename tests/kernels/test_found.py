@@ -132,3 +132,15 @@ def test_stacks_that_differ_are_an_error(stacks: tuple[int | str, int | str]) ->
     kernel = load(code.object_code, code.signatures)["k"]
     with pytest.raises(FlowError, match="E0753"):
         kernel(np.ones((2, 2, 5, 4)), np.ones((2, 3, 4, 6)))
+
+
+def test_what_is_one_element_along_a_track_is_kept_for_the_next_loop() -> None:
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        ends = [add(build.constant(end, "f64")) for end in (-1.0, 1.0)]
+        one = add(build.cast(add(irregular_build.linspace(*ends, add(build.constant(1, "i64")))), "f32"))
+        row = add(build.expand(one, 0))
+        seen = add(build.expand(add(build.reduce("all", row, (0,))), 0))
+        scale = add(build.constant(0.5, "f32"))
+        return add(products_build.attention(row, row, add(build.cast(seen, "f32")), scale, causal=True))
+
+    agrees({"x": array_type("f32", ("n",))}, body, np.ones(3, np.float32))
