@@ -137,7 +137,7 @@ class _Reader:
         tag = event.tag or self.loader.resolve(yaml.ScalarNode, text, event.implicit)
         try:
             value = self.loader.construct_object(yaml.ScalarNode(tag, text)) if tag in _PLAIN else text
-        except (ValueError, IndexError, yaml.YAMLError):  # the last of `!!float` without a number
+        except (ValueError, LookupError, yaml.YAMLError):  # PyYAML looks up `maybe` of `!!bool maybe`
             return text
         usual = not isinstance(value, float) or math.isfinite(value)
         if isinstance(value, int):

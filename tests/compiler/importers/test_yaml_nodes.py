@@ -117,3 +117,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except CompileError as error:
         told = [each.code for each in error.diagnostics]
     assert told == ["E0665"]
+
+
+@pytest.mark.parametrize("text", ["!!bool maybe", "!!float", "!!float x", "!!int", "!!int 0b", "!!int 1:x"])
+def test_what_is_not_what_its_tag_says_is_a_text(text: str) -> None:
+    assert plain(read_yaml(text, "graph.yaml")) == text.partition(" ")[2]
