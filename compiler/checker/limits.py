@@ -244,14 +244,16 @@ def _read(
     if read is not None:
         found[option.setting] = read
         return
-    number = constant.value if isinstance(constant, Constant) else 0
-    too_large = isinstance(number, int | float | Decimal) and number > MOST
-    known = f"no limit is above {MOST:,} (seconds, dollars, bytes)" if too_large else ""
+    why = ""
+    if not isinstance(constant, Constant):
+        why = "limits are known when the program is compiled"
+    elif isinstance(constant.value, int | float | Decimal) and constant.value > MOST:
+        why = f"no limit is above {MOST:,} (seconds, dollars, bytes)"
     report.error(
         "E0502",
         f"`{option.name}` of `{sign}{name}` must be {option.wants}",
         value.span,
-        why=known if isinstance(constant, Constant) else "limits are known when the program is compiled",
+        why=why,
         help=f"as in `{sign}{_EXAMPLES[name]}`",
     )
 

@@ -55,7 +55,8 @@ def evaluate_kernel(
     def fresh(ref: SSAValue, extents: Sequence[int]) -> NumpyArray:
         return np.zeros(extents, numpy_dtypes[dtype_of(ref.type)])
 
-    interpreter = Interpreter(pure or partial(evaluate, wide=PRECISE not in kernel.attributes), fresh)
+    compute = pure or partial(evaluate, wide=PRECISE not in kernel.attributes)
+    interpreter = Interpreter(_rounding(compute) if PRECISE in kernel.attributes else compute, fresh)
     for parameter, value in zip(kernel.body.block.args, arguments, strict=True):
         array = np.asarray(value, numpy_dtypes[dtype_of(parameter.type)])
         if isinstance(parameter.type, RefType):
@@ -101,6 +102,16 @@ def stored(array: NumpyArray, dtype: str) -> NumpyArray:
             inexact = (near != array) & ~np.isnan(array)
             array = np.where(inexact, pattern | np.uint32(1), near.view(np.uint32)).view(np.float32)
     return array.astype(numpy_dtypes[dtype], copy=False)
+
+
+def _rounding(compute: Evaluate) -> Evaluate:
+    """Takes halves to what holds them, and rounds what is computed of them."""
+
+    def at_once(op: Operation, inputs: Sequence[NumpyArray]) -> Sequence[NumpyArray]:
+        results = zip(compute(op, [_widened(each) for each in inputs]), op.results, strict=True)
+        return [stored(np.asarray(each), dtype_of(value.type)) for each, value in results]
+
+    return at_once
 
 
 def _widened(array: NumpyArray) -> NumpyArray:

@@ -289,9 +289,12 @@ def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Inde
     kept = []
     by_lines = isinstance(value.owner, ops.TopKOp | ops.SoftmaxOp | ScanOp)  # never held in a register
     for axis, size in enumerate(s.sizes(value)):
-        side = sides.get(axis, tiling.tile)
-        if side == 1 if axis in axes else size == 1 and not by_lines:
-            continue  # along a track there is a loop, even of one round, behind which no register is seen
-        sizes.append(side or size if axis in axes and size != 1 else size)
-        kept.append(axis)
+        if axis in axes:  # there is a loop, even of one round, behind which no register is seen
+            side = sides.get(axis, tiling.tile)
+            single, extent = side == 1, size if size == 1 else side or size
+        else:
+            single, extent = size == 1 and not by_lines, size
+        if not single:
+            sizes.append(extent)
+            kept.append(axis)
     return sizes, kept

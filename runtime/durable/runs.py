@@ -267,14 +267,16 @@ def _with_shared(
     """The records of a run behind those that it shares with the run it was forked from, and so on; those of
     runs that are forked in a circle cannot be told.
     """
-    parts, names, end = [(_shared_by(head), math.inf, own)], set[str](), math.inf
-    while forked := head.get("forked"):
+    parts, names, end, records = [], set[str](), math.inf, own
+    while (forked := head.get("forked")) is not None:
         origin = forked["run"]
         if origin in names:
             raise ValueError(f"it is forked from run {origin}, which is forked from itself")
         names.add(origin)
+        parts.append((forked["records"], end, records))
         head, end = head_of(store, origin), min(end, forked["records"])
-        parts.append((_shared_by(head), end, unframe(store.segments(origin))))
+        records = unframe(store.segments(origin))
+    parts.append((0, end, records))
     for base, end, records in reversed(parts):
         if base >= end:
             continue  # of its own records nothing is shared: nothing has to be read
@@ -283,13 +285,6 @@ def _with_shared(
                 break
             if records is own or not payload.startswith(b'["until"'):  # what is not over begins anew
                 yield base + number, payload
-
-
-def _shared_by(head: Mapping[str, Any]) -> int:
-    """How many records a run shares with another."""
-    forked = head.get("forked")
-    shared: int = forked["records"] if forked else 0
-    return shared
 
 
 def plan_of(store: Store, head: Mapping[str, Any]) -> Plan:

@@ -8,7 +8,6 @@ import pytest
 from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import Attribute, SSAValue
 
-from flowc.compiler.backends import llvm
 from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kernel import PRECISE
@@ -16,9 +15,9 @@ from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
 from flowc.runtime.errors import FlowError
-from flowc.runtime.kernels import load
 from flowc.testing.oracles.roundings import assert_agrees
-from flowc.testing.strategies.kernels import Add, array_of, as_module, make_kernel
+from flowc.testing.strategies.kernels import Add, array_of, make_kernel
+from tests.passes.test_array_groups import native
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -28,8 +27,7 @@ Body = Callable[..., Sequence[SSAValue] | SSAValue]
 def agrees(parameters: Mapping[str, Attribute], body: Body, *arguments: Any) -> None:
     """Compiled and called, the kernel gives what the reference says."""
     kernel = make_kernel(parameters, body)
-    code = llvm.compile_kernels(as_module(kernel), llvm.Options(level=1, cached=False))
-    found = load(code.object_code, code.signatures)["k"](*arguments)
+    found = native(kernel, 1)(*arguments)
     assert_agrees(kernel, arguments, found if isinstance(found, tuple) else (found,))
 
 
@@ -82,8 +80,7 @@ def test_a_named_extent_that_happens_to_be_1_is_not_stretched(rows: int) -> None
         return add(build.broadcast(x, ("",), [count]))
 
     made = make_kernel({"x": array_type("f64", ("m",)), "count": array_type("i64", ())}, body)
-    code = llvm.compile_kernels(as_module(made), llvm.Options(level=1, cached=False))
-    kernel = load(code.object_code, code.signatures)["k"]
+    kernel = native(made, 1)
     for run in (kernel, lambda *given: evaluate_kernel(made, given)):
         assert np.shape(run(np.ones(rows), np.int64(rows))) in ((rows,), (1, rows))
         with pytest.raises((FlowError, KernelFault)):
@@ -99,8 +96,7 @@ def test_only_in_a_precise_kernel_is_a_half_rounded_where_it_is_computed(precise
     if precise:
         kernel.attributes[PRECISE] = UnitAttr()
     x = np.full(3, 0.001, np.float16)
-    code = llvm.compile_kernels(as_module(kernel), llvm.Options(level=1, cached=False))
-    found = load(code.object_code, code.signatures)["k"](x)
+    found = native(kernel, 1)(x)
     assert found == evaluate_kernel(kernel, [x])[0] == (not precise)
 
 
@@ -128,8 +124,7 @@ def test_stacks_that_differ_are_an_error(stacks: tuple[int | str, int | str]) ->
         for name, stack, axes in zip("xy", stacks, (("n", "k"), ("k", "m")), strict=True)
     }
     made = make_kernel(types, lambda add, x, y: add(build.contract(x, y)))
-    code = llvm.compile_kernels(as_module(made), llvm.Options(level=1, cached=False))
-    kernel = load(code.object_code, code.signatures)["k"]
+    kernel = native(made, 1)
     with pytest.raises(FlowError, match="E0753"):
         kernel(np.ones((2, 2, 5, 4)), np.ones((2, 3, 4, 6)))
 

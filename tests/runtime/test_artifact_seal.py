@@ -1,8 +1,6 @@
 """The seal of an artifact: any changed byte is refused, wherever it stands; so is what leads out of it."""
 
-import hashlib
 import io
-import json
 import zipfile
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from flowc.runtime.artifact import Artifact, read, write
 from flowc.runtime.errors import FlowError
 from flowc.runtime.plan import Parameter
 from flowc.runtime.types import INT
+from tests.fuzz.targets.artifacts import resealed
 from tests.runtime.plans import Builder, plan
 
 
@@ -46,16 +45,7 @@ def _with_member(name: str, content: bytes) -> bytes:
     """An artifact that somebody who knows how has sealed, with a member more."""
     with zipfile.ZipFile(io.BytesIO(_sealed())) as archive:
         found = {each: archive.read(each) for each in archive.namelist()}
-    manifest = json.loads(found["manifest.json"])
-    manifest["members"][name] = hashlib.sha256(content).hexdigest()
-    found |= {"manifest.json": json.dumps(manifest).encode(), name: content}
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for each, inside in found.items():
-            archive.writestr(zipfile.ZipInfo(each), inside)
-        archive.comment = bytes(64)
-    made = buffer.getvalue()[:-64]
-    return made + hashlib.sha256(made).hexdigest().encode()
+    return resealed({**found, name: content})
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "a\\b"])

@@ -100,6 +100,11 @@ def _repacked(chance: Random, corpus: Sequence[bytes]) -> bytes:
     if chance.random() < 0.1:
         other = chance.choice(("../out", "/abs", "a\\b", PLAN, "kernels/", "source/x", "\u00e9", "x" * 300))
         found[other] = found[name]
+    return resealed(found)
+
+
+def resealed(found: dict[str, bytes]) -> bytes:
+    """An artifact of these members, with a right manifest and a right seal."""
     manifest = _manifest(found)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -13,9 +13,9 @@ from xdsl.ir import Operation
 
 from flowc.dialects.array import irregular, ops, products
 from flowc.dialects.array.faults import KernelFault
-from flowc.dialects.array.kernel import PRECISE, KernelOp
+from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.kinds import compute_dtype
-from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes, stored
+from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import dtype_of, is_float
 from flowc.testing.oracles.tolerance import ULP, addend_ulp, ulp_of
 
@@ -117,7 +117,7 @@ def _alike(a: Array, b: Array) -> Array:
 
 def _moved_run(kernel: KernelOp, arguments: Sequence[Any], way: int, seed: int) -> Sequence[Array] | None:
     """The results with the roundings moved; None where the kernel then fails."""
-    moving = Moving(way, np.random.default_rng(seed), PRECISE not in kernel.attributes)
+    moving = Moving(way, np.random.default_rng(seed))
     try:
         with np.errstate(all="ignore"):
             return evaluate_kernel(kernel, [np.array(each) for each in arguments], moving.evaluate)
@@ -127,25 +127,13 @@ def _moved_run(kernel: KernelOp, arguments: Sequence[Any], way: int, seed: int) 
 
 @frozen
 class Moving:
-    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0). Results are `wide`
-    where half formats are held in f32 until they are stored."""
+    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0)."""
 
     way: int
     chance: np.random.Generator
-    wide: bool = True
 
     def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         """The results of an operator."""
-        if self.wide:
-            return self._evaluated(op, inputs)
-        wider = [
-            stored(each, compute_dtype(dtype_of(value.type)))
-            for each, value in zip(inputs, op.operands, strict=True)
-        ]
-        results = zip(self._evaluated(op, wider), op.results, strict=True)
-        return [stored(np.asarray(each), dtype_of(value.type)) for each, value in results]
-
-    def _evaluated(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         name = _name_of(op)
         result_dtype = dtype_of(op.results[0].type)
         if name not in ULP or not is_float(result_dtype):
