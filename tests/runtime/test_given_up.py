@@ -335,9 +335,12 @@ def test_nothing_is_left_on_its_way_when_a_body_has_been_left() -> None:
         while time.monotonic() < until and not body.sent:
             pass
 
-    thread = threading.Thread(target=lambda: given_up.serve(body, partial(given_up.within, goes_on)))
-    with contextlib.suppress(Abandoned):
-        thread.start()
+    def serves() -> None:
+        with contextlib.suppress(Abandoned):
+            given_up.serve(body, partial(given_up.within, goes_on))
+
+    thread = threading.Thread(target=serves)
+    thread.start()
     begun.wait()
     body.interrupt()
     thread.join()
