@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from xdsl.dialects.builtin import FixedBitwidthType, StringAttr
 from xdsl.ir import Operation, SSAValue
 
-from flowc.dialects.array.types import shape_of
 from flowc.passes.array_to_gpu.either import by_vectors, either
 from flowc.passes.array_to_gpu.launch import (
     Threads,
@@ -97,7 +96,7 @@ def reads_flat(s: DeviceLowering, stages: Sequence[Stage]) -> bool:
     counted along the last axis, so that must not be known to have one alone."""
     for stage in stages:
         assert stage.space is not None
-        if stage.rank > 1 and shape_of(stage.space.type)[-1] == 1:
+        if stage.rank > 1 and s.extents.shape(stage.space)[-1] == 1:
             return False
         try:
             for _ in reads(s, stage, FLAT, set()):

@@ -118,7 +118,7 @@ def _worsens(group: Group, tracks: Sequence[Track], sources: Iterable[SSAValue])
 
 
 def _tracks(s: Lowering, stage: Stage, members: set[SSAValue]) -> list[Track]:
-    found = (_follow(s, None, stage, axis, members) for axis in _axes(stage))
+    found = (_follow(s, None, stage, axis, members) for axis in _axes(s, stage))
     return [track for track in found if track is not None]
 
 
@@ -131,9 +131,9 @@ def _joined(s: Lowering, group: Group, stage: Stage, members: set[SSAValue]) -> 
     beside = any(isinstance(other.op, ops.ContractOp) for other in group.stages)
     tracks, joined = [], False
     for track in group.tracks:
-        found = [_follow(s, track, stage, axis, members) for axis in _axes(stage)]
+        found = [_follow(s, track, stage, axis, members) for axis in _axes(s, stage)]
         if beside and not any(found) and _may_miss(s, group, track, stage, members):
-            own = next((axis for axis in _axes(stage) if _shares(s, track, stage, axis, members)), None)
+            own = next((axis for axis in _axes(s, stage) if _shares(s, track, stage, axis, members)), None)
             found = [] if own is None else [_follow(s, track, stage, own, members, shared=True)]
             tracks += [] if any(found) else [track]
         tracks += [new for new in found if new is not None]
@@ -183,10 +183,12 @@ def _shares(s: Lowering, track: Track, stage: Stage, axis: int, members: set[SSA
     return any(source in track.sources for source in reads(s, stage, axis, members))
 
 
-def _axes(stage: Stage) -> Sequence[int]:
+def _axes(s: Lowering, stage: Stage) -> Sequence[int]:
+    """The axes along which a stage can go, first all at once. Those proved to be 1 long are none: nothing is
+    read at another position of them than 0."""
     if stage.space is None:
         return ()
-    shape = shape_of(stage.space.type)
+    shape = s.extents.shape(stage.space)
     axes = [axis for axis, extent in enumerate(shape) if extent != 1]
     return [FLAT, *axes] if len(shape) > 1 and shape[-1] != 1 else axes
 

@@ -12,6 +12,7 @@ from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kernel import PRECISE
 from flowc.dialects.array.reference import evaluate_kernel
+from flowc.dialects.array.reshape import reshape
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
 from flowc.runtime.errors import FlowError
@@ -139,3 +140,13 @@ def test_what_is_one_element_along_a_track_is_kept_for_the_next_loop() -> None:
         return add(products_build.attention(row, row, add(build.cast(seen, "f32")), scale, causal=True))
 
     agrees({"x": array_type("f32", ("n",))}, body, np.ones(3, np.float32))
+
+
+def test_a_row_seen_as_a_column_is_read_at_every_position() -> None:
+    """Only what its extents are made of says that a column is one."""
+
+    def body(add: Add, x: SSAValue) -> SSAValue:
+        extents = [add(build.dim(x, axis)) for axis in (1, 0)]
+        return add(build.elementwise("tanh", [add(reshape(x, extents, ("", "")))]))
+
+    agrees({"x": array_type("f32", (1, "n"))}, body, np.arange(5, dtype=np.float32)[None])
