@@ -91,9 +91,9 @@ def kernels_seen(
     if history.looked.failed is not None or kernels.body.block.first_op is None:
         return {}, ()
     from flowc.compiler.backends.llvm import kernels_of
-    from flowc.compiler.backends.llvm.key import kernel_code
+    from flowc.compiler.backends.llvm.key import kernel_code, kernel_text
 
-    names = {op.sym_name.data: kernel_code(op, level) for op in kernels_of(kernels)}
+    names = {op.sym_name.data: kernel_code(kernel_text(op), level) for op in kernels_of(kernels)}
     try:
         past, left_out = read_kernels(history.path, names.values(), this_machine())
     except FlowError as error:

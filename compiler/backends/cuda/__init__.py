@@ -10,7 +10,7 @@ from flowc.compiler.backends.cuda import nvrtc
 from flowc.compiler.backends.cuda.module import Lower, emit_module
 from flowc.compiler.backends.cuda.text import print_module
 from flowc.compiler.backends.llvm import kernels_of
-from flowc.compiler.backends.llvm.key import first_line, kernels_key
+from flowc.compiler.backends.llvm.key import first_line, kernel_text, kernels_key
 from flowc.compiler.backends.llvm.target import assemble
 from flowc.passes.array_memory import settle_reads
 from flowc.passes.array_to_gpu import lower_kernel
@@ -88,7 +88,9 @@ def _key(module: ModuleOp, options: Options) -> str:
     """The key of compiled kernels: their text, what they are compiled for, and by which compilers."""
     asked = list(options.architectures)
     maker = json.dumps(["cuda", asked, nvrtc.version() if asked else ""])
-    return kernels_key(kernels_of(module), _host(), options.level, options.layouts, False, maker)
+    kernels = kernels_of(module)
+    texts = [*map(kernel_text, kernels)]
+    return kernels_key(kernels, texts, _host(), options.level, options.layouts, False, maker)
 
 
 def _host() -> processor.Processor:

@@ -5,7 +5,7 @@ import json
 from attrs import evolve, field, frozen
 from xdsl.dialects.builtin import ModuleOp
 
-from flowc.compiler.backends.llvm.key import first_line, kernel_code, kernels_key, relative
+from flowc.compiler.backends.llvm.key import first_line, kernel_code, kernel_text, kernels_key, relative
 from flowc.compiler.backends.llvm.module import emit_module
 from flowc.compiler.backends.llvm.target import Assembled, Target, assemble
 from flowc.dialects.array.kernel import KernelOp
@@ -75,11 +75,11 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     options = options or Options()
     target = options.target or processor.host()
     kernels = kernels_of(module)
-    base = first_line(kernels)
+    base, texts = first_line(kernels), [*map(kernel_text, kernels)]
     key = ""
     if options.cached:
         model = fingerprint() if options.decides else ""
-        key = kernels_key(kernels, target, options.level, options.layouts, options.listing, model)
+        key = kernels_key(kernels, texts, target, options.level, options.layouts, options.listing, model)
     found = object_cache.read(key) if key else None
     if found is not None:
         return _unpacked(found, base, target)
@@ -97,8 +97,8 @@ def compile_kernels(module: ModuleOp, options: Options | None = None) -> KernelO
     level = 2 if options.level > 0 else 0
     result = assemble(emitted.text, target, level, options.listing, emitted.finished)
     signatures = tuple(
-        evolve(each, code=kernel_code(kernel, options.level))
-        for each, kernel in zip(emitted.signatures, kernels, strict=True)
+        evolve(each, code=kernel_code(text, options.level))
+        for each, text in zip(emitted.signatures, texts, strict=True)
     )
     if key:
         object_cache.write(key, _packed(result, signatures, base))

@@ -18,20 +18,21 @@ CODE_DIGITS = 24
 
 def kernels_key(
     kernels: Sequence[KernelOp],
+    texts: Sequence[str],
     target: Target,
     level: int,
     layouts: Sequence[str] | None,
     listing: bool,
     model: str,
 ) -> str:
-    """The key of compiled kernels: their text, what they are compiled for, by which compiler, and by which
-    cost model, if one decides.
+    """The key of compiled kernels: their texts (`kernel_text`), what they are compiled for, by which compiler,
+    and by which cost model, if one decides.
 
     Lines count from that of the first kernel, so that code survives edits above it.
     """
     base = first_line(kernels)
     lines = [[relative(line_of(op.location), base) for op in kernel.walk()] for kernel in kernels]
-    parts = [[_text(kernel) for kernel in kernels], lines, target.triple, target.cpu, target.features]
+    parts = [[*texts], lines, target.triple, target.cpu, target.features]
     parts += [target.vector_bits, level > 0, layouts, listing, model, build_id()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -46,14 +47,15 @@ def relative(line: int, base: int) -> int | None:
     return line - base if line else None
 
 
-def kernel_code(kernel: KernelOp, level: int) -> str:
-    """What tells kernels apart that take different times: what they compute, whatever they are called, and
-    whether at a level that fuses."""
-    _, _, content = _text(kernel).partition("(")  # what stands before is its name
+def kernel_code(text: str, level: int) -> str:
+    """What tells kernels apart that take different times, given their texts: what they compute, whatever they
+    are called, and whether at a level that fuses."""
+    _, _, content = text.partition("(")  # what stands before is its name
     return hashlib.sha256(json.dumps([content, level > 0, level > 1]).encode()).hexdigest()[:CODE_DIGITS]
 
 
-def _text(kernel: KernelOp) -> str:
+def kernel_text(kernel: KernelOp) -> str:
+    """A kernel as it is printed, without its lines."""
     stream = StringIO()
     Printer(stream).print_op(kernel)
     return stream.getvalue()
