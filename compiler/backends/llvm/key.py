@@ -25,8 +25,8 @@ def kernels_key(
     listing: bool,
     model: str,
 ) -> str:
-    """The key of compiled kernels: their texts (`kernel_text`), what they are compiled for, by which compiler,
-    and by which cost model, if one decides.
+    """The key of compiled kernels: their texts (`kernel_text`), what they are compiled for, by which
+    compiler, and by which cost model, if one decides.
 
     Lines count from that of the first kernel, so that code survives edits above it.
     """
