@@ -164,7 +164,8 @@ class TakeAlongOp(ArrayOperation):
 @irdl_op_definition
 class ScatterOp(ArrayOperation):
     """`base` with the rows at `indices` replaced ("set"; of equal positions the last wins), or combined with
-    `values` by sum, prod, min or max; negative positions count from the end."""
+    `values` by sum, prod, min or max; negative positions count from the end. Sums and products of halves may
+    be rounded after each row, or once."""
 
     name = "array.scatter"
     kind = prop_def(StringAttr)

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, SSAValue
 from flowc.dialects.array import build, irregular_build, products_build
 from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kernel import PRECISE
-from flowc.dialects.array.reference import evaluate_kernel
+from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.reshape import reshape
 from flowc.dialects.array.slices import parse_slice
 from flowc.dialects.array.types import array_type
@@ -150,3 +150,16 @@ def test_a_row_seen_as_a_column_is_read_at_every_position() -> None:
         return add(build.elementwise("tanh", [add(reshape(x, extents, ("", "")))]))
 
     agrees({"x": array_type("f32", (1, "n"))}, body, np.arange(5, dtype=np.float32)[None])
+
+
+@pytest.mark.parametrize("kind", ["sum", "prod"])
+def test_many_rows_are_scattered_to_one_place_of_memory_that_rounds_each_time(kind: str) -> None:
+    def body(add: Add, x: SSAValue, places: SSAValue, rows: SSAValue) -> SSAValue:
+        return add(irregular_build.scatter(kind, x, places, rows))
+
+    parameters = {
+        "x": array_type("bf16", (1, "n")), "places": array_type("i64", ("k",)),
+        "rows": array_type("bf16", ("n",)),
+    }  # fmt: skip
+    rows = np.array([1.75, -1.75, 0.75, 1.0078125]).astype(numpy_dtypes["bf16"])
+    agrees(parameters, body, rows[None], np.zeros(97, np.int64), rows)

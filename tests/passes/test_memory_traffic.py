@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdsl.dialects import arith, scf, vector
-from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.dialects import arith, memref, scf, vector
+from xdsl.dialects.builtin import DYNAMIC_INDEX, IntegerAttr, i64
 from xdsl.ir import SSAValue
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
@@ -125,3 +125,17 @@ def test_several_rows_at_a_time_go_out_in_lines(
             assert_close(got, value, "f32", 4)
             assert (whole[:offset] == 7).all()
             assert (whole[offset + value.size :] == 7).all()
+
+
+@pytest.mark.parametrize(("columns", "between"), [(3, 3), (8, 8), (128, 128), (1000, 128)])
+def test_few_columns_lie_as_close_in_a_tile_as_in_the_matrix(columns: int, between: int) -> None:
+    """Else each row of a tile would begin in a line of the cache of its own, with nothing behind it."""
+
+    def spread(add: Add, x: SSAValue) -> SSAValue:
+        roots = add(build.elementwise("tanh", [x]))
+        mean = add(build.reduce("sum", roots, [0], True))
+        return add(build.reduce("max", add(build.elementwise("sub", [roots, mean])), [0]))
+
+    module = lowered({"x": array_type("f64", ("n", columns))}, spread)
+    tiles = {op.memref.type.get_shape() for op in module.walk() if isinstance(op, memref.AllocOp)}
+    assert (DYNAMIC_INDEX, between) in tiles

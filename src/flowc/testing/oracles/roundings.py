@@ -13,6 +13,7 @@ from xdsl.ir import Operation
 
 from flowc.dialects.array import irregular, ops, products
 from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
@@ -142,6 +143,8 @@ class Moving:
         (result,) = evaluate(op, given, wide=True)
         if isinstance(op, products.AttentionOp) and self.way == -1:
             result = _without_unseen(op, given, result)
+        if isinstance(op, irregular.ScatterOp) and self.way == -1:
+            result = _rounded_at_each(op, inputs)
         if name == "prod" and self.way == -1:
             result = np.where(_may_vanish(op, given[0]), 0 * result, result)
         if not fits and self.way:  # no number, and one, so that neither can be asked for
@@ -213,6 +216,14 @@ def _summed(op: Operation, given: Sequence[Array]) -> int:
     if isinstance(op, ops.ReduceOp | products.ConvolveOp):
         return max(int(np.size(each)) for each in given)
     return max((extent for each in given for extent in np.shape(each)), default=1)
+
+
+def _rounded_at_each(op: irregular.ScatterOp, given: Sequence[Array]) -> Array:
+    """The result of a scatter into memory that holds no more than its dtype, one row after another."""
+    dtype = numpy_dtypes[dtype_of(op.result.type)]
+    base, indices, values = given
+    result = irregular_evaluators[type(op)](op, [base.astype(dtype), indices, values.astype(dtype)])
+    return result.astype(base.dtype)
 
 
 def _without_unseen(op: products.AttentionOp, given: Sequence[Array], result: Array) -> Array:
