@@ -16,7 +16,7 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.oracles.roundings import judged
+from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.strategies.choices import Choices, replayed, shrunk
 from flowc.testing.strategies.kernels import Program
 from tests.kernels.children import in_child
@@ -174,7 +174,7 @@ def run(kernel: Kernel, each: Example) -> None:
 
 def _agree(each: Example, found: Sequence[Any]) -> None:
     assert each.wanted is not None
-    problem = judged(each.program.kernel, each.values, found, each.wanted).problem
+    problem = disagreement(each.program.kernel, each.values, found, each.wanted)
     assert not problem, problem
 
 

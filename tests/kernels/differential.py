@@ -21,7 +21,7 @@ from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernel_arguments import layout_of
 from flowc.runtime.kernels import load
-from flowc.testing.oracles.roundings import judged
+from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.strategies.kernels import Draw, Program
 from tests.kernels.children import in_child
 from tests.kernels.guarded import Layout, contiguous, guarded, repeated
@@ -107,7 +107,7 @@ def _compare(
 
 
 def _agree(program: Program, values: Sequence[Any], got: Sequence[Any], wanted: Sequence[Any]) -> None:
-    problem = judged(program.kernel, values, got, wanted).problem
+    problem = disagreement(program.kernel, values, got, wanted)
     assert not problem, problem
 
 

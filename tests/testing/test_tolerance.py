@@ -12,7 +12,7 @@ from flowc.dialects.array import KernelOp, build, kinds, products_build
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type
 from flowc.runtime.dtypes import FLOATS
-from flowc.testing.oracles.roundings import judged
+from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.oracles.tolerance import ULP
 from flowc.testing.strategies.kernel_arrays import places_of
 from flowc.testing.strategies.kernels import array_of, as_module, make_kernel
@@ -45,7 +45,7 @@ def off_by(values: Any, units: float, dtype: str) -> Any:
 
 def problem(made: KernelOp, arguments: Sequence[Any], change: Callable[[Any], Any]) -> str:
     wanted = evaluate_kernel(made, arguments)
-    return judged(made, arguments, [change(each) for each in wanted], wanted).problem
+    return disagreement(made, arguments, [change(each) for each in wanted], wanted)
 
 
 def test_every_operator_is_exact_or_says_how_far_it_may_be_off() -> None:
@@ -145,8 +145,8 @@ def test_attention_may_lose_of_each_score_what_f32_does_and_no_more(dtype: str) 
     for error, agrees in ((3e-6, True), (0.1, False)):  # of each score, another one from key to key
         weights = np.exp(scores - scores.max(1, keepdims=True) + error * chance.uniform(-1, 1, scores.shape))
         got = weights / weights.sum(1, keepdims=True) @ q.astype(np.float64)
-        found = judged(made, [q, q, q], [got.astype(numpy_dtypes[dtype])], wanted)
-        assert (not found.problem) == agrees, found.problem
+        found = disagreement(made, [q, q, q], [got.astype(numpy_dtypes[dtype])], wanted)
+        assert (not found) == agrees, found
 
 
 def test_a_nan_an_infinity_and_another_shape_are_told() -> None:

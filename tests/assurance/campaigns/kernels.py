@@ -21,7 +21,7 @@ from flowc.passes.kernel_choices import Choices as OpenChoices
 from flowc.passes.kernel_passes import KERNEL_PASSES
 from flowc.runtime.errors import FlowError
 from flowc.testing.oracles import reached
-from flowc.testing.oracles.roundings import judged
+from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.strategies.choices import Choices, from_random
 from flowc.testing.strategies.kernels import EVERY, SORTS, Program, drawn_kernel
 from tests.assurance.campaign import Campaign, Tally
@@ -150,7 +150,7 @@ def meaning_lost(each: Example, kernel: object) -> str:
         return "" if each.wanted is None else f"it fails: {error}"
     if each.wanted is None:
         return "it goes on where the kernel fails"
-    return judged(each.program.kernel, each.values, found, each.wanted).problem
+    return disagreement(each.program.kernel, each.values, found, each.wanted)
 
 
 def on_device(chance: Random, tally: Tally) -> None:
@@ -199,7 +199,7 @@ def device_problem(each: Example, got: object) -> str:
     if isinstance(got, FlowError):
         return f"it fails: {got}"
     results = got if isinstance(got, tuple) else (got,)
-    return judged(each.program.kernel, each.values, results, each.wanted).problem
+    return disagreement(each.program.kernel, each.values, results, each.wanted)
 
 
 CAMPAIGNS = (
