@@ -16,7 +16,7 @@ from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.faults import KernelFault as KernelFault
-from flowc.dialects.array.faults import extent_of
+from flowc.dialects.array.faults import UnsaidExtent, extent_of
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.interpreter import Evaluate, Interpreter
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
@@ -231,7 +231,8 @@ def _require_extents_that_meet(op: Operation, inputs: Sequence[NumpyArray]) -> N
                 said[shape[-axis] != ""].add(array.shape[-axis])
         found = said[True] | (said[False] - {1} if said[True] else said[False])
         if len(found) > 1:
-            raise KernelFault(f"extents {sorted(found)} differ")
+            unsaid = not said[True] and len(found - {1}) == 1
+            raise (UnsaidExtent if unsaid else KernelFault)(f"extents {sorted(found)} differ")
 
 
 def _elementwise(op: Any, inputs: Sequence[NumpyArray]) -> Sequence[Any]:

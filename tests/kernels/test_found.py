@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import UnitAttr
 from xdsl.ir import Attribute, SSAValue
 
 from flowc.dialects.array import build, irregular_build, products_build
-from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.faults import KernelFault, UnsaidExtent
 from flowc.dialects.array.kernel import PRECISE
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.reshape import reshape
@@ -163,3 +163,17 @@ def test_many_rows_are_scattered_to_one_place_of_memory_that_rounds_each_time(ki
     }  # fmt: skip
     rows = np.array([1.75, -1.75, 0.75, 1.0078125]).astype(numpy_dtypes["bf16"])
     agrees(parameters, body, rows[None], np.zeros(97, np.int64), rows)
+
+
+def test_what_is_proved_to_be_1_may_stretch_beside_an_extent_that_nothing_says() -> None:
+    """NumPy stretches it, the reference does not: the meaning is open, and told to be."""
+
+    def body(add: Add, row: SSAValue, x: SSAValue) -> SSAValue:
+        extents = [add(build.dim(row, axis)) for axis in (1, 0)]
+        return add(build.elementwise("add", [add(reshape(row, extents, ("", ""))), x]))
+
+    kernel = make_kernel({"row": array_type("f64", (1, "n")), "x": array_type("f64", ("n", ""))}, body)
+    row, x = np.arange(3.0)[None], np.arange(6.0).reshape(3, 2)
+    with pytest.raises(UnsaidExtent, match="extents"):
+        evaluate_kernel(kernel, (row, x))
+    assert np.array_equal(native(kernel, 1)(row, x), row.T + x)

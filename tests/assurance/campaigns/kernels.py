@@ -149,7 +149,7 @@ def meaning_lost(each: Example, kernel: object) -> str:
     except (KernelFault, ValueError) as error:
         return "" if each.wanted is None else f"it fails: {error}"
     if each.wanted is None:
-        return "it goes on where the kernel fails"
+        return "" if each.open else "it goes on where the kernel fails"
     return disagreement(each.program.kernel, each.values, found, each.wanted)
 
 
@@ -195,7 +195,7 @@ def has_device_code(each: Example, level: int, tally: Tally) -> bool:
 def device_problem(each: Example, got: object) -> str:
     """What is wrong with results, or with an error in their place."""
     if each.wanted is None:
-        return "" if isinstance(got, FlowError) else "it goes on where the kernel fails"
+        return "" if each.open or isinstance(got, FlowError) else "it goes on where the kernel fails"
     if isinstance(got, FlowError):
         return f"it fails: {got}"
     results = got if isinstance(got, tuple) else (got,)
