@@ -74,6 +74,7 @@ class Timing(Kept):
         order = self.past.fired.get(key)
         if order is not None:
             heappush(self.due, (order, self.number(), act, ()))
+            self.engine.wake()  # what has ended meanwhile may have been all that was going on
             return 0.0 if counts else delay
         self.timers += counts
         if self.replaying:

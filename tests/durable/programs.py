@@ -120,6 +120,18 @@ flow main(n: int) -> int:
         b = put(inner(n))
     return a + b
 """),
+    Program("computed beside", """
+@timeout(1h)
+flow main(n: int) -> int:
+    try:
+        with retry(1):
+            with timeout(1h):
+                _x = f64([0.0, 1.0]) * 2.0
+            a = shaky(3)
+    else:
+        a = 0
+    return n + a
+"""),
     Program("timeout", """
 @timeout(100ms)
 flow hasty(n: int) -> int:
