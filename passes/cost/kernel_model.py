@@ -43,7 +43,7 @@ SPEEDS, SECONDS = (1e3, 1e18), (1e-15, 1e3)
 """Between what bytes and operations a second lie, and the seconds of a call and of a row."""
 MOST_CORRECTION = 64
 """Of a leaf: so many times by two more or less than the roofline."""
-LEAST_ERROR = 0.08
+LEAST_ERROR = 0.04
 """By how much the number of the least relative error lies below the median, as binary logarithms, for the
 square of what lies between the 10 and 90 percent points (Gneiting, "Making and evaluating point forecasts",
 JASA 2011). It would be 0.11 if times were log-normal; more of them than that are near the median."""
