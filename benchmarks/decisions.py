@@ -50,14 +50,14 @@ WIDTH_TURNS = 0.04
 FOLDS = 5
 CALLS = 4
 UNSEEN = 1_000_000
-"""The first seed: no tuning, which counts from 0, comes so far, and so `shipped` has seen none of these."""
+"""The first seed: no tuning, which counts from 0, comes so far, and so `shipped` was fitted to others."""
 CHOOSERS = ("model", "shipped", "roofline", "as usual")
 ALWAYS = 10_000
 """Percent of the work that is enough for all threads."""
 
 NOTE = (
     "Regret: time of the way chosen over that of the best, geometric mean and worst. `model` was fitted to "
-    "the other kernels of this run, `shipped` (or tuned) to others before, none of which is here. "
+    "the other kernels of this run, `shipped` (or tuned) to others before, drawn from other seeds. "
     "`as usual` is what happens where "
     "nothing is decided: its distance to the model is what deciding is worth. `asked` are calls with more "
     "than one way, `other` those for which another than the usual is taken. The best of several measured "

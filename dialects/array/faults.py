@@ -8,8 +8,8 @@ class KernelFault(Exception):
 
 
 class UnsaidExtent(KernelFault):
-    """Beside others of which no type says how long they are, an axis is 1 long. Where a compiler proves that
-    it is, it may stretch it, as NumPy does.
+    """An axis is 1 long, beside longer ones of which no type says how long they are. A compiler that proves
+    the 1 may stretch that axis, as NumPy does: whether the kernel fails is open, what it gives is not.
     """
 
 

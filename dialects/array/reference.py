@@ -221,7 +221,8 @@ def _require_equal_extents(op: Operation, inputs: Sequence[NumpyArray], skip: in
 
 
 def _require_extents_that_meet(op: Operation, inputs: Sequence[NumpyArray]) -> None:
-    """An extent that only the run knows stretches if it is 1 and another operand says the extent."""
+    """An extent that only the run knows stretches if it is 1 and another operand says the extent; between
+    extents of which none is said, UnsaidExtent."""
     rank = len(shape_of(op.results[0].type))
     for axis in range(1, rank + 1):
         said: dict[bool, set[int]] = {True: set(), False: set()}

@@ -184,8 +184,8 @@ def _shares(s: Lowering, track: Track, stage: Stage, axis: int, members: set[SSA
 
 
 def _axes(s: Lowering, stage: Stage) -> Sequence[int]:
-    """The axes along which a stage can go, first all at once. Those proved to be 1 long are none: nothing is
-    read at another position of them than 0."""
+    """The axes along which a stage can go, first all at once. Those proved to be 1 long are none: they are
+    read at 0 alone, and FLAT counts along the last one."""
     if stage.space is None:
         return ()
     shape = s.extents.shape(stage.space)

@@ -292,7 +292,7 @@ def local_sizes(s: Lowering, value: SSAValue, tiling: Tiling) -> tuple[list[Inde
         if axis in axes:  # there is a loop, even of one round, behind which no register is seen
             side = sides.get(axis, tiling.tile)
             single, extent = side == 1, size if size == 1 else side or size
-            if sizes and side:  # the rows of a narrow matrix lie as close as they do in it
+            if sizes and side and not tiling.sides:  # rows of a narrow matrix lie as close as they do in it
                 extent = s.top.min(extent, size)
         else:
             single, extent = size == 1 and not by_lines, size

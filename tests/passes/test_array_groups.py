@@ -17,7 +17,7 @@ from flowc.dialects.array.reference import KernelFault, evaluate_kernel
 from flowc.dialects.array.types import ShapeError, array_type, dtype_of
 from flowc.dialects.loops import ParallelOp, StreamOp
 from flowc.passes import kernel_choices
-from flowc.passes.array_to_loops import array_to_loops, positions, ranking, reductions, streams, tiling
+from flowc.passes.array_to_loops import array_to_loops, positions, ranking, reductions, streams, tiles, tiling
 from flowc.passes.fuse_array import fuse_array
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load
@@ -41,7 +41,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         for module, name, value in (
             (tiling, "CHUNK_PICOSECONDS", 1),
-            (tiling, "SMALL_PICOSECONDS", 0),
+            (tiles, "SMALL_PICOSECONDS", 0),
             (tiling, "TILE", 4),
             (kernel_choices, "DEFAULT", kernel_choices.Choices(strip=4)),
             (tiling, "EIGHTS", 1),

@@ -15,7 +15,7 @@ from flowc.compiler.backends import llvm
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.compiler.python.definitions import Definition
 from flowc.dialects.array.types import ShapeError
-from flowc.passes.array_to_loops import groups, reductions, sweeps, tiling
+from flowc.passes.array_to_loops import groups, reductions, sweeps, tiles, tiling
 from flowc.runtime.kernels import load
 from flowc.testing.strategies.kernels import Program, programs
 from tests.passes.test_array_groups import compare
@@ -65,7 +65,7 @@ def short_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             (sweeps, "MOST_TOGETHER", 2),
             (tiling, "MOST_TOGETHER", 2),
             (tiling, "CHUNK_PICOSECONDS", 1),
-            (tiling, "SMALL_PICOSECONDS", 0),
+            (tiles, "SMALL_PICOSECONDS", 0),
             (tiling, "TILE", 4),
             (reductions, "BLOCK", 4),
         ):

@@ -127,15 +127,23 @@ def test_several_rows_at_a_time_go_out_in_lines(
             assert (whole[offset + value.size :] == 7).all()
 
 
+def spread(add: Add, x: SSAValue) -> SSAValue:
+    roots = add(build.elementwise("tanh", [x]))
+    mean = add(build.reduce("sum", roots, [0], True))
+    return add(build.reduce("max", add(build.elementwise("sub", [roots, mean])), [0]))
+
+
 @pytest.mark.parametrize(("columns", "between"), [(3, 3), (8, 8), (128, 128), (1000, 128)])
 def test_few_columns_lie_as_close_in_a_tile_as_in_the_matrix(columns: int, between: int) -> None:
     """Else each row of a tile would begin in a line of the cache of its own, with nothing behind it."""
-
-    def spread(add: Add, x: SSAValue) -> SSAValue:
-        roots = add(build.elementwise("tanh", [x]))
-        mean = add(build.reduce("sum", roots, [0], True))
-        return add(build.reduce("max", add(build.elementwise("sub", [roots, mean])), [0]))
-
     module = lowered({"x": array_type("f64", ("n", columns))}, spread)
     tiles = {op.memref.type.get_shape() for op in module.walk() if isinstance(op, memref.AllocOp)}
     assert (DYNAMIC_INDEX, between) in tiles
+
+
+def test_any_number_of_columns_has_room_in_a_tile() -> None:
+    kernel = make_kernel({"x": array_type("f64", ("n", "m"))}, spread)
+    compiled = native(kernel, 2)
+    for columns in (0, 1, 3, 200):
+        x = array_of("f64", (50, columns), columns)
+        assert_close(compiled(x), evaluate_kernel(kernel, (x,))[0], "f64")

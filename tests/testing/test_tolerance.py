@@ -8,7 +8,7 @@ import pytest
 from xdsl.ir import SSAValue
 
 from flowc.compiler.backends.llvm.mathematics import BOUNDS
-from flowc.dialects.array import KernelOp, build, kinds, products_build
+from flowc.dialects.array import KernelOp, build, irregular_build, kinds, products_build
 from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type
 from flowc.runtime.dtypes import FLOATS
@@ -158,3 +158,20 @@ def test_a_nan_an_infinity_and_another_shape_are_told() -> None:
         )
     assert "float32[2]" in problem(made, [argument], lambda each: each[:2])
     assert "float64[3]" in problem(made, [argument], lambda each: each.astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_a_scatter_of_halves_rounds_once_or_after_each_row_and_loses_no_row(dtype: str) -> None:
+    types = {
+        "x": array_type(dtype, (1,)),
+        "places": array_type("i64", ("k",)),
+        "rows": array_type(dtype, ("k",)),
+    }
+    made = make_kernel(types, lambda add, x, at, rows: add(irregular_build.scatter("sum", x, at, rows)))
+    as_module(made)
+    zero, ones = np.zeros(1, numpy_dtypes[dtype]), np.ones(4000, numpy_dtypes[dtype])
+    arguments = [zero, np.zeros(4000, np.int64), ones]
+    wanted = evaluate_kernel(made, arguments)
+    stuck = 2 ** {"f16": 11, "bf16": 8}[dtype]
+    for value, agrees in ((4000, True), (stuck, True), (8000, False), (stuck / 2, False)):
+        assert (not disagreement(made, arguments, [np.full(1, value, zero.dtype)], wanted)) == agrees, value

@@ -147,9 +147,9 @@ def meaning_lost(each: Example, kernel: object) -> str:
         with np.errstate(all="ignore"):
             found = evaluate_kernel(kernel, each.values)  # type: ignore[arg-type]
     except (KernelFault, ValueError) as error:
-        return "" if each.wanted is None else f"it fails: {error}"
+        return "" if each.wanted is None or each.open else f"it fails: {error}"
     if each.wanted is None:
-        return "" if each.open else "it goes on where the kernel fails"
+        return "it goes on where the kernel fails"
     return disagreement(each.program.kernel, each.values, found, each.wanted)
 
 
@@ -195,9 +195,9 @@ def has_device_code(each: Example, level: int, tally: Tally) -> bool:
 def device_problem(each: Example, got: object) -> str:
     """What is wrong with results, or with an error in their place."""
     if each.wanted is None:
-        return "" if each.open or isinstance(got, FlowError) else "it goes on where the kernel fails"
+        return "" if isinstance(got, FlowError) else "it goes on where the kernel fails"
     if isinstance(got, FlowError):
-        return f"it fails: {got}"
+        return "" if each.open else f"it fails: {got}"
     results = got if isinstance(got, tuple) else (got,)
     return disagreement(each.program.kernel, each.values, results, each.wanted)
 

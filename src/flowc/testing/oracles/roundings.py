@@ -12,7 +12,7 @@ from attrs import frozen
 from xdsl.ir import Operation
 
 from flowc.dialects.array import irregular, ops, products
-from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.faults import KernelFault, UnsaidExtent
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.kinds import compute_dtype
@@ -37,12 +37,30 @@ def disagreement(
 ) -> str:
     """What is wrong with results beside those of the reference, as far as the kernel's roundings allow; empty
     where nothing is."""
+    found = _disagreement(kernel, arguments, got, wanted)
+    if not found or not any(map(_may_round_each_row, kernel.walk())):
+        return found
+    with np.errstate(all="ignore"):
+        other = evaluate_kernel(kernel, [np.array(each) for each in arguments], _rounding_each_row)
+    return _disagreement(kernel, arguments, got, other, each_row=True) and found
+
+
+def _disagreement(
+    kernel: KernelOp,
+    arguments: Sequence[Any],
+    got: Sequence[Any],
+    wanted: Sequence[Any],
+    *,
+    each_row: bool = False,
+) -> str:
     found = _shapes(got, wanted)
     if found or all(map(_same, got, wanted)):
         return found
     runs: list[Sequence[Array] | None] = []
     for ways in (_WAYS, _MORE):
-        runs += [_moved_run(kernel, arguments, way, seed) for seed, way in enumerate(ways, len(runs))]
+        for way in ways:
+            moving = Moving(way, np.random.default_rng(len(runs)), each_row)
+            runs.append(_moved_run(kernel, arguments, moving))
         if None in runs:
             return ""
         found = _compared(kernel, got, wanted, [run for run in runs if run is not None])
@@ -108,9 +126,8 @@ def _alike(a: Array, b: Array) -> Array:
     return np.asarray((np.isfinite(a) & np.isfinite(b)) | _equal(a, b))
 
 
-def _moved_run(kernel: KernelOp, arguments: Sequence[Any], way: int, seed: int) -> Sequence[Array] | None:
+def _moved_run(kernel: KernelOp, arguments: Sequence[Any], moving: "Moving") -> Sequence[Array] | None:
     """The results with the roundings moved; None where the kernel then fails."""
-    moving = Moving(way, np.random.default_rng(seed))
     try:
         with np.errstate(all="ignore"):
             return evaluate_kernel(kernel, [np.array(each) for each in arguments], moving.evaluate)
@@ -120,23 +137,27 @@ def _moved_run(kernel: KernelOp, arguments: Sequence[Any], way: int, seed: int) 
 
 @frozen
 class Moving:
-    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0)."""
+    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0); with `each_row`
+    scatters of halves round after each row.
+    """
 
     way: int
     chance: np.random.Generator
+    each_row: bool = False
 
     def evaluate(self, op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         """The results of an operator."""
         name = _name_of(op)
         result_dtype = dtype_of(op.results[0].type)
         if name not in ULP or not is_float(result_dtype):
-            return evaluate(op, inputs, wide=True)
+            return stretching(op, inputs)
         given, fits = self._with_moved_addends(op, inputs)
-        (result,) = evaluate(op, given, wide=True)
+        if self.each_row and _may_round_each_row(op):
+            (result,) = _rounding_each_row(op, inputs)
+        else:
+            (result,) = stretching(op, given)
         if isinstance(op, products.AttentionOp) and self.way == -1:
             result = _without_unseen(op, given, result)
-        if isinstance(op, irregular.ScatterOp) and self.way == -1:
-            result = _rounded_at_each(op, inputs)
         if name == "prod" and self.way == -1:
             result = np.where(_may_vanish(op, given[0]), 0 * result, result)
         if not fits and self.way:  # no number, and one, so that neither can be asked for
@@ -180,6 +201,29 @@ class Moving:
         return np.asarray(np.where(wide == 0, wide, wide + signs * units)).astype(values.dtype)
 
 
+def stretching(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The results of an operator that stretches what is 1 long, also where no type says the extent."""
+    try:
+        return evaluate(op, inputs, wide=True)
+    except UnsaidExtent:
+        return evaluate(op, np.broadcast_arrays(*inputs), wide=True)
+
+
+def _may_round_each_row(op: Operation) -> bool:
+    """Whether it changes memory of halves row after row: the last of very many sums to one place have lost
+    all of their digits there, as in NumPy, where a device adds them up first."""
+    return isinstance(op, irregular.ScatterOp) and dtype_of(op.result.type) in ("f16", "bf16")
+
+
+def _rounding_each_row(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
+    if not isinstance(op, irregular.ScatterOp) or not _may_round_each_row(op):
+        return stretching(op, inputs)
+    dtype = numpy_dtypes[dtype_of(op.result.type)]
+    base, indices, values = inputs
+    result = irregular_evaluators[type(op)](op, [base.astype(dtype), indices, values.astype(dtype)])
+    return (result.astype(np.float32),)
+
+
 def _name_of(op: Operation) -> str:
     """What stands in `ULP` for an operator: its kind, where there are several."""
     if isinstance(op, ops.ElementwiseOp | ops.ReduceOp | irregular.ScanOp | irregular.SegmentOp):
@@ -208,14 +252,6 @@ def _summed(op: Operation, given: Sequence[Array]) -> int:
     if isinstance(op, ops.ReduceOp | products.ConvolveOp):
         return max(int(np.size(each)) for each in given)
     return max((extent for each in given for extent in np.shape(each)), default=1)
-
-
-def _rounded_at_each(op: irregular.ScatterOp, given: Sequence[Array]) -> Array:
-    """The result of a scatter into memory that holds no more than its dtype, one row after another."""
-    dtype = numpy_dtypes[dtype_of(op.result.type)]
-    base, indices, values = given
-    result = irregular_evaluators[type(op)](op, [base.astype(dtype), indices, values.astype(dtype)])
-    return result.astype(base.dtype)
 
 
 def _without_unseen(op: products.AttentionOp, given: Sequence[Array], result: Array) -> Array:
