@@ -13,7 +13,6 @@ from xdsl.ir import Operation
 
 from flowc.dialects.array import irregular, ops, products
 from flowc.dialects.array.faults import KernelFault, UnsaidExtent
-from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators
 from flowc.dialects.array.kernel import KernelOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
@@ -190,7 +189,8 @@ class Moving:
                     # scores are computed in f32, of queries that the scale was multiplied into
                     units = 2 * addend_ulp(count) * ulp_of(held, compute_dtype(dtype))
                 else:
-                    units = addend_ulp(count) * ulp_of(held, dtype if is_float(dtype) else "f64")
+                    summed = compute_dtype(dtype) if _may_round_each_row(op) else dtype
+                    units = addend_ulp(count) * ulp_of(held, summed if is_float(dtype) else "f64")
                 given[place] = self._moved(held, units)
         return given, _stays_finite(op, given, count)
 
@@ -210,17 +210,24 @@ def stretching(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
 
 
 def _may_round_each_row(op: Operation) -> bool:
-    """Whether it changes memory of halves row after row: the last of very many sums to one place have lost
-    all of their digits there, as in NumPy, where a device adds them up first."""
-    return isinstance(op, irregular.ScatterOp) and dtype_of(op.result.type) in ("f16", "bf16")
+    """Whether it changes memory of halves row after row: of very many numbers added to one place the last are
+    lost there, as in NumPy. A device adds them up first.
+    """
+    if not isinstance(op, irregular.ScatterOp):
+        return False
+    return op.kind.data in ("sum", "prod") and dtype_of(op.result.type) in ("f16", "bf16")
 
 
 def _rounding_each_row(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
     if not isinstance(op, irregular.ScatterOp) or not _may_round_each_row(op):
         return stretching(op, inputs)
-    dtype = numpy_dtypes[dtype_of(op.result.type)]
     base, indices, values = inputs
-    result = irregular_evaluators[type(op)](op, [base.astype(dtype), indices, values.astype(dtype)])
+    combined = np.add if op.kind.data == "sum" else np.multiply
+    result = base.astype(numpy_dtypes[dtype_of(op.result.type)])
+    rows = np.broadcast_to(values, indices.shape + base.shape[1:])
+    for number in np.ndindex(indices.shape):
+        place = int(indices[number])
+        result[place] = combined(result[place].astype(np.float32), rows[number])
     return (result.astype(np.float32),)
 
 
