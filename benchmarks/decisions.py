@@ -58,11 +58,10 @@ ALWAYS = 10_000
 NOTE = (
     "Regret: time of the way chosen over that of the best, geometric mean and worst. `model` was fitted to "
     "the other kernels of this run, `shipped` (or tuned) to others before, drawn from other seeds. "
-    "`as usual` is what happens where "
-    "nothing is decided: its distance to the model is what deciding is worth. `asked` are calls with more "
-    "than one way, `other` those for which another than the usual is taken. The best of several measured "
-    "times is below the time of any: {floor:.1%} of regret is the noise of measuring the same code three "
-    "times. Bars: 3 % and 20 %."
+    "`as usual` is what happens where nothing is decided: its distance to the model is what deciding is "
+    "worth. `asked` are calls with more than one way, `other` those for which another than the usual is "
+    "taken. The best of several measured times is below the time of any: {floor:.1%} of regret is the noise "
+    "of measuring the same code three times. Bars: 3 % and 20 %."
 )
 
 
@@ -96,10 +95,16 @@ def run(options: Options) -> Table:
     )
 
 
+def _trials() -> Iterator[Trial]:
+    """Kernels of one family after the other, without end."""
+    for seed, family in zip(count(UNSEEN), cycle(FAMILIES)):
+        yield trial(family, seed, CALLS)
+
+
 def _gathered(seconds: float) -> Iterator[WaySample]:
     arrays, start = Arrays(), time.monotonic()
-    for seed, family in zip(count(UNSEEN), cycle(FAMILIES)):
-        yield from measure_ways(trial(family, seed, CALLS), arrays)
+    for drawn in _trials():
+        yield from measure_ways(drawn, arrays)
         if time.monotonic() - start > seconds:
             return
 
@@ -177,8 +182,8 @@ def _widths(seconds: float, most: int) -> Iterator[Call]:
     arrays, start, before = Arrays(), time.monotonic(), threads()
     set_threads(most)
     try:
-        for seed, family in zip(count(UNSEEN), cycle(FAMILIES)):
-            yield from _width_calls(trial(family, seed, CALLS), arrays, most)
+        for drawn in _trials():
+            yield from _width_calls(drawn, arrays, most)
             if time.monotonic() - start > seconds:
                 return
     finally:
@@ -246,8 +251,7 @@ def _floor(seconds: float) -> float:
     """The regret that measuring the same code several times shows."""
     arrays, start, found = Arrays(), time.monotonic(), list[float]()
     set_threads(1)
-    for seed, family in zip(count(UNSEEN), cycle(FAMILIES)):
-        drawn = trial(family, seed, CALLS)
+    for drawn in _trials():
         kernel = _kernel(drawn.text)
         own = loaded(_code(kernel, Choices()))
         for named in drawn.calls:

@@ -15,8 +15,7 @@ from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Operation, SSAValue
 
 from flowc.dialects.array import ops
-from flowc.dialects.array.faults import KernelFault as KernelFault
-from flowc.dialects.array.faults import UnsaidExtent, extent_of
+from flowc.dialects.array.faults import KernelFault, UnsaidExtent, extent_of
 from flowc.dialects.array.inference import elementwise_operand_dtype
 from flowc.dialects.array.interpreter import Evaluate, Interpreter
 from flowc.dialects.array.irregular_reference import evaluators as irregular_evaluators

@@ -13,8 +13,9 @@ from xdsl.ir import Attribute
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.dialects.array import KernelOp, composites
 from flowc.dialects.array import irregular_build as build
+from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.irregular_reference import philox
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel, numpy_dtypes
+from flowc.dialects.array.reference import evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import array_type, dtype_of
 from flowc.passes.array_to_loops.irregular import scan, tables
 from flowc.runtime.errors import FlowError

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import ShapeError, dtype_of
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import load

@@ -10,7 +10,8 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from flowc.compiler.backends import cuda
 from flowc.compiler.backends.cuda import emulated
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import ShapeError, dtype_of
 from flowc.passes.array_to_gpu import Unsupported
 from flowc.runtime.errors import FlowError

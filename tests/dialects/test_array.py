@@ -15,8 +15,9 @@ from xdsl.traits import is_side_effect_free
 from xdsl.utils.exceptions import VerifyException
 
 from flowc.dialects.array import Array, LaunchOp, ShapeError, build, irregular_build
+from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kinds import arity, operand_dtype, result_dtype
-from flowc.dialects.array.reference import KernelFault, evaluate, evaluate_kernel, numpy_dtypes
+from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.slices import AxisSlice, SliceSpec, parse_slice
 from flowc.dialects.array.types import array_type, broadcast, promote, shape_of
 from flowc.testing.strategies.kernels import DTYPES, Program, array_of, as_module, make_kernel, programs

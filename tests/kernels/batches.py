@@ -12,16 +12,15 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from flowc.compiler.backends import llvm
 from flowc.dialects.array import KernelOp
-from flowc.dialects.array.faults import KernelFault, UnsaidExtent
-from flowc.dialects.array.reference import evaluate_kernel
+from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.types import ShapeError
 from flowc.runtime.errors import FlowError
 from flowc.runtime.kernels import Kernel, load
-from flowc.testing.oracles.roundings import disagreement, stretching
+from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.strategies.choices import Choices, replayed, shrunk
 from flowc.testing.strategies.kernels import Program
 from tests.kernels.children import in_child
-from tests.kernels.differential import assembled
+from tests.kernels.differential import assembled, wanted_of
 from tests.kernels.guarded import Layout, contiguous, guarded, repeated
 
 STEPS = (1, 1, 1, 2, 3, -1, -2)
@@ -81,17 +80,6 @@ def example(choices: Choices, draw: Draw, word: str | None = None) -> Example:
         return Example(program, values, given, (), None)
     results = tuple(drawn_layout(choices, np.ndim(each), None, False) for each in wanted)
     return Example(program, values, given, results, wanted, open)
-
-
-def wanted_of(kernel: KernelOp, values: Sequence[Any]) -> tuple[tuple[Any, ...], bool]:
-    """What the reference makes of arguments, and whether the kernel may fail instead.
-
-    Raises KernelFault where it must.
-    """
-    try:
-        return evaluate_kernel(kernel, values), False
-    except UnsaidExtent:
-        return evaluate_kernel(kernel, values, stretching), True
 
 
 def compiled(kernels: Sequence[KernelOp], how: How) -> Iterator[llvm.KernelObject]:

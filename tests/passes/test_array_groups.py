@@ -12,8 +12,9 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from flowc.compiler.backends.llvm import Options, compile_kernels
 from flowc.dialects.array import build
+from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kinds import REDUCTIONS
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import ShapeError, array_type, dtype_of
 from flowc.dialects.loops import ParallelOp, StreamOp
 from flowc.passes import kernel_choices

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 
 from flowc.dialects.array import Array
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.faults import KernelFault
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.testing.oracles import reached
 from flowc.testing.strategies.choices import from_random
 from flowc.testing.strategies.kernel_arrays import of_sort

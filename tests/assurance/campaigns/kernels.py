@@ -11,8 +11,9 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr, UnitAttr
 
 from flowc.compiler.backends import cuda
 from flowc.compiler.backends.cuda import emulated
+from flowc.dialects.array.faults import KernelFault
 from flowc.dialects.array.kernel import PRECISE, REPRODUCIBLE
-from flowc.dialects.array.reference import KernelFault, evaluate_kernel
+from flowc.dialects.array.reference import evaluate_kernel
 from flowc.dialects.array.types import ShapeError
 from flowc.passes.array_memory import settle_reads
 from flowc.passes.array_to_gpu import Unsupported

@@ -5,7 +5,7 @@ of the result.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from attrs import frozen
@@ -209,7 +209,7 @@ def stretching(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         return evaluate(op, np.broadcast_arrays(*inputs), wide=True)
 
 
-def _may_round_each_row(op: Operation) -> bool:
+def _may_round_each_row(op: Operation) -> TypeGuard[irregular.ScatterOp]:
     """Whether it changes memory of halves row after row: of very many numbers added to one place the last are
     lost there, as in NumPy. A device adds them up first.
     """
@@ -219,16 +219,16 @@ def _may_round_each_row(op: Operation) -> bool:
 
 
 def _rounding_each_row(op: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
-    if not isinstance(op, irregular.ScatterOp) or not _may_round_each_row(op):
-        return stretching(op, inputs)
-    base, indices, values = inputs
-    combined = np.add if op.kind.data == "sum" else np.multiply
-    result = base.astype(numpy_dtypes[dtype_of(op.result.type)])
-    rows = np.broadcast_to(values, indices.shape + base.shape[1:])
-    for number in np.ndindex(indices.shape):
-        place = int(indices[number])
-        result[place] = combined(result[place].astype(np.float32), rows[number])
-    return (result.astype(np.float32),)
+    if _may_round_each_row(op):
+        base, indices, values = inputs
+        combined = np.add if op.kind.data == "sum" else np.multiply
+        result = base.astype(numpy_dtypes[dtype_of(op.result.type)])
+        rows = np.broadcast_to(values, indices.shape + base.shape[1:])
+        for number in np.ndindex(indices.shape):
+            place = int(indices[number])
+            result[place] = combined(result[place].astype(np.float32), rows[number])
+        return (result.astype(np.float32),)
+    return stretching(op, inputs)
 
 
 def _name_of(op: Operation) -> str:
