@@ -88,7 +88,7 @@ def _runs(s: DeviceLowering, rows: Rows) -> list[Run]:
     """The ways through a row, each with the numbers that come behind it."""
     found: list[tuple[list[Stage], list[Stage]]] = []
     zeros = [0] * len(rows.sizes)
-    for run in runs_of(s, rows.stages):
+    for run in runs_of(s, rows):
         single = all(here.single for here in rows.ranges(run[0], zeros))
         if not (single and all(stage.elementwise for stage in run)):
             found.append((run, []))

@@ -8,6 +8,7 @@ from flowc.dialects.array import ops
 from flowc.passes.array_to_gpu.folding import Fold
 from flowc.passes.array_to_gpu.lowering import DeviceLowering
 from flowc.passes.array_to_loops.builder import Index, Range
+from flowc.passes.array_to_loops.groups import begin_alike
 from flowc.passes.array_to_loops.stages import Stage, reads
 
 
@@ -39,22 +40,25 @@ def lengths_of(s: DeviceLowering, rows: Rows) -> list[Index]:
     return found
 
 
-def runs_of(s: DeviceLowering, stages: Sequence[Stage]) -> Iterator[list[Stage]]:
+def runs_of(s: DeviceLowering, rows: Rows) -> Iterator[list[Stage]]:
     """The stages in runs that go through a row once: none reads a number that another finds by going through
     it."""
-    rest = list(stages)
+    rest = list(rows.stages)
     while rest:
         run = [rest.pop(0)]
-        while rest and _goes_along(s, run, rest[0]):
+        while rest and _goes_along(s, rows, run, rest[0]):
             run.append(rest.pop(0))
         yield run
 
 
-def _goes_along(s: DeviceLowering, run: Sequence[Stage], stage: Stage) -> bool:
+def _goes_along(s: DeviceLowering, rows: Rows, run: Sequence[Stage], stage: Stage) -> bool:
     first = run[0]
     assert stage.space is not None
     assert first.space is not None
     if s.extents.shape(stage.space) != s.extents.shape(first.space):
+        return False
+    anywhere = range(1, len(rows.sizes) + 1)
+    if not begin_alike(rows.ranges(first, anywhere), rows.ranges(stage, anywhere)):
         return False
     if first.elementwise and stage.elementwise and first.rank == 0:
         return True

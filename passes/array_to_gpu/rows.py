@@ -217,7 +217,7 @@ def _row(
 ) -> None:
     """All stages at one row."""
     numbers: list[SSAValue] = []
-    for together in runs_of(s, rows.stages):
+    for together in runs_of(s, rows):
         s.b.location = together[0].op.location
         ranges = rows.ranges(together[0], at)
         stores = [(t.result, places[t.result]) for t in together if t.elementwise and t.result in places]

@@ -13,6 +13,7 @@ from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
 from flowc.dialects.array.types import shape_of
+from flowc.passes.array_to_loops.builder import Range
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.stages import FLAT, NoFlatForm, Stage, reads
 
@@ -242,3 +243,11 @@ def _follow(
 def _widens(track: Track, stage: Stage, axis: int) -> bool:
     """Whether vectors would become the columns of a matrix: each tile would go through all of its rows."""
     return stage.rank > 1 and axis == stage.rank - 1 and all(other.rank == 1 for other in track.axes)
+
+
+def begin_alike(ranges: Sequence[Range], others: Sequence[Range]) -> bool:
+    """Whether two sweeps of the same shape have the same part in a tile: those of a square may go one by rows
+    and one by columns."""
+    return all(
+        (one.low, one.single) == (other.low, other.single) for one, other in zip(ranges, others, strict=True)
+    )

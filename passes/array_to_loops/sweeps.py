@@ -18,6 +18,7 @@ from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.cache_lines import sweep_lines
 from flowc.passes.array_to_loops.elements import Lowering, Place
 from flowc.passes.array_to_loops.folds import Fold, axes_of, by_rows, in_register, lower_folds, storing
+from flowc.passes.array_to_loops.groups import begin_alike
 from flowc.passes.array_to_loops.lines import lower_scan, lower_softmax
 from flowc.passes.array_to_loops.partials import Partial
 from flowc.passes.array_to_loops.positions import Best, lower_argreduce
@@ -55,7 +56,7 @@ def nests(
     while rest:
         s.b.location = rest[0].op.location
         here = ranges(rest[0])
-        together = _together(s, rest, here, set(lines))
+        together = _together(s, rest, ranges, set(lines))
         rest = rest[len(together) :]
         done = len(stages) - len(rest)
         wanted = {v: place for v, place in places.items() if v in kept or last.get(v, 0) >= done}
@@ -71,7 +72,7 @@ def _last_reads(s: Lowering, stages: Sequence[Stage], places: Places) -> dict[SS
 
 
 def _together(
-    s: Lowering, stages: Sequence[Stage], ranges: Sequence[Range], lines: Set[SSAValue]
+    s: Lowering, stages: Sequence[Stage], ranges: Callable[[Stage], list[Range]], lines: Set[SSAValue]
 ) -> list[Stage]:
     """The first stages that can share a sweep: elementwise, and reductions along the same last axes, up to so
     many operations.
@@ -80,12 +81,13 @@ def _together(
     """
     found: list[Stage] = []
     work = 0
+    here = ranges(stages[0])
     for stage in stages:
         if not (stage.elementwise or isinstance(stage.op, ops.ReduceOp)):
             break
-        if isinstance(stage.op, ops.ReduceOp) and by_rows(stage.op, ranges):
+        if isinstance(stage.op, ops.ReduceOp) and by_rows(stage.op, here):
             break
-        if found and not _fits(s, found, stage):
+        if found and not (_fits(s, found, stage) and begin_alike(here, ranges(stage))):
             break
         work += stage_operations(stage)
         if found and work > MOST_TOGETHER:

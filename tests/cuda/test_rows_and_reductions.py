@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdsl.ir import SSAValue
 
 from flowc.compiler.backends import cuda
+from flowc.dialects.array import build
+from flowc.dialects.array.types import array_type
+from flowc.testing.strategies.kernels import Add, make_kernel
 from tests.cuda.comparing import agree, as_module
 
 NORM = """kernel norm(x: f32[n, m], g: f32[m], b: f32[m]) -> f32[n, m]:
@@ -123,3 +127,17 @@ def test_memory_that_is_not_aligned_is_read_by_elements() -> None:
         return floats(count + 1)[1:]
 
     agree("kernel twice(x: f32[n]) -> f32[n]:\n    return x * 2.0\n", (shifted(4),), (shifted(1000),))
+
+
+@pytest.mark.parametrize("length", [5, LONG])
+def test_rows_of_a_square_and_of_its_transpose_are_other_rows(length: int) -> None:
+    """What the one finds in a row may not be taken for what the other finds."""
+
+    def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
+        turned = add(build.transpose(x, (1, 0, 2)))
+        total = add(build.expand(add(build.reduce("sum", x, (2,))), 2))
+        most = add(build.expand(add(build.reduce("max", turned, (2,))), 2))
+        return add(build.elementwise("div", [turned, most])), add(build.elementwise("div", [x, total]))
+
+    kernel = make_kernel({"x": array_type("f32", ("n", "n", "m"))}, body)
+    agree(kernel, (np.abs(floats(3, 3, length)) + 1,), ulps=CANCELLED)

@@ -177,3 +177,22 @@ def test_what_is_proved_to_be_1_may_stretch_beside_an_extent_that_nothing_says()
     with pytest.raises(UnsaidExtent, match="extents"):
         evaluate_kernel(kernel, (row, x))
     assert np.array_equal(native(kernel, 1)(row, x), row.T + x)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, "n"), ("n", "n", "m")])
+def test_a_square_goes_by_its_rows_and_by_its_columns_in_one_loop(shape: tuple[int | str, ...]) -> None:
+    """Both sweeps have the same shape, but what a turn of the loop takes of them is not the same part."""
+
+    def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
+        turned = add(build.transpose(x, (1, 0, 2)))
+        return turned, add(build.softmax(add(build.elementwise("exp", [x])), 0))
+
+    agrees({"x": array_type("f64", shape)}, body, array_of("f64", (3, 3, 5), 1))
+
+
+def test_a_square_is_summed_by_columns_beside_its_transpose() -> None:
+    def body(add: Add, x: SSAValue) -> Sequence[SSAValue]:
+        turned = add(build.transpose(x, (1, 0, 2)))
+        return turned, add(build.reduce("sum", add(build.elementwise("neg", [x])), (0,)))
+
+    agrees({"x": array_type("f64", (3, 3, "n"))}, body, array_of("f64", (3, 3, 5), 1))

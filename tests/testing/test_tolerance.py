@@ -175,3 +175,27 @@ def test_a_scatter_of_halves_rounds_once_or_after_each_row_and_loses_no_row(dtyp
     stuck = 2 ** {"f16": 11, "bf16": 8}[dtype]
     for value, agrees in ((4000, True), (stuck, True), (3000, False), (8000, False), (stuck / 2, False)):
         assert (not disagreement(made, arguments, [np.full(1, value, zero.dtype)], wanted)) == agrees, value
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_sums_of_many_halves_lose_what_f32_does(dtype: str) -> None:
+    numbers = array_of(dtype, (1000,), 1)
+    total = kernel(lambda add, a: add(build.reduce("sum", a)), dtype)
+    weights = kernel(lambda add, a: add(build.softmax(a, 0)), dtype)
+    for made in (total, weights):
+        assert not problem(
+            made, [numbers], lambda values: off_by(np.atleast_1d(values), 1, dtype).reshape(values.shape)
+        )
+        assert problem(
+            made, [numbers], lambda values: off_by(np.atleast_1d(values), 3, dtype).reshape(values.shape)
+        )
+
+
+def test_weights_are_open_where_one_rounding_makes_them_nothing_or_all() -> None:
+    """Squares of 22.75 and 22.625 are 517.6 and 511.9: in bf16 516 or 520, and 512."""
+    numbers = np.array([22.75, 22.625, 22.625]).astype(numpy_dtypes["bf16"])
+    others = np.array([0.0, 0.5, 0.5]).astype(numpy_dtypes["bf16"])
+    squares = kernel(lambda add, a: add(build.softmax(add(build.elementwise("mul", [a, a])), 0)), "bf16")
+    assert not problem(squares, [numbers], lambda _: others)
+    given = kernel(lambda add, a: add(build.softmax(a, 0)), "bf16")
+    assert problem(given, [numbers * numbers], lambda _: others)

@@ -24,7 +24,7 @@ from flowc.runtime.errors import FlowError
 from flowc.testing.oracles import reached
 from flowc.testing.oracles.roundings import disagreement
 from flowc.testing.strategies.choices import Choices, from_random
-from flowc.testing.strategies.kernels import EVERY, SORTS, Program, drawn_kernel
+from flowc.testing.strategies.kernels import AXES, EVERY, SORTS, Program, drawn_kernel
 from tests.assurance.campaign import Campaign, Tally
 from tests.assurance.lowered import CountedLowering, count_loops
 from tests.kernels.all_families import FAMILIES, IDIOMS
@@ -52,10 +52,16 @@ WAYS = (
 
 
 def drawing(chance: Random) -> Draw:
-    """A way to draw kernels: of any operators, or those of a family, on numbers of one sort."""
+    """A way to draw kernels: of any operators, of a few, or those of a family, on numbers of one sort.
+
+    A kernel of few operators on arrays that fit has more to do with itself (Groce et al., Swarm Testing,
+    2012).
+    """
     sort, most = chance.choice(SORTS), chance.choice((2, 3, 5, 8))
     if chance.random() < 0.8:
-        return lambda choices: ordered(choices, drawn_kernel(choices, EVERY, sort, SIZES, None, most))
+        steps = tuple(chance.choices(EVERY, k=chance.choice((2, 3, 5)))) if chance.random() < 0.5 else EVERY
+        count, axes = chance.choice((None, 1)), chance.choice((AXES, AXES, ("n", 3), ("n",)))
+        return lambda choices: ordered(choices, drawn_kernel(choices, steps, sort, SIZES, count, most, axes))
     return of_shape(chance.choice(SHAPES), sort == "special")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 from attrs import frozen
-from xdsl.ir import Operation
+from xdsl.ir import Block, Operation
 
 from flowc.dialects.array import irregular, ops, products
 from flowc.dialects.array.faults import KernelFault, UnsaidExtent
@@ -163,16 +163,18 @@ class Moving:
             return (np.full_like(result, np.nan if self.way == 1 else 0),)
         if _is_even(name, given, result, result_dtype):
             return (result,)
+        if isinstance(op, ops.SoftmaxOp) and self.way and not isinstance(op.source.owner, Block):
+            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way == 1 else 0, result)
         if self.way < 1 and all(np.isfinite(each).all() for each in given):
             greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
             result = np.clip(
                 result, -greatest, greatest
             )  # another order, or a longer product, may not overflow
         base = np.maximum(np.abs(result), 1) if name == "normal" else result
-        units = ULP[name][result_dtype]
+        room = ULP[name][result_dtype] * ulp_of(base, result_dtype)
         if isinstance(op, ops.SoftmaxOp | products.AttentionOp):  # their divisor is a sum
-            units += addend_ulp(_summed(op, inputs))
-        return (self._moved(result, units * ulp_of(base, result_dtype)),)
+            room += addend_ulp(_summed(op, inputs)) * ulp_of(base, compute_dtype(result_dtype))
+        return (self._moved(result, room),)
 
     def _with_moved_addends(self, op: Operation, inputs: Sequence[Array]) -> tuple[list[Array], bool]:
         """What the operator is given, and whether its sums are sure to stay finite."""
@@ -185,13 +187,7 @@ class Moving:
             if place < len(given):
                 dtype = dtype_of(op.operands[place].type)
                 held = given[place] if is_float(dtype) else given[place].astype(np.float64)
-                if isinstance(op, products.AttentionOp) and place == 1:
-                    # scores are computed in f32, of queries that the scale was multiplied into
-                    units = 2 * addend_ulp(count) * ulp_of(held, compute_dtype(dtype))
-                else:
-                    summed = compute_dtype(dtype) if _may_round_each_row(op) else dtype
-                    units = addend_ulp(count) * ulp_of(held, summed if is_float(dtype) else "f64")
-                given[place] = self._moved(held, units)
+                given[place] = self._moved(held, _lost(op, place, held, dtype, count))
         return given, _stays_finite(op, given, count)
 
     def _moved(self, values: Array, units: Array) -> Array:
@@ -241,7 +237,7 @@ def _name_of(op: Operation) -> str:
 
 
 def _addends(op: Operation) -> tuple[int, ...]:
-    """The operands whose numbers are summed, so that what their sum loses is theirs."""
+    """The operands whose numbers are summed, or subtracted from one, so that what is lost by it is theirs."""
     match op:
         case ops.ReduceOp() | irregular.ScanOp() | ops.ContractOp() | products.ConvolveOp() | ops.SoftmaxOp():
             return (0,)
@@ -252,6 +248,28 @@ def _addends(op: Operation) -> tuple[int, ...]:
         case products.AttentionOp():
             return (0, 1, 2)  # what the scores of one query lose differs from key to key
     return ()
+
+
+def _lost(op: Operation, place: int, held: Array, dtype: str, count: int) -> Array:
+    """By how much each number of an operand is moved. Halves are summed in f32."""
+    unit = ulp_of(held, compute_dtype(dtype) if is_float(dtype) else "f64")
+    if isinstance(op, ops.SoftmaxOp):
+        return 2 * unit  # one is subtracted from another, in the units of a logarithm, say
+    if isinstance(op, products.AttentionOp) and place == 1:
+        return 2 * addend_ulp(count) * unit  # scores are of queries that the scale was multiplied into
+    if isinstance(op, products.AttentionOp) and place == 2:
+        return addend_ulp(count) * unit + ulp_of(held, dtype)  # tensor cores take weights that are halves
+    return addend_ulp(count) * unit
+
+
+def _decided_by_rounding(op: ops.SoftmaxOp, source: Array) -> Array:
+    """The lines of a softmax in which neighbouring numbers are 1 apart or more: which way they were rounded,
+    which may be open, makes a weight nothing or all.
+    """
+    if not is_float(dtype_of(op.source.type)):
+        return np.zeros(1, bool)
+    greatest = np.max(np.abs(source), axis=op.axis.value.data, keepdims=True, initial=0)
+    return np.asarray(ulp_of(greatest, dtype_of(op.source.type)) >= 1)
 
 
 def _summed(op: Operation, given: Sequence[Array]) -> int:

@@ -24,6 +24,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 SIZES = (0, 1, 2, 3, 5, 17, 70)
 """What the named extents of a kernel are drawn from."""
+AXES: tuple[Extent, ...] = ("n", "m", 1, 3)
+"""What the axes of arguments are drawn from."""
 
 
 @st.composite
@@ -46,6 +48,7 @@ def drawn_kernel(
     sizes: Sequence[int] = SIZES,
     count: int | None = None,
     most: int = 8,
+    axes: Sequence[Extent] = AXES,
 ) -> Program:
     """A kernel of up to `most` steps on `count` arguments, or on one to three, which lie in any layout."""
     extents = {name: choices.one(sizes) for name in ("n", "m")}
@@ -53,7 +56,7 @@ def drawn_kernel(
     arguments = []
     for number in range(choices.number(1, 3) if count is None else count):
         dtype = choices.one(DTYPES)
-        shape: list[Extent] = choices.several(("n", "m", 1, 3), 0, 3)
+        shape: list[Extent] = choices.several(axes, 0, 3)
         concrete = [extents[extent] if isinstance(extent, str) else extent for extent in shape]
         parameters[f"a{number}"] = array_type(dtype, shape)
         array = of_sort(sort, dtype, concrete, choices.number(0, 999))
