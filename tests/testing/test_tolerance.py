@@ -199,3 +199,16 @@ def test_weights_are_open_where_one_rounding_makes_them_nothing_or_all() -> None
     assert not problem(squares, [numbers], lambda _: others)
     given = kernel(lambda add, a: add(build.softmax(a, 0)), "bf16")
     assert problem(given, [numbers * numbers], lambda _: others)
+
+
+def test_what_all_numbers_lose_by_one_divisor_the_rest_need_not_make_good() -> None:
+    """With all roundings up the sum is greater, the quotients less, and their mean as it was."""
+    made = kernel(
+        lambda add, a: add(
+            build.reduce("mean", add(build.elementwise("div", [a, add(build.reduce("sum", a, None, True))])))
+        ),
+        "f32",
+    )
+    numbers = np.abs(array_of("f32", (95,), 1)) + 1
+    assert not problem(made, [numbers], lambda value: off_by(np.atleast_1d(value), 8, "f32").reshape(()))
+    assert problem(made, [numbers], lambda value: off_by(np.atleast_1d(value), 40, "f32").reshape(()))

@@ -5,6 +5,7 @@ of the result.
 """
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -21,9 +22,21 @@ from flowc.testing.oracles.tolerance import ULP, addend_ulp, ulp_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_WAYS = (1, -1, 0, 0)
-_MORE = (0,) * 40
-"""Up, down, and at random; what does not agree with the few is tried with more."""
+
+class Way(Enum):
+    """How roundings are moved: all up, all down, each number at random, or the numbers of an array together,
+    at random up or down: what all of them lose in the same way, as by a divisor, others do not make good.
+    """
+
+    UP = 1.0
+    DOWN = -1.0
+    EACH = 0.0
+    TOGETHER = 2.0
+
+
+_WAYS = (Way.UP, Way.DOWN, Way.EACH, Way.TOGETHER)
+_MORE = (Way.EACH, Way.TOGETHER) * 20
+"""What does not agree with the few is tried with more."""
 _NEXT_TO_NOTHING = float(np.finfo(np.float32).tiny)
 """Weights of attention that are 0 in the f32 in which code computes them."""
 _EVEN: Mapping[str, Any] = {
@@ -136,11 +149,9 @@ def _moved_run(kernel: KernelOp, arguments: Sequence[Any], moving: "Moving") -> 
 
 @frozen
 class Moving:
-    """Evaluates operators with their roundings moved up (1), down (-1) or at random (0); with `each_row`
-    scatters of halves round after each row.
-    """
+    """Evaluates operators with their roundings moved; `each_row` where scatters of halves round each time."""
 
-    way: int
+    way: Way
     chance: np.random.Generator
     each_row: bool = False
 
@@ -155,17 +166,20 @@ class Moving:
             (result,) = _rounding_each_row(op, inputs)
         else:
             (result,) = stretching(op, given)
-        if isinstance(op, products.AttentionOp) and self.way == -1:
+        if isinstance(op, products.AttentionOp) and self.way is Way.DOWN:
             result = _without_unseen(op, given, result)
-        if name == "prod" and self.way == -1:
+        if name == "prod" and self.way is Way.DOWN:
             result = np.where(_may_vanish(op, given[0]), 0 * result, result)
-        if not fits and self.way:  # no number, and one, so that neither can be asked for
-            return (np.full_like(result, np.nan if self.way == 1 else 0),)
+        if not fits and self.way in (
+            Way.UP,
+            Way.DOWN,
+        ):  # no number, and one, so that neither can be asked for
+            return (np.full_like(result, np.nan if self.way is Way.UP else 0),)
         if _is_even(name, given, result, result_dtype):
             return (result,)
-        if isinstance(op, ops.SoftmaxOp) and self.way and not isinstance(op.source.owner, Block):
-            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way == 1 else 0, result)
-        if self.way < 1 and all(np.isfinite(each).all() for each in given):
+        if isinstance(op, ops.SoftmaxOp) and not isinstance(op.source.owner, Block):
+            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way is Way.UP else 0, result)
+        if self.way is not Way.UP and all(np.isfinite(each).all() for each in given):
             greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
             result = np.clip(
                 result, -greatest, greatest
@@ -192,7 +206,13 @@ class Moving:
 
     def _moved(self, values: Array, units: Array) -> Array:
         """The numbers moved by so much; 0 stays 0."""
-        signs = self.chance.uniform(-1, 1, values.shape) if self.way == 0 else float(self.way)
+        match self.way:
+            case Way.EACH:
+                signs: Any = self.chance.uniform(-1, 1, values.shape)
+            case Way.TOGETHER:
+                signs = self.chance.choice((-1.0, 1.0))
+            case way:
+                signs = way.value
         wide = values.astype(np.longdouble)
         return np.asarray(np.where(wide == 0, wide, wide + signs * units)).astype(values.dtype)
 

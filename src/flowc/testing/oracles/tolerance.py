@@ -3,10 +3,10 @@
 Integers, bools, comparisons, moves and order leave no room. An operator that rounds has its row in `ULP`,
 for the compiled code and the reference together. What that makes of the results of a whole kernel is not
 derived, but tried, as in Monte Carlo arithmetic (Parker, 1997): `oracles.roundings` evaluates the kernel
-again with every rounding moved by as much as its row allows, all up, all down, and at random. A result may
-differ from the reference by the most that it then moves, and one ULP; where it does not move, it is exact.
-Cancellation, long chains and loops need no rule of their own. `assert_close` is for where no kernel is at
-hand.
+again with every rounding moved by as much as its row allows: all up, all down, at random, and at random for
+all numbers of an array. A result may differ from the reference by the most that it then moves, and one ULP;
+where it does not move, it is exact. Cancellation, long chains and loops need no rule of their own.
+`assert_close` is for where no kernel is at hand.
 """
 
 from collections.abc import Mapping
