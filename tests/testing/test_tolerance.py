@@ -1,5 +1,6 @@
 """What two ways of computing a kernel may differ by: nothing where nothing rounds, else as the table says."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,6 +114,8 @@ def test_a_product_may_vanish_where_a_part_of_it_does() -> None:
     tiny = np.array([-0.025, 4e-45, 498.0], np.float32)  # the first two come to 0
     assert not problem(made, [tiny], lambda each: 0 * each)
     assert problem(made, [tiny], lambda each: 3 * each)
+    for order in itertools.permutations([0.2046, -4.2e-45, -0.52824]):  # the reference gives 0 in some
+        assert not problem(made, [np.array(order, np.float32)], lambda each: 0 * each + np.float32(1e-45))
     small = np.array([-0.025, 4e-30, 498.0], np.float32)
     assert problem(made, [small], lambda each: 0 * each)
 

@@ -168,12 +168,10 @@ class Moving:
             (result,) = stretching(op, given)
         if isinstance(op, products.AttentionOp) and self.way is Way.DOWN:
             result = _without_unseen(op, given, result)
-        if name == "prod" and self.way is Way.DOWN:
-            result = np.where(_may_vanish(op, given[0]), 0 * result, result)
-        if not fits and self.way in (
-            Way.UP,
-            Way.DOWN,
-        ):  # no number, and one, so that neither can be asked for
+        if name == "prod" and self.way in (Way.UP, Way.DOWN):
+            least = 0 * result if self.way is Way.DOWN else _without_vanishing(op, given[0], result)
+            result = np.where(_may_vanish(op, given[0]), least, result)
+        if not fits and self.way in (Way.UP, Way.DOWN):  # no number, and one: neither can be asked for
             return (np.full_like(result, np.nan if self.way is Way.UP else 0),)
         if _is_even(name, given, result, result_dtype):
             return (result,)
@@ -322,6 +320,18 @@ def _stays_finite(op: Operation, given: Sequence[Array], count: int) -> bool:
     powers = np.log2(sizes) if sizes else np.zeros(1)
     largest = max(powers) * count if _name_of(op) == "prod" else sum(powers) + np.log2(max(count, 1))
     return bool(largest < np.log2(np.finfo(numpy_dtypes[dtype]).max))
+
+
+def _without_vanishing(op: Operation, values: Array, result: Array) -> Array:
+    """The products where no part of them vanishes, at least the smallest of numbers; NaN for running ones and
+    those that are scattered, of which then nothing is asked.
+    """
+    if not isinstance(op, ops.ReduceOp):
+        return np.full_like(result, np.nan)
+    axes = tuple(int(axis) for axis in op.axes.get_values())
+    exact = np.prod(values.astype(np.longdouble), axis=axes, keepdims=op.keepdims is not None)
+    smallest = np.finfo(numpy_dtypes[compute_dtype(dtype_of(op.result.type))]).smallest_subnormal
+    return np.asarray(np.sign(exact) * np.maximum(np.abs(exact), smallest)).astype(result.dtype)
 
 
 def _may_vanish(op: Operation, values: Array) -> Array:
