@@ -120,6 +120,15 @@ def test_a_product_may_vanish_where_a_part_of_it_does() -> None:
     assert problem(made, [small], lambda each: 0 * each)
 
 
+@pytest.mark.parametrize("kind", ["exp", "exp2"])
+def test_what_nearly_comes_to_nothing_may_be_the_smallest_number(kind: str) -> None:
+    made, smallest = kernel(elementwise(kind), "f32"), np.float32(1e-45)
+    near, far = (np.array([-x if kind == "exp2" else -x * np.log(2)], np.float32) for x in (150.2, 160.0))
+    assert not problem(made, [near], lambda each: each + smallest)
+    assert problem(made, [near], lambda each: each + 3 * smallest)
+    assert problem(made, [far], lambda each: each + smallest)
+
+
 def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computing() -> None:
     """A product that is rounded is infinite, and one that a fused operation keeps is not."""
     made = kernel(lambda add, x, y: add(build.contract(x, y)), "f64", "f64")

@@ -42,6 +42,11 @@ _NEXT_TO_NOTHING = float(np.finfo(np.float32).tiny)
 _EVEN: Mapping[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "sqrt": np.sqrt,
 }  # fmt: skip
+_EXPONENTIAL: Mapping[str, Any] = {
+    "exp": np.exp, "exp2": np.exp2, "pow": np.power, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "array.softmax": None,
+}  # fmt: skip
+"""What may come to nothing without being 0, and how it is computed with more digits."""
 
 
 def disagreement(
@@ -186,7 +191,10 @@ class Moving:
         room = ULP[name][result_dtype] * ulp_of(base, result_dtype)
         if isinstance(op, ops.SoftmaxOp | products.AttentionOp):  # their divisor is a sum
             room += addend_ulp(_summed(op, inputs)) * ulp_of(base, compute_dtype(result_dtype))
-        return (self._moved(result, room),)
+        moved = self._moved(result, room)
+        if name in _EXPONENTIAL and self.way is Way.UP:
+            moved = np.where(_nearly_nothing(op, given, moved), _smallest(op), moved)
+        return (moved,)
 
     def _with_moved_addends(self, op: Operation, inputs: Sequence[Array]) -> tuple[list[Array], bool]:
         """What the operator is given, and whether its sums are sure to stay finite."""
@@ -330,8 +338,22 @@ def _without_vanishing(op: Operation, values: Array, result: Array) -> Array:
         return np.full_like(result, np.nan)
     axes = tuple(int(axis) for axis in op.axes.get_values())
     exact = np.prod(values.astype(np.longdouble), axis=axes, keepdims=op.keepdims is not None)
-    smallest = np.finfo(numpy_dtypes[compute_dtype(dtype_of(op.result.type))]).smallest_subnormal
-    return np.asarray(np.sign(exact) * np.maximum(np.abs(exact), smallest)).astype(result.dtype)
+    return np.asarray(np.sign(exact) * np.maximum(np.abs(exact), _smallest(op))).astype(result.dtype)
+
+
+def _smallest(op: Operation) -> Any:
+    """The smallest number above 0 as results are computed."""
+    return np.finfo(numpy_dtypes[compute_dtype(dtype_of(op.results[0].type))]).smallest_subnormal
+
+
+def _nearly_nothing(op: Operation, given: Sequence[Array], result: Array) -> Array:
+    """Which results came to 0 that others might round up to the smallest number."""
+    exact = [each.astype(np.longdouble) for each in given]
+    if isinstance(op, ops.SoftmaxOp):
+        near = np.exp(exact[0] - np.max(exact[0], axis=op.axis.value.data, keepdims=True, initial=-np.inf))
+    else:
+        near = _EXPONENTIAL[_name_of(op)](*exact)
+    return np.asarray((result == 0) & (near >= np.longdouble(_smallest(op)) / 4))
 
 
 def _may_vanish(op: Operation, values: Array) -> Array:
