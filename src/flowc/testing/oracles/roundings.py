@@ -35,8 +35,8 @@ class Way(Enum):
 
 
 _WAYS = (Way.UP, Way.DOWN, Way.EACH, Way.TOGETHER)
-_MORE = (Way.EACH, Way.TOGETHER) * 20
-"""What does not agree with the few is tried with more."""
+_MORE, _ROUNDS = (Way.EACH, Way.TOGETHER) * 2, 10
+"""What does not agree with the first is tried with more, in so many rounds."""
 _NEXT_TO_NOTHING = float(np.finfo(np.float32).tiny)
 """Weights of attention that are 0 in the f32 in which code computes them."""
 _EVEN: Mapping[str, Any] = {
@@ -74,7 +74,7 @@ def _disagreement(
     if found or all(map(_same, got, wanted)):
         return found
     runs: list[Sequence[Array] | None] = []
-    for ways in (_WAYS, _MORE):
+    for ways in (_WAYS, *(_MORE,) * _ROUNDS):
         for way in ways:
             moving = Moving(way, np.random.default_rng(len(runs)), each_row)
             runs.append(_moved_run(kernel, arguments, moving))
