@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+unexport PYTHONDONTWRITEBYTECODE  # tests start many processes, which read the same modules
+
 .PHONY: run test assure soak bench gpu clean
 
 .venv/ready: pyproject.toml
@@ -17,10 +19,9 @@ run: .venv/ready
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
-	$(BIN)/mypy & types=$$!; \
+	{ $(BIN)/lint-imports && $(BIN)/mypy; } & types=$$!; \
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal; tests=$$?; \
-	wait $$types && exit $$tests  # mypy has one process: beside the tests it costs half as much
+	wait $$types && exit $$tests  # they have one process: beside the tests they cost half as much
 
 .venv/assure: .venv/ready
 	$(BIN)/python -m pip install --quiet --group assure || echo "atheris is not to be had here: fuzzing goes unguided"

@@ -93,6 +93,7 @@ def test_without_time_a_goal_of_ones_own_keeps_the_plan_of_o2(goal: Goal) -> Non
     assert dumps(found.plan) == dumps(evolve(compile_text(GUARDED, "searched.flow").plan, optimisation=3))
 
 
+@pytest.mark.alike(2)
 @pytest.mark.parametrize("objective", ["money", "tokens", "time"])
 def test_runs_that_a_limit_ends_sooner_are_no_better(objective: str) -> None:
     found = found_in(HASTY, Goal(objective))

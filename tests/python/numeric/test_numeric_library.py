@@ -321,6 +321,7 @@ CASES += [
 ]
 
 
+@pytest.mark.alike(66)
 @pytest.mark.parametrize(("function", "arguments"), CASES)
 def test_a_function_written_as_a_program_agrees_with_numpy(
     function: Callable[..., Any], arguments: Sequence[Any]
