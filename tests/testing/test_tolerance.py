@@ -191,7 +191,7 @@ def test_a_scatter_of_halves_rounds_once_or_after_each_row_and_loses_no_row(dtyp
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16"])
 def test_sums_of_many_halves_lose_what_f32_does(dtype: str) -> None:
-    numbers = array_of(dtype, (1000,), 1)
+    numbers = np.abs(array_of(dtype, (1000,), 1))
     total = kernel(lambda add, a: add(build.reduce("sum", a)), dtype)
     weights = kernel(lambda add, a: add(build.softmax(a, 0)), dtype)
     for made in (total, weights):
@@ -201,6 +201,17 @@ def test_sums_of_many_halves_lose_what_f32_does(dtype: str) -> None:
         assert problem(
             made, [numbers], lambda values: off_by(np.atleast_1d(values), 3, dtype).reshape(values.shape)
         )
+
+
+def test_products_of_halves_and_wide_numbers_lose_what_wide_ones_do() -> None:
+    """Whole numbers beyond 2^53, added up in f64, and halves that nearly cancel, added up in f32."""
+    made = kernel(lambda add, a, b: add(build.contract(a, b)), "f16", "i64")
+    a, b = array_of("f16", (33,), 1), np.arange(33) * 2**57 + 1
+    assert not problem(made, [a, b], lambda value: off_by(np.atleast_1d(value), 4, "f64").reshape(()))
+    assert problem(made, [a, b], lambda value: value * (1 + 1e-9))
+    halves = np.array([6e4, 2e-4, -6e4]).astype(np.float16)
+    total = kernel(lambda add, a: add(build.reduce("sum", a)), "f16")
+    assert not problem(total, [halves], lambda value: value + np.float16(2e-4))
 
 
 def test_weights_are_open_where_one_rounding_makes_them_nothing_or_all() -> None:

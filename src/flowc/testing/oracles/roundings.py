@@ -177,11 +177,11 @@ class Moving:
             least = 0 * result if self.way is Way.DOWN else _without_vanishing(op, given[0], result)
             result = np.where(_may_vanish(op, given[0]), least, result)
         if not fits and self.way in (Way.UP, Way.DOWN):  # no number, and one: neither can be asked for
-            return (np.full_like(result, np.nan if self.way is Way.UP else 0),)
+            return (np.full_like(result, np.nan if self.way is Way.UP else 1),)  # 0 times infinity were none
         if _is_even(name, given, result, result_dtype):
             return (result,)
         if isinstance(op, ops.SoftmaxOp) and not isinstance(op.source.owner, Block):
-            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way is Way.UP else 0, result)
+            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way is Way.UP else 1, result)
         if self.way is not Way.UP and all(np.isfinite(each).all() for each in given):
             greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
             result = np.clip(
@@ -205,9 +205,8 @@ class Moving:
         count = _summed(op, inputs)
         for place in places:
             if place < len(given):
-                dtype = dtype_of(op.operands[place].type)
-                held = given[place] if is_float(dtype) else given[place].astype(np.float64)
-                given[place] = self._moved(held, _lost(op, place, held, dtype, count))
+                held = given[place].astype(numpy_dtypes[_summed_in(op)])
+                given[place] = self._moved(held, _lost(op, place, held, count))
         return given, _stays_finite(op, given, count)
 
     def _moved(self, values: Array, units: Array) -> Array:
@@ -276,15 +275,21 @@ def _addends(op: Operation) -> tuple[int, ...]:
     return ()
 
 
-def _lost(op: Operation, place: int, held: Array, dtype: str, count: int) -> Array:
-    """By how much each number of an operand is moved. Halves are summed in f32."""
-    unit = ulp_of(held, compute_dtype(dtype) if is_float(dtype) else "f64")
+def _summed_in(op: Operation) -> str:
+    """The dtype in which an operator adds up: halves are summed in f32."""
+    return compute_dtype(dtype_of(op.results[0].type))
+
+
+def _lost(op: Operation, place: int, held: Array, count: int) -> Array:
+    """By how much each number of an operand is moved."""
+    unit = ulp_of(held, _summed_in(op))
     if isinstance(op, ops.SoftmaxOp):
         return 2 * unit  # one is subtracted from another, in the units of a logarithm, say
     if isinstance(op, products.AttentionOp) and place == 1:
         return 2 * addend_ulp(count) * unit  # scores are of queries that the scale was multiplied into
     if isinstance(op, products.AttentionOp) and place == 2:
-        return addend_ulp(count) * unit + ulp_of(held, dtype)  # tensor cores take weights that are halves
+        weights = dtype_of(op.operands[place].type)  # tensor cores take them as halves
+        return addend_ulp(count) * unit + ulp_of(held, weights)
     return addend_ulp(count) * unit
 
 
