@@ -21,7 +21,7 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	{ $(BIN)/lint-imports && $(BIN)/mypy; } & types=$$!; \
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal; tests=$$?; \
-	wait $$types && exit $$tests  # they have one process: beside the tests they cost half as much
+	wait $$types && exit $$tests  # each is one process: beside the tests it costs half as much
 
 .venv/assure: .venv/ready
 	$(BIN)/python -m pip install --quiet --group assure || echo "atheris is not to be had here: fuzzing goes unguided"

@@ -15,7 +15,7 @@ from flowc.passes.array_to_gpu.row_groups import Rows
 from flowc.passes.array_to_gpu.rows import lower_rows
 from flowc.passes.array_to_loops.builder import Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering, Place
-from flowc.passes.array_to_loops.groups import Group, Track
+from flowc.passes.array_to_loops.groups import Group, Track, apart
 from flowc.passes.array_to_loops.stages import FLAT, Stage, reads, stage_of
 from flowc.passes.array_to_loops.tiling import Tiling, ranges_of, track_sizes
 from flowc.passes.array_walks import computed_from
@@ -85,7 +85,7 @@ def _rows_of(s: DeviceLowering, group: Group) -> Rows | None:
     """The rows along which a group goes; None where it has none, where one of its stages does not find one
     number in a row, or where neighbouring rows are neighbours in memory: columns, that is, of which there may
     be too few to go along together."""
-    free = [t for t in group.tracks if not t.partial and FLAT not in t.axes.values()]
+    free = apart(t for t in group.tracks if not t.partial and FLAT not in t.axes.values())
     if not free or not any(_reduces(stage) for stage in group.stages):
         return None
     tiling = Tiling(tuple(free), 1)

@@ -245,9 +245,20 @@ def _widens(track: Track, stage: Stage, axis: int) -> bool:
     return stage.rank > 1 and axis == stage.rank - 1 and all(other.rank == 1 for other in track.axes)
 
 
+def apart(tracks: Iterable[Track]) -> list[Track]:
+    """Tracks that can be taken at once, as many as fit with the first: where a square is read by rows and by
+    columns, there are two for each axis of a stage.
+    """
+    found: list[Track] = []
+    for track in tracks:
+        if not any(taken.axes.get(stage) == axis for taken in found for stage, axis in track.axes.items()):
+            found.append(track)
+    return found
+
+
 def begin_alike(ranges: Sequence[Range], others: Sequence[Range]) -> bool:
     """Whether two sweeps of the same shape have the same part in a tile: those of a square may go one by rows
-    and one by columns."""
+    and one by columns. Where they begin says it: both end a tile later, or with the axis."""
     return all(
         (one.low, one.single) == (other.low, other.single) for one, other in zip(ranges, others, strict=True)
     )

@@ -56,7 +56,7 @@ def nests(
     while rest:
         s.b.location = rest[0].op.location
         here = ranges(rest[0])
-        together = _together(s, rest, ranges, set(lines))
+        together = _together(s, rest, here, ranges, set(lines))
         rest = rest[len(together) :]
         done = len(stages) - len(rest)
         wanted = {v: place for v, place in places.items() if v in kept or last.get(v, 0) >= done}
@@ -72,7 +72,11 @@ def _last_reads(s: Lowering, stages: Sequence[Stage], places: Places) -> dict[SS
 
 
 def _together(
-    s: Lowering, stages: Sequence[Stage], ranges: Callable[[Stage], list[Range]], lines: Set[SSAValue]
+    s: Lowering,
+    stages: Sequence[Stage],
+    here: Sequence[Range],
+    ranges: Callable[[Stage], list[Range]],
+    lines: Set[SSAValue],
 ) -> list[Stage]:
     """The first stages that can share a sweep: elementwise, and reductions along the same last axes, up to so
     many operations.
@@ -81,7 +85,6 @@ def _together(
     """
     found: list[Stage] = []
     work = 0
-    here = ranges(stages[0])
     for stage in stages:
         if not (stage.elementwise or isinstance(stage.op, ops.ReduceOp)):
             break

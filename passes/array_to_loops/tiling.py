@@ -18,7 +18,7 @@ from flowc.passes.array_to_loops.beside import TILE_COLUMNS, TILE_ROWS, goes_sid
 from flowc.passes.array_to_loops.builder import FEW, Index, Range, whole
 from flowc.passes.array_to_loops.elements import Lowering
 from flowc.passes.array_to_loops.folds import ROWS_AT_ONCE
-from flowc.passes.array_to_loops.groups import Group, Track
+from flowc.passes.array_to_loops.groups import Group, Track, apart
 from flowc.passes.array_to_loops.stages import FLAT, Stage, reads
 from flowc.passes.array_walks import evaluated, lazy_owner
 
@@ -98,7 +98,7 @@ def _without_product(s: Lowering, group: Group) -> Tiling | None:
     flat = [track for track in group.tracks if FLAT in track.axes.values()]
     lines = all(stage.rank == 1 for stage in group.stages)
     outer = [track for track in group.tracks if track not in flat and track.outer]
-    free = [track for track in outer if not track.partial]
+    free = apart(track for track in outer if not track.partial)
     alone = _nothing_kept(s, group)
     elementwise = all(stage.elementwise for stage in group.stages)
     if flat or lines:
@@ -146,7 +146,7 @@ def _of_pairs(s: Lowering, group: Group) -> Tiling | None:
             return None
         alone = alone and (whole or stage.elementwise)
     sides = {first.rank - 3: TILE_ROWS, first.rank - 2: TILE_COLUMNS}
-    tracks = {track.axes[first]: track for track in group.tracks if not track.partial}
+    tracks = {track.axes[first]: track for track in apart(t for t in group.tracks if not t.partial)}
     axes = sorted(tracks)
     if alone and axes == list(range(first.rank - 1)):
         return Tiling(tuple(tracks[axis] for axis in axes), 1, tuple(sides.get(axis, 1) for axis in axes))

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from xdsl.ir import SSAValue
 
 from flowc.dialects.array import ops
-from flowc.dialects.array.kernel import ReturnOp
 from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
-from flowc.passes.array_walks import origins
 
 COLUMNS, PADDING = 64, 16
 """Columns of a block, and elements between its rows that keep them in different sets of the cache."""
@@ -63,24 +61,22 @@ def _turn(s: Lowering, value: SSAValue, place: Place, rows: Range, columns: Rang
 
 def _transposes(s: Lowering, values: Sequence[SSAValue]) -> list[SSAValue]:
     """The transposed matrices that elements of `values` are computed from, position for position, and in no
-    other way: a slice of one asks for positions outside of the block.
+    other way: a slice of one, or of what is computed from it, asks for positions outside of the block.
     """
-
-    def further(value: SSAValue) -> Sequence[SSAValue]:
-        op = value.owner
-        if isinstance(op, ops.ElementwiseOp | ops.CastOp) and (value in values or not s.stored(value)):
-            return [each for each in op.operands if s.extents.shape(each) == s.extents.shape(value)]
-        return ()
-
-    def is_read_in_place(value: SSAValue) -> bool:
-        users = (use.operation for use in value.uses)
-        return all(isinstance(user, ops.ElementwiseOp | ops.CastOp | ops.DimOp | ReturnOp) for user in users)
-
-    return [
-        value
-        for value in origins(values, further)
-        if isinstance(value.owner, ops.TransposeOp)
-        and not s.stored(value)
-        and len(shape_of(value.type)) == 2
-        and is_read_in_place(value)
-    ]
+    found: dict[SSAValue, bool] = {}
+    seen: set[tuple[SSAValue, bool]] = set()
+    waiting = [(value, True) for value in reversed(values)]
+    while waiting:
+        value, in_place = waiting.pop()
+        op, is_stored = value.owner, s.stored(value)
+        if (value, in_place) in seen or not isinstance(op, ops.ArrayOperation):
+            continue
+        if is_stored and value not in values:
+            continue
+        seen.add((value, in_place))
+        if isinstance(op, ops.TransposeOp) and not is_stored and len(shape_of(value.type)) == 2:
+            found[value] = found.get(value, True) and in_place
+        in_place = in_place and isinstance(op, ops.ElementwiseOp | ops.CastOp)
+        shape = s.extents.shape(value)
+        waiting += [(each, in_place and s.extents.shape(each) == shape) for each in reversed(op.operands)]
+    return [value for value, in_place in found.items() if in_place]

@@ -196,3 +196,15 @@ def test_a_square_is_summed_by_columns_beside_its_transpose() -> None:
         return turned, add(build.reduce("sum", add(build.elementwise("neg", [x])), (0,)))
 
     agrees({"x": array_type("f64", (3, 3, "n"))}, body, array_of("f64", (3, 3, 5), 1))
+
+
+def test_what_is_computed_of_a_transpose_is_read_at_other_positions_too() -> None:
+    """A matrix that is turned block by block has no elements outside of the block."""
+
+    def body(add: Add, x: SSAValue, z: SSAValue) -> SSAValue:
+        product = add(build.elementwise("mul", [add(build.transpose(x)), z]))
+        first = add(build.index(product, add(build.constant(0, "i64"))))
+        return add(build.elementwise("sub", [product, first]))
+
+    square = array_type("f32", ("n", "n"))
+    agrees({"x": square, "z": square}, body, array_of("f32", (90, 90), 1), array_of("f32", (90, 90), 2))

@@ -129,6 +129,34 @@ def test_what_nearly_comes_to_nothing_may_be_the_smallest_number(kind: str) -> N
     assert problem(made, [far], lambda each: each + smallest)
 
 
+def test_a_running_product_may_vanish_from_where_a_part_of_it_does() -> None:
+    made = kernel(lambda add, x: add(irregular_build.scan("prod", x, 0)), "f32")
+    numbers = np.array([0.5, 1e-30, 1e-15, 1e8], np.float32)
+    assert not problem(made, [numbers], lambda each: each * np.array([1, 1, 1, 0], np.float32))
+    assert problem(made, [numbers], lambda each: each * np.array([1, 2, 1, 1], np.float32))
+
+
+def test_the_sign_of_a_sum_that_comes_to_nothing_is_open() -> None:
+    made = kernel(
+        lambda add, x: add(build.elementwise("rsqrt", [add(irregular_build.scan("sum", x, 0))])), "f32"
+    )
+    assert not problem(made, [np.array([-0.0], np.float32)], lambda each: -each)
+
+
+def test_what_a_mask_hides_leaves_a_softmax_of_large_halves_as_open_as_it_was() -> None:
+    made = kernel(
+        lambda add, x, y: add(
+            build.softmax(add(build.elementwise("minimum", [add(build.elementwise("mul", [x, x])), y])))
+        ),
+        "bf16",
+        "bf16",
+    )
+    numbers = np.array([22.75, 22.625, 22.625, 1.0]).astype(numpy_dtypes["bf16"])
+    mask = np.array([np.inf, np.inf, np.inf, -np.inf]).astype(numpy_dtypes["bf16"])
+    others = np.array([0.0, 0.5, 0.5, 0.0]).astype(numpy_dtypes["bf16"])
+    assert not problem(made, [numbers, mask], lambda _: others)
+
+
 def test_nothing_is_asked_of_a_sum_whose_products_overflow_in_one_way_of_computing() -> None:
     """A product that is rounded is infinite, and one that a fused operation keeps is not."""
     made = kernel(lambda add, x, y: add(build.contract(x, y)), "f64", "f64")

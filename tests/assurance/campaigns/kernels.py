@@ -54,8 +54,8 @@ WAYS = (
 def drawing(chance: Random) -> Draw:
     """A way to draw kernels: of any operators, of a few, or those of a family, on numbers of one sort.
 
-    A kernel of few operators on arrays that fit has more to do with itself (Groce et al., Swarm Testing,
-    2012).
+    A kernel of few operators, of one array, or of axes that are alike has more to do with itself (Groce et
+    al., Swarm Testing, 2012).
     """
     sort, most = chance.choice(SORTS), chance.choice((2, 3, 5, 8))
     if chance.random() < 0.8:

@@ -140,3 +140,18 @@ def test_rows_are_stored_at_positions_in_memory_of_any_layout(layout: str) -> No
     for got, expected in zip(flowc.jit(stored_and_read)(at, native), wanted, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-12)
     np.testing.assert_allclose(native, plain, rtol=1e-12)
+
+
+def added_beside_its_transpose(x: Any, y: Any) -> Any:
+    both = x + x.transpose((1, 0, 2))
+    y[:] = y + x
+    return both
+
+
+def test_a_square_that_is_read_both_ways_is_added_in_place_once() -> None:
+    """Its loop goes along each axis once, though there are two ways to go along either."""
+    x = np.random.default_rng(0).normal(size=(5, 5, 3))
+    native, plain = np.ones_like(x), np.ones_like(x)
+    got, wanted = flowc.jit(added_beside_its_transpose)(x, native), added_beside_its_transpose(x, plain)
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(native, plain)

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 from attrs import frozen
-from xdsl.ir import Block, Operation
+from xdsl.ir import Block, Operation, SSAValue
 
 from flowc.dialects.array import irregular, ops, products
 from flowc.dialects.array.faults import KernelFault, UnsaidExtent
@@ -19,6 +19,7 @@ from flowc.dialects.array.kinds import compute_dtype
 from flowc.dialects.array.reference import evaluate, evaluate_kernel, numpy_dtypes
 from flowc.dialects.array.types import dtype_of, is_float
 from flowc.testing.oracles.tolerance import ULP, addend_ulp, ulp_of
+from flowc.testing.oracles.vanishing import products_in_any_order, rounded_up
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,25 +29,22 @@ class Way(Enum):
     at random up or down: what all of them lose in the same way, as by a divisor, others do not make good.
     """
 
-    UP = 1.0
-    DOWN = -1.0
-    EACH = 0.0
-    TOGETHER = 2.0
+    UP = "up"
+    DOWN = "down"
+    EACH = "each"
+    TOGETHER = "together"
 
 
 _WAYS = (Way.UP, Way.DOWN, Way.EACH, Way.TOGETHER)
-_MORE, _ROUNDS = (Way.EACH, Way.TOGETHER) * 2, 10
-"""What does not agree with the first is tried with more, in so many rounds."""
+_MORE = (Way.EACH, Way.TOGETHER) * 2
+"""What does not agree yet is tried with these as well."""
+_ROUNDS = 10
+"""How often."""
 _NEXT_TO_NOTHING = float(np.finfo(np.float32).tiny)
 """Weights of attention that are 0 in the f32 in which code computes them."""
 _EVEN: Mapping[str, Any] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide, "sqrt": np.sqrt,
 }  # fmt: skip
-_EXPONENTIAL: Mapping[str, Any] = {
-    "exp": np.exp, "exp2": np.exp2, "pow": np.power, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "array.softmax": None,
-}  # fmt: skip
-"""What may come to nothing without being 0, and how it is computed with more digits."""
 
 
 def disagreement(
@@ -174,13 +172,15 @@ class Moving:
         if isinstance(op, products.AttentionOp) and self.way is Way.DOWN:
             result = _without_unseen(op, given, result)
         if name == "prod" and self.way in (Way.UP, Way.DOWN):
-            least = 0 * result if self.way is Way.DOWN else _without_vanishing(op, given[0], result)
-            result = np.where(_may_vanish(op, given[0]), least, result)
+            least, most = products_in_any_order(op, given, result)
+            result = most if self.way is Way.UP else least
         if not fits and self.way in (Way.UP, Way.DOWN):  # no number, and one: neither can be asked for
             return (np.full_like(result, np.nan if self.way is Way.UP else 1),)  # 0 times infinity were none
+        if _addends(op):  # the sign of a sum that comes to 0 depends on its order
+            result = np.where(result == 0, -0.0 if self.way is Way.DOWN else 0.0, result).astype(result.dtype)
         if _is_even(name, given, result, result_dtype):
             return (result,)
-        if isinstance(op, ops.SoftmaxOp) and not isinstance(op.source.owner, Block):
+        if isinstance(op, ops.SoftmaxOp) and not _is_given(op.source):
             result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way is Way.UP else 1, result)
         if self.way is not Way.UP and all(np.isfinite(each).all() for each in given):
             greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
@@ -192,9 +192,7 @@ class Moving:
         if isinstance(op, ops.SoftmaxOp | products.AttentionOp):  # their divisor is a sum
             room += addend_ulp(_summed(op, inputs)) * ulp_of(base, compute_dtype(result_dtype))
         moved = self._moved(result, room)
-        if name in _EXPONENTIAL and self.way is Way.UP:
-            moved = np.where(_nearly_nothing(op, given, moved), _smallest(op), moved)
-        return (moved,)
+        return (rounded_up(op, name, given, moved) if self.way is Way.UP else moved,)
 
     def _with_moved_addends(self, op: Operation, inputs: Sequence[Array]) -> tuple[list[Array], bool]:
         """What the operator is given, and whether its sums are sure to stay finite."""
@@ -216,8 +214,10 @@ class Moving:
                 signs: Any = self.chance.uniform(-1, 1, values.shape)
             case Way.TOGETHER:
                 signs = self.chance.choice((-1.0, 1.0))
-            case way:
-                signs = way.value
+            case Way.UP:
+                signs = 1.0
+            case Way.DOWN:
+                signs = -1.0
         wide = values.astype(np.longdouble)
         return np.asarray(np.where(wide == 0, wide, wide + signs * units)).astype(values.dtype)
 
@@ -284,7 +284,7 @@ def _lost(op: Operation, place: int, held: Array, count: int) -> Array:
     """By how much each number of an operand is moved."""
     unit = ulp_of(held, _summed_in(op))
     if isinstance(op, ops.SoftmaxOp):
-        return 2 * unit  # one is subtracted from another, in the units of a logarithm, say
+        return 2 * unit  # the greatest is subtracted, perhaps after a factor that makes powers those of 2
     if isinstance(op, products.AttentionOp) and place == 1:
         return 2 * addend_ulp(count) * unit  # scores are of queries that the scale was multiplied into
     if isinstance(op, products.AttentionOp) and place == 2:
@@ -293,13 +293,21 @@ def _lost(op: Operation, place: int, held: Array, count: int) -> Array:
     return addend_ulp(count) * unit
 
 
+def _is_given(value: SSAValue) -> bool:
+    """Whether numbers are an argument's, which nothing has rounded."""
+    while isinstance(value.owner, Operation) and ops.is_view(value.owner) and value.owner.operands:
+        value = value.owner.operands[0]
+    return isinstance(value.owner, Block) and isinstance(value.owner.parent_op(), KernelOp)
+
+
 def _decided_by_rounding(op: ops.SoftmaxOp, source: Array) -> Array:
     """The lines of a softmax in which neighbouring numbers are 1 apart or more: which way they were rounded,
     which may be open, makes a weight nothing or all.
     """
     if not is_float(dtype_of(op.source.type)):
         return np.zeros(1, bool)
-    greatest = np.max(np.abs(source), axis=op.axis.value.data, keepdims=True, initial=0)
+    finite = np.where(np.isfinite(source), np.abs(source), 0)
+    greatest = np.max(finite, axis=op.axis.value.data, keepdims=True, initial=0)
     return np.asarray(ulp_of(greatest, dtype_of(op.source.type)) >= 1)
 
 
@@ -333,45 +341,6 @@ def _stays_finite(op: Operation, given: Sequence[Array], count: int) -> bool:
     powers = np.log2(sizes) if sizes else np.zeros(1)
     largest = max(powers) * count if _name_of(op) == "prod" else sum(powers) + np.log2(max(count, 1))
     return bool(largest < np.log2(np.finfo(numpy_dtypes[dtype]).max))
-
-
-def _without_vanishing(op: Operation, values: Array, result: Array) -> Array:
-    """The products where no part of them vanishes, at least the smallest of numbers; NaN for running ones and
-    those that are scattered, of which then nothing is asked.
-    """
-    if not isinstance(op, ops.ReduceOp):
-        return np.full_like(result, np.nan)
-    axes = tuple(int(axis) for axis in op.axes.get_values())
-    exact = np.prod(values.astype(np.longdouble), axis=axes, keepdims=op.keepdims is not None)
-    return np.asarray(np.sign(exact) * np.maximum(np.abs(exact), _smallest(op))).astype(result.dtype)
-
-
-def _smallest(op: Operation) -> Any:
-    """The smallest number above 0 as results are computed."""
-    return np.finfo(numpy_dtypes[compute_dtype(dtype_of(op.results[0].type))]).smallest_subnormal
-
-
-def _nearly_nothing(op: Operation, given: Sequence[Array], result: Array) -> Array:
-    """Which results came to 0 that others might round up to the smallest number."""
-    exact = [each.astype(np.longdouble) for each in given]
-    if isinstance(op, ops.SoftmaxOp):
-        near = np.exp(exact[0] - np.max(exact[0], axis=op.axis.value.data, keepdims=True, initial=-np.inf))
-    else:
-        near = _EXPONENTIAL[_name_of(op)](*exact)
-    return np.asarray((result == 0) & (near >= np.longdouble(_smallest(op)) / 4))
-
-
-def _may_vanish(op: Operation, values: Array) -> Array:
-    """Of which products a part, multiplied in some order, is below the normal numbers."""
-    sizes = np.abs(values.astype(np.longdouble))
-    powers = np.log2(np.where((sizes > 0) & (sizes < 1), sizes, 1))
-    if isinstance(op, ops.ReduceOp):
-        axes = tuple(int(axis) for axis in op.axes.get_values())
-        least = powers.sum(axis=axes, keepdims=op.keepdims is not None)
-    else:
-        least = powers.sum()
-    dtype = numpy_dtypes[compute_dtype(dtype_of(op.results[0].type))]
-    return np.asarray(least < np.log2(np.finfo(dtype).tiny))
 
 
 def _is_even(name: str, given: Sequence[Array], result: Array, dtype: str) -> bool:

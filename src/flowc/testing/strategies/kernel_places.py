@@ -18,6 +18,7 @@ from flowc.testing.strategies.kernel_steps import (
     Step,
     as_floats,
     chances,
+    combined_with_itself,
     counted,
     is_vector,
     products,
@@ -219,7 +220,7 @@ def _matrix(site: Site, value: SSAValue) -> SSAValue:
 
 
 EVERY: tuple[Step, ...] = (
-    *USUAL, *USUAL, *USUAL, products, chances, stretched, counted, gathered, gathered, placed, grouped,
-    picked, written, controlled, required, large,
+    *USUAL, *USUAL, *USUAL, products, chances, stretched, counted, combined_with_itself, gathered, gathered,
+    placed, grouped, picked, written, controlled, required, large,
 )  # fmt: skip
 """Steps that make every operator of the dialect."""

@@ -171,6 +171,20 @@ def reshaped(site: Site, source: SSAValue) -> SSAValue:
     return site.add(reshape(source, [total], ("",)))
 
 
+def combined_with_itself(site: Site) -> Sequence[SSAValue]:
+    """A value with its own transpose, where that has its shape, or with one of its own rows."""
+    source, choices = site.pick(), site.choices
+    rank = len(shape_of(source.type))
+    if not rank:
+        return []
+    kind = choices.one(("add", "sub", "mul", "minimum", "maximum"))
+    if choices.flag():
+        return [site.elementwise(kind, source, site.add(build.transpose(source, choices.order(rank))))]
+    axis = site.axis(source)
+    row = site.add(build.index(source, site.constant(choices.one((0, -1))), axis))
+    return [site.elementwise(kind, source, site.add(build.expand(row, axis)))]
+
+
 def counted(site: Site) -> Sequence[SSAValue]:
     """Numbers in a row: positions of an axis, or evenly spaced ones."""
     source = site.pick()
