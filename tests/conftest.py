@@ -3,6 +3,7 @@ cases of those that are alike."""
 
 import gc
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -86,6 +87,7 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        sys.dont_write_bytecode = True  # tests write modules anew within the second that tells them apart
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
         gc.enable()

@@ -76,7 +76,7 @@ def test_a_run_that_waits_is_replayed_as_far_as_it_has_come(folder: Path) -> Non
 
 def test_a_replay_that_differs_ends_with_3_and_says_where(folder: Path) -> None:
     begun("--answer", "approve=yes")
-    (folder / "tools.py").write_text(TOOLS.replace("2 * i", "3 * i"))
+    (folder / "tools.py").write_text(TOOLS.replace("2 * i", "30 * i"))
     result = flowc("replay", "last")
     assert result.exit_code == 3
     assert "E0930" in result.stderr
