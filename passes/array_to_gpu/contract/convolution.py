@@ -52,18 +52,23 @@ def problem_of(s: DeviceLowering, op: products.ConvolveOp) -> Problem:
     )
 
 
+def _divisors(s: DeviceLowering, sizes: Sequence[Index]) -> list[Index]:
+    """Extents that a position may be divided by, also where it is used for nothing since one of them is 0."""
+    return [s.top.max(size, 1) for size in sizes]
+
+
 def _windows(s: DeviceLowering, op: products.ConvolveOp, dtype: str) -> Factor:
     """The windows of all images, one after the other; beyond the edges of an image there is nothing."""
     stored, lies = narrowed(s, op.source)
     _, height, width, channels = s.sizes(op.source)
     images, rows, columns, _ = s.sizes(op.result)
-    across = s.sizes(op.filter)[1]
+    within = _divisors(s, [0, s.sizes(op.filter)[1], channels])
     down, right = op.stride.get_values()
     above, _, left, _ = op.padding.get_values()
 
     def pixel(window: Index, step: Index) -> tuple[Index, Index, Index, Index]:
         image, i, j = unravelled(s, window, [images, rows, columns])
-        a, b, channel = unravelled(s, step, [0, across, channels])
+        a, b, channel = unravelled(s, step, within)
         y = s.b.sub(s.b.add(s.b.mul(i, down), a), above)
         x = s.b.sub(s.b.add(s.b.mul(j, right), b), left)
         return image, y, x, channel
@@ -92,11 +97,12 @@ def _filters(s: DeviceLowering, op: products.ConvolveOp, dtype: str, depth: Inde
     """A column for each filter."""
     stored, lies = narrowed(s, op.filter)
     sizes = s.sizes(op.filter)
+    within = _divisors(s, sizes[:3])
     packed = op.filter in s.buffers and is_packed(s.buffers[op.filter])
     matrix = as_matrix(s, s.buffers[op.filter], depth, sizes[3]) if packed else None
 
     def position(j: Index, step: Index) -> Indices:
-        return (*unravelled(s, step, sizes[:3]), j)
+        return (*unravelled(s, step, within), j)
 
     def place(_: Stack, j: Index, step: Index) -> tuple[SSAValue, Sequence[Index]]:
         return (matrix, [step, j]) if matrix is not None else located(s, op.filter, position(j, step))
