@@ -57,8 +57,8 @@ def _goes_along(s: DeviceLowering, rows: Rows, run: Sequence[Stage], stage: Stag
     assert first.space is not None
     if s.extents.shape(stage.space) != s.extents.shape(first.space):
         return False
-    anywhere = range(1, len(rows.sizes) + 1)
-    if not begin_alike(rows.ranges(first, anywhere), rows.ranges(stage, anywhere)):
+    a_row = range(1, len(rows.sizes) + 1)  # positions that differ, so that axes of it are told apart
+    if not begin_alike(rows.ranges(first, a_row), rows.ranges(stage, a_row)):
         return False
     if first.elementwise and stage.elementwise and first.rank == 0:
         return True

@@ -15,6 +15,7 @@ from flowc.dialects.array.types import dtype_of, shape_of
 from flowc.passes.array_to_loops import scalars
 from flowc.passes.array_to_loops.builder import Index, Range
 from flowc.passes.array_to_loops.elements import Lowering, Place
+from flowc.passes.array_walks import computed_from, origins
 
 COLUMNS, PADDING = 64, 16
 """Columns of a block, and elements between its rows that keep them in different sets of the cache."""
@@ -63,20 +64,28 @@ def _transposes(s: Lowering, values: Sequence[SSAValue]) -> list[SSAValue]:
     """The transposed matrices that elements of `values` are computed from, position for position, and in no
     other way: a slice of one, or of what is computed from it, asks for positions outside of the block.
     """
-    found: dict[SSAValue, bool] = {}
-    seen: set[tuple[SSAValue, bool]] = set()
-    waiting = [(value, True) for value in reversed(values)]
-    while waiting:
-        value, in_place = waiting.pop()
-        op, is_stored = value.owner, s.stored(value)
-        if (value, in_place) in seen or not isinstance(op, ops.ArrayOperation):
-            continue
-        if is_stored and value not in values:
-            continue
-        seen.add((value, in_place))
-        if isinstance(op, ops.TransposeOp) and not is_stored and len(shape_of(value.type)) == 2:
-            found[value] = found.get(value, True) and in_place
-        in_place = in_place and isinstance(op, ops.ElementwiseOp | ops.CastOp)
-        shape = s.extents.shape(value)
-        waiting += [(each, in_place and s.extents.shape(each) == shape) for each in reversed(op.operands)]
-    return [value for value, in_place in found.items() if in_place]
+
+    def operands(value: SSAValue) -> Sequence[SSAValue]:
+        computed = value in values or not s.stored(value)
+        return value.owner.operands if computed and isinstance(value.owner, ops.ArrayOperation) else ()
+
+    def in_place(value: SSAValue) -> Sequence[SSAValue]:
+        if not isinstance(value.owner, ops.ElementwiseOp | ops.CastOp):
+            return ()
+        return [each for each in operands(value) if s.extents.shape(each) == s.extents.shape(value)]
+
+    found = list(origins(values, in_place))
+    elsewhere = {
+        read
+        for value in found
+        for other in set(operands(value)).difference(in_place(value))
+        for read in computed_from(other, s.stored)
+    }
+    return [
+        value
+        for value in found
+        if isinstance(value.owner, ops.TransposeOp)
+        and not s.stored(value)
+        and len(shape_of(value.type)) == 2
+        and value not in elsewhere
+    ]

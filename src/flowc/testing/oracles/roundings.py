@@ -174,14 +174,15 @@ class Moving:
         if name == "prod" and self.way in (Way.UP, Way.DOWN):
             least, most = products_in_any_order(op, given, result)
             result = most if self.way is Way.UP else least
-        if not fits and self.way in (Way.UP, Way.DOWN):  # no number, and one: neither can be asked for
-            return (np.full_like(result, np.nan if self.way is Way.UP else 1),)  # 0 times infinity were none
+        unknown = np.nan if self.way is Way.UP else 1  # neither is asked for; 0 may come to no number as well
+        if not fits and self.way in (Way.UP, Way.DOWN):
+            return (np.full_like(result, unknown),)
         if _addends(op):  # the sign of a sum that comes to 0 depends on its order
             result = np.where(result == 0, -0.0 if self.way is Way.DOWN else 0.0, result).astype(result.dtype)
         if _is_even(name, given, result, result_dtype):
             return (result,)
         if isinstance(op, ops.SoftmaxOp) and not _is_given(op.source):
-            result = np.where(_decided_by_rounding(op, given[0]), np.nan if self.way is Way.UP else 1, result)
+            result = np.where(_decided_by_rounding(op, given[0]), unknown, result)
         if self.way is not Way.UP and all(np.isfinite(each).all() for each in given):
             greatest = np.finfo(numpy_dtypes[compute_dtype(result_dtype)]).max
             result = np.clip(
